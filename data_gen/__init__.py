@@ -1,0 +1,1 @@
+"""Tables in, rows out: staging data of production's shape. Imports nothing of replay."""

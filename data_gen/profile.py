@@ -1,0 +1,119 @@
+"""The shape of a schema's data, frozen: what leaves production instead of its rows.
+
+Values in statistics (most common values, histogram bounds) are *scrubbed tokens* wherever the
+profile has left production; values that stand in the schema itself (enum labels, CHECK lists,
+defaults, predicates) are kept. Frequencies and counts are exact as pg_stats has them.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnProfile:
+    """One column: its type and the statistics that ANALYZE left (PostgreSQL manual, pg_stats)."""
+
+    name: str
+    type: str  # format_type: "bigint", "character varying(40)", "timestamp with time zone" …
+    base_type: str  # typname of the base type, domains resolved: int8, varchar, timestamptz …
+    not_null: bool
+    default: str | None = None  # expression, as pg_get_expr gives it; None for none
+    identity: str = ""  # "a" always, "d" by default, "" none
+    generated: str = ""  # "s" stored, "v" virtual, "" none
+    sequence: str | None = None  # qualified name of the owned sequence
+    enum_labels: tuple[str, ...] = ()
+    null_fraction: float = 0.0
+    average_width: int = 4  # bytes
+    n_distinct: float = -1.0  # pg_stats: negative is a share of the rows
+    common_values: tuple[str, ...] = ()  # most common first
+    common_fractions: tuple[float, ...] = ()
+    histogram: tuple[str, ...] = ()  # equal-height bounds, in the column's order
+    correlation: float | None = None
+    analyzed: bool = False  # False: no row in pg_stats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignKey:
+    """A foreign key: columns of this table, and what they refer to."""
+
+    name: str
+    columns: tuple[str, ...]
+    parent: str  # qualified name of the parent table
+    parent_columns: tuple[str, ...]
+    definition: str  # pg_get_constraintdef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constraint:
+    """Primary key, unique, check or exclusion, as DDL."""
+
+    name: str
+    kind: str  # p, u, c, x
+    columns: tuple[str, ...]
+    definition: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexProfile:
+    """An index that belongs to no constraint, as DDL; tuple order in TableProfile is OID order."""
+
+    name: str
+    definition: str  # pg_get_indexdef
+    columns: tuple[str, ...]  # plain columns; an expression is ""
+    unique: bool
+    valid: bool
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableProfile:
+    """One table: structure, size, column statistics."""
+
+    schema: str
+    name: str
+    rows: int  # reltuples, or live tuples where never analysed
+    pages: int  # relpages
+    dead_rows: int
+    columns: tuple[ColumnProfile, ...]
+    constraints: tuple[Constraint, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    indexes: tuple[IndexProfile, ...] = ()
+    options: tuple[str, ...] = ()  # storage parameters, "fillfactor=70"
+
+    @property
+    def qualified(self) -> str:
+        """schema.name, unquoted: the key by which tables refer to one another."""
+        return f"{self.schema}.{self.name}"
+
+    def column(self, name: str) -> ColumnProfile | None:
+        """The column of that name, or None."""
+        return next((c for c in self.columns if c.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnumType:
+    """An enum type and its labels in order."""
+
+    schema: str
+    name: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaProfile:
+    """All tables of a database that capture was let to see."""
+
+    server_version: int  # server_version_num
+    tables: tuple[TableProfile, ...]
+    enums: tuple[EnumType, ...] = ()
+    extensions: tuple[str, ...] = ()
+    search_path: tuple[str, ...] = ("public",)
+    unsupported: tuple[str, ...] = ()  # what was seen and cannot be rebuilt, with the reason
+    taken_at_us: int = 0  # epoch µs of the statistics, scrubbed like every timestamp
+
+    def table(self, name: str) -> TableProfile | None:
+        """The table of that name, qualified or found through the search path; None for none."""
+        for candidate in (name, *(f"{schema}.{name}" for schema in self.search_path)):
+            for table in self.tables:
+                if table.qualified == candidate:
+                    return table
+        return None

@@ -1,0 +1,39 @@
+"""What diagnose says: one finding per rule that fires, ranked by the seconds it explains."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fix:
+    """A remedy: SQL to run, or a change in the application told in words."""
+
+    kind: str  # index, application, setting
+    sql: str  # the exact statement; empty for an application change
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Culprit:
+    """A template named by a finding, with its share of production's calls."""
+
+    id: str
+    sql: str
+    share: float  # of all captured executions, 0 … 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One cause, who did it, why, and what ends it."""
+
+    rule: int  # number of the rule; 0 is "unexplained"
+    name: str  # short name of the rule
+    summary: str  # what happened, one sentence with the figures
+    templates: tuple[Culprit, ...]
+    routes: tuple[str, ...] = ()
+    relations: tuple[str, ...] = ()
+    blocked_s: float = 0.0  # seconds that sessions waited on locks because of it
+    queue_s: float = 0.0  # seconds that transactions waited for a pool slot because of it
+    fixes: tuple[Fix, ...] = ()
+    confidence: float = 0.0  # 0 … 1
+    evidence: Mapping[str, object] = field(default_factory=dict)  # figures to check it by, JSON values

@@ -1,0 +1,32 @@
+"""What became of a planned transaction or statement in a run, and the identity that binds them.
+
+planned = started + skipped; started = ok + failed + cancelled. A transaction that waits for a
+pool slot longer than the pool's timeout is *skipped*: the service would have given up. One that
+is still under way when the run ends is *cancelled*. Anything that the server refused is *failed*,
+by SQLSTATE.
+"""
+
+from dataclasses import dataclass
+
+OK = "ok"
+CANCELLED = "cancelled"
+SKIPPED_POOL = "skipped:pool_timeout"  # the pool had no free connection in time
+SKIPPED_END = "skipped:end"  # still waiting for the pool when the run ended
+LOST = "lost"  # the connection broke; counted as failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accounting:
+    """Transactions of a run, counted; `check` holds the identity."""
+
+    planned: int
+    started: int
+    skipped: int
+    ok: int
+    failed: int
+    cancelled: int
+
+    def check(self) -> None:
+        """Hold the accounting identity; an AssertionError is a fault of this program."""
+        assert self.planned == self.started + self.skipped, self
+        assert self.started == self.ok + self.failed + self.cancelled, self

@@ -1,0 +1,201 @@
+"""The run directory, `NAME.run/`: the only file that knows its names and its version.
+
+All times in its tables are µs since the run's origin T0 (`RunManifest.origin`), except where the
+name says otherwise. manifest.json is written first (state "running") and again at the end, so that
+a run that was stopped is readable and says so.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from replay.errors import EnvironmentFaultError, InputError
+from replay.finding import Finding
+from replay.outcome import Accounting
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+PLANS = "plans.json"
+FINDINGS = "findings.json"
+
+_NAME = pa.dictionary(pa.int32(), pa.string())
+
+# One row per statement of a started transaction, and one (ordinal 0) per skipped transaction.
+ATTEMPTS = pa.schema(
+    [
+        ("arrival", pa.int64()),  # number of the planned transaction
+        ("ordinal", pa.int16()),  # position of the statement in it
+        ("template", _NAME),
+        ("session", pa.int32()),  # pool slot; -1 where it never had one
+        ("worker", pa.int16()),
+        ("pid", pa.int32()),  # server process; 0 where unknown
+        ("due_us", pa.int64()),  # arrival for the first statement, else end of the one before + gap
+        ("began_us", pa.int64()),  # sent; -1 where never
+        ("ended_us", pa.int64()),  # answered or given up
+        ("lag_us", pa.int64()),  # how late the generator itself was; pool wait is not in it
+        ("outcome", _NAME),  # see outcome.py; a SQLSTATE where the server refused
+        ("rows", pa.int64()),  # rows returned or changed; -1 unknown
+    ]
+)
+# One row a backend and sample; only backends that are not plainly idle.
+SAMPLES = pa.schema(
+    [
+        ("at_us", pa.int64()),
+        ("pid", pa.int32()),
+        ("state", _NAME),
+        ("wait_type", _NAME),
+        ("wait", _NAME),
+        ("template", _NAME),  # from the statement's tag; "" for a backend that is not ours
+        ("transaction_age_us", pa.int64()),
+        ("query_age_us", pa.int64()),
+    ]
+)
+# One row per waiter, blocker and sample.
+BLOCKING = pa.schema(
+    [
+        ("at_us", pa.int64()),
+        ("waiter", pa.int32()),
+        ("blocker", pa.int32()),
+        ("waiter_template", _NAME),
+        ("blocker_template", _NAME),
+        ("blocker_state", _NAME),
+        ("lock_type", _NAME),
+        ("mode", _NAME),
+        ("relation", _NAME),
+        ("wait_us", pa.int64()),
+    ]
+)
+# One row per object and figure.
+COUNTERS = pa.schema(
+    [
+        ("kind", _NAME),  # table, index, statement, database
+        ("name", _NAME),  # schema.table, schema.index, template id
+        ("figure", _NAME),  # seq_tup_read, idx_scan, calls …
+        ("before", pa.float64()),
+        ("after", pa.float64()),
+    ]
+)
+TABLES = {
+    "attempts": ATTEMPTS,
+    "samples": SAMPLES,
+    "blocking": BLOCKING,
+    "counters": COUNTERS,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunManifest:
+    """What the run was, and whether it can be believed."""
+
+    tool_version: str
+    workload: str  # base name of the workload
+    workload_id: str
+    scenario: str
+    options: Mapping[str, object]
+    seed: int
+    origin: datetime  # T0, aware
+    duration_s: float  # planned length
+    workers: int
+    pool: int
+    server_version: str = ""
+    server_settings: Mapping[str, str] = field(default_factory=dict)
+    boosted: tuple[str, ...] = ()  # templates whose rate was raised
+    state: str = "running"  # running, finished, interrupted, failed
+    missing: tuple[str, ...] = ()  # what a stopped run lacks
+    accounting: Accounting | None = None
+    valid: bool = False
+    why_not: tuple[str, ...] = ()  # reasons why the run cannot be believed
+    healthy: bool = False  # the service objective held
+    objective: Mapping[str, float] = field(default_factory=dict)  # objective and measured figures
+    generator: Mapping[str, float] = field(default_factory=dict)  # lag_p50_us, lag_p99_us, cpu_share …
+
+
+def create(path: Path, manifest: RunManifest) -> None:
+    """Make the directory and write its first manifest; an earlier run there is replaced."""
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path}: is a file; name a directory for the run")
+    if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file():
+        raise InputError(f"{path}: exists and is no run; name another directory")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        for file in path.iterdir():
+            if file.suffix in {".json", ".parquet"}:
+                file.unlink()
+        write_manifest(path, manifest)
+    except OSError as error:
+        raise EnvironmentFaultError(f"{path}: cannot write a run here: {error}") from error
+
+
+def write_manifest(path: Path, manifest: RunManifest) -> None:
+    """Write the manifest whole, or leave the earlier one."""
+    document = {"version": FORMAT_VERSION, "manifest": msgspec.to_builtins(manifest)}
+    _replace(path / MANIFEST, document)
+
+
+def read_manifest(path: Path) -> RunManifest:
+    """The run's manifest; raises InputError where the directory is no run."""
+    try:
+        document = json.loads((path / MANIFEST).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(
+            f"{path}: is not a run (no {MANIFEST}); make one with replay run"
+        ) from None
+    except ValueError as error:
+        raise InputError(f"{path / MANIFEST}: is not readable: {error}; run again") from error
+    if document.get("version") != FORMAT_VERSION:
+        raise InputError(
+            f"{path}: has format version {document.get('version')}, this program reads "
+            f"{FORMAT_VERSION}; run again"
+        )
+    return msgspec.convert(document["manifest"], RunManifest)
+
+
+def write_table(path: Path, name: str, table: pa.Table) -> None:
+    """Write one of TABLES; `table` must have its schema."""
+    pq.write_table(table.cast(TABLES[name]), path / f"{name}.parquet", compression="zstd")
+
+
+def read_table(path: Path, name: str) -> pa.Table:
+    """Read one of TABLES; an empty table where the run has none."""
+    file = path / f"{name}.parquet"
+    if not file.is_file():
+        return TABLES[name].empty_table()
+    return pq.read_table(file)
+
+
+def write_plans(path: Path, plans: Mapping[str, Any]) -> None:
+    """Write plans by template id: EXPLAIN's JSON document and how it was taken."""
+    _replace(path / PLANS, plans)
+
+
+def read_plans(path: Path) -> dict[str, Any]:
+    """Plans by template id; empty where none were taken."""
+    file = path / PLANS
+    return json.loads(file.read_bytes()) if file.is_file() else {}
+
+
+def write_findings(path: Path, findings: tuple[Finding, ...]) -> None:
+    """Write what diagnose found."""
+    _replace(path / FINDINGS, {"version": FORMAT_VERSION, "findings": findings})
+
+
+def read_findings(path: Path) -> tuple[Finding, ...]:
+    """What diagnose found; empty where it never ran."""
+    file = path / FINDINGS
+    if not file.is_file():
+        return ()
+    document = json.loads(file.read_bytes())
+    return msgspec.convert(document["findings"], tuple[Finding, ...])
+
+
+def _replace(file: Path, value: object) -> None:
+    part = file.with_suffix(".part")
+    part.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
+    part.replace(file)

@@ -1,0 +1,180 @@
+"""The one guard before every target, and the one read-only door to a source.
+
+A target is staging when it carries a marker that names *it*: the schema `replay` with the server's
+system identifier and the database's name. A dump of a marked database restored elsewhere has
+another identifier, so it does not pass. No flag leads around this.
+"""
+
+import contextlib
+import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+
+import psycopg
+from psycopg import conninfo, sql
+
+from replay.errors import EnvironmentFaultError, InputError, RefusedError
+from replay.workload import Source
+
+APPLICATION_NAME = "staging-replay"
+_SOURCE_OPTIONS = (
+    "-c default_transaction_read_only=on -c statement_timeout=60000 -c lock_timeout=2000 "
+    "-c idle_in_transaction_session_timeout=60000"
+)
+_CONNECT_TIMEOUT_S = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generated:
+    """What `replay generate` left in the marker's schema: how the target's data came to be."""
+
+    workload_id: str
+    seed: int
+    scale: float
+    base_time: datetime.datetime  # the moment that the data takes for "now", aware
+
+
+@contextlib.contextmanager
+def connect_source(dsn: str) -> Iterator[psycopg.Connection]:
+    """One read-only connection to production, with statement and lock timeouts."""
+    connection = _connect(dsn, options=_SOURCE_OPTIONS)
+    with contextlib.closing(connection):
+        connection.read_only = True
+        yield connection
+
+
+@contextlib.contextmanager
+def connect_target(dsn: str, *, source: Source | None = None) -> Iterator[psycopg.Connection]:
+    """An autocommit connection to a target that is proven to be staging.
+
+    Raises RefusedError where the marker is absent or names another server or database, or where the
+    target is the very server and database that `source` was captured from.
+    """
+    connection = _connect(dsn)
+    with contextlib.closing(connection):
+        connection.autocommit = True
+        require_staging(connection, source=source)
+        yield connection
+
+
+def require_staging(connection: psycopg.Connection, *, source: Source | None = None) -> None:
+    """The guard itself: return, or raise RefusedError."""
+    here = identity(connection)
+    place = describe(connection)
+    if source is not None and source.system_identifier:
+        same = (here.system_identifier, here.database) == (
+            source.system_identifier,
+            source.database,
+        )
+        if same and here.started == source.started:
+            raise RefusedError(
+                f"{place} is the server that this workload was captured from; nothing is ever "
+                "loaded into production: name a staging database with --target"
+            )
+    marker = _marker(connection)
+    if marker is None:
+        raise RefusedError(
+            f"{place} is not marked as staging, so nothing is written to it; if it is staging and "
+            "its data may be lost, say so once: replay mark-staging DSN"
+        )
+    if marker != (here.system_identifier, here.database):
+        raise RefusedError(
+            f"{place} carries the staging marker of another database ({marker[1]} on server "
+            f"{marker[0]}): it looks like a copy; if it is staging, run: replay mark-staging DSN"
+        )
+
+
+def mark_staging(dsn: str) -> str:
+    """Write the marker that makes a database a target; returns host and database for the message."""
+    statements = files("replay").joinpath("sql/mark_staging.sql").read_text(encoding="utf-8")
+    connection = _connect(dsn)
+    with contextlib.closing(connection), connection.transaction():
+        here = identity(connection)
+        connection.execute(statements.encode())
+        connection.execute(
+            "INSERT INTO replay.marker (system_identifier, database) VALUES (%s, %s)",
+            (here.system_identifier, here.database),
+        )
+        return describe(connection)
+
+
+def identity(connection: psycopg.Connection) -> Source:
+    """Version, database, system identifier and start of the server; settings stay empty."""
+    row = connection.execute(
+        "SELECT current_setting('server_version'), current_database(),"
+        " (SELECT system_identifier::text FROM pg_control_system()),"
+        " pg_postmaster_start_time()::text"
+    ).fetchone()
+    assert row is not None
+    return Source(
+        server_version=row[0], database=row[1], system_identifier=row[2], started=row[3]
+    )
+
+
+def describe(connection: psycopg.Connection) -> str:
+    """Host, port and database of a connection, without a password."""
+    info = connection.info
+    return f"database {info.dbname!r} on {info.host or 'local socket'}:{info.port}"
+
+
+def record_generated(connection: psycopg.Connection, generated: Generated) -> None:
+    """Note in the marker's schema how the data was made; the note before it is replaced."""
+    with connection.transaction():
+        connection.execute("DELETE FROM replay.generated")
+        connection.execute(
+            "INSERT INTO replay.generated (workload_id, seed, scale, base_time)"
+            " VALUES (%s, %s, %s, %s)",
+            (generated.workload_id, generated.seed, generated.scale, generated.base_time),
+        )
+
+
+def read_generated(connection: psycopg.Connection) -> Generated | None:
+    """How the target's data was made; None where generate never finished here."""
+    row = connection.execute(
+        "SELECT workload_id, seed, scale, base_time FROM replay.generated"
+    ).fetchone()
+    if row is None:
+        return None
+    return Generated(workload_id=row[0], seed=row[1], scale=row[2], base_time=row[3])
+
+
+def _marker(connection: psycopg.Connection) -> tuple[str, str] | None:
+    try:
+        row = connection.execute(
+            sql.SQL("SELECT system_identifier, database FROM {}").format(
+                sql.Identifier("replay", "marker")
+            )
+        ).fetchone()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        return None
+    except psycopg.errors.InsufficientPrivilege:
+        raise RefusedError(
+            f"{describe(connection)}: the staging marker cannot be read by this user; "
+            "grant USAGE on schema replay and SELECT on its tables, or use the user that marked it"
+        ) from None
+    return None if row is None else (row[0], row[1])
+
+
+def _connect(dsn: str, options: str = "") -> psycopg.Connection:
+    try:
+        parameters = conninfo.conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError as error:
+        raise InputError(
+            f"not a PostgreSQL connection string: {str(error).strip()}; "
+            "write postgresql://user@host:port/database or host=… dbname=…"
+        ) from None
+    given = str(parameters.get("options") or "")
+    try:
+        return psycopg.connect(
+            dsn,
+            application_name=APPLICATION_NAME,
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            options=f"{given} {options}".strip(),
+        )
+    except psycopg.OperationalError as error:
+        place = f"{parameters.get('host', 'local socket')}:{parameters.get('port', 5432)}"
+        raise EnvironmentFaultError(
+            f"cannot connect to {place}: {str(error).strip().splitlines()[-1]}; "
+            "check the DSN, and that the server is up and lets this user in"
+        ) from None

@@ -1,0 +1,60 @@
+"""Fixtures that every test may use: real PostgreSQL servers, started when first asked for."""
+
+import uuid
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from replay import embedded
+
+PRODUCTION_SETTINGS = {
+    "shared_preload_libraries": "'pg_stat_statements'",
+    "pg_stat_statements.track": "'all'",
+    "log_destination": "'jsonlog'",
+    "log_min_duration_statement": "0",
+    "log_lock_waits": "on",
+    "deadlock_timeout": "'200ms'",
+    "compute_query_id": "on",
+    "max_connections": "200",
+    "fsync": "off",
+}
+
+
+@pytest.fixture(
+    scope="session", params=embedded.installations(), ids=lambda found: f"pg{found.version}"
+)
+def any_server(request: pytest.FixtureRequest) -> Iterator[embedded.Server]:
+    """A server of each installed version; a test that uses it runs once on each."""
+    with embedded.server(PRODUCTION_SETTINGS, installation=request.param) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[embedded.Server]:
+    """The embedded server, production-like: jsonlog of everything, pg_stat_statements."""
+    with embedded.server(PRODUCTION_SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture
+def new_database(server: embedded.Server) -> Iterator[str]:
+    """DSN of an empty database on the embedded server, dropped afterwards."""
+    yield from _database(server)
+
+
+@pytest.fixture
+def any_database(any_server: embedded.Server) -> Iterator[str]:
+    """DSN of an empty database on a server of each version, dropped afterwards."""
+    yield from _database(any_server)
+
+
+def _database(running: embedded.Server) -> Iterator[str]:
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(running.dsn(), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield running.dsn(name)
+        connection.execute(
+            sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+        )
