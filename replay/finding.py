@@ -37,3 +37,33 @@ class Finding:
     fixes: tuple[Fix, ...] = ()
     confidence: float = 0.0  # 0 … 1
     evidence: Mapping[str, object] = field(default_factory=dict)  # figures to check it by, JSON values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofStep:
+    """One replay of a proof."""
+
+    name: str  # "storm", "with the fix", "without it again"
+    run: str  # base name of its run directory
+    healthy: bool
+    valid: bool
+    figures: Mapping[str, float]  # p95_ms, pool_wait_p95_ms, not_ok_share …
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltFix:
+    """A fix that was really built on the target, and what it cost."""
+
+    sql: str
+    build_s: float
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """Fails, passes with the fix, fails without it: the verdict is by outcome."""
+
+    proven: bool
+    why: str  # one sentence
+    steps: tuple[ProofStep, ...]
+    fixes: tuple[BuiltFix, ...]

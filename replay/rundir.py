@@ -17,13 +17,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from replay.errors import EnvironmentFaultError, InputError
-from replay.finding import Finding
+from replay.finding import Finding, Proof
 from replay.outcome import Accounting
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 PLANS = "plans.json"
 FINDINGS = "findings.json"
+PROOF = "proof.json"
 
 _NAME = pa.dictionary(pa.int32(), pa.string())
 
@@ -193,6 +194,17 @@ def read_findings(path: Path) -> tuple[Finding, ...]:
         return ()
     document = json.loads(file.read_bytes())
     return msgspec.convert(document["findings"], tuple[Finding, ...])
+
+
+def write_proof(path: Path, proof: Proof) -> None:
+    """Write the proof of the run's findings."""
+    _replace(path / PROOF, proof)
+
+
+def read_proof(path: Path) -> Proof | None:
+    """The proof of the run's findings; None where none was tried."""
+    file = path / PROOF
+    return msgspec.json.decode(file.read_bytes(), type=Proof) if file.is_file() else None
 
 
 def _replace(file: Path, value: object) -> None:
