@@ -1,0 +1,1 @@
+"""Real locustfiles that replay a workload, and published outages to reproduce."""
