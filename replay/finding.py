@@ -36,7 +36,9 @@ class Finding:
     queue_s: float = 0.0  # seconds that transactions waited for a pool slot because of it
     fixes: tuple[Fix, ...] = ()
     confidence: float = 0.0  # 0 … 1
-    evidence: Mapping[str, object] = field(default_factory=dict)  # figures to check it by, JSON values
+    evidence: Mapping[str, object] = field(
+        default_factory=dict
+    )  # figures to check it by, JSON values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

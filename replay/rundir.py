@@ -115,7 +115,9 @@ class RunManifest:
     why_not: tuple[str, ...] = ()  # reasons why the run cannot be believed
     healthy: bool = False  # the service objective held
     objective: Mapping[str, float] = field(default_factory=dict)  # objective and measured figures
-    generator: Mapping[str, float] = field(default_factory=dict)  # lag_p50_us, lag_p99_us, cpu_share …
+    generator: Mapping[str, float] = field(
+        default_factory=dict
+    )  # lag_p50_us, lag_p99_us, cpu_share …
 
 
 def create(path: Path, manifest: RunManifest) -> None:

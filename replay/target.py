@@ -6,9 +6,9 @@ another identifier, so it does not pass. No flag leads around this.
 """
 
 import contextlib
-import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.resources import files
 
 import psycopg
@@ -32,7 +32,7 @@ class Generated:
     workload_id: str
     seed: int
     scale: float
-    base_time: datetime.datetime  # the moment that the data takes for "now", aware
+    base_time: datetime  # the moment that the data takes for "now", aware
 
 
 @contextlib.contextmanager
@@ -107,9 +107,7 @@ def identity(connection: psycopg.Connection) -> Source:
         " pg_postmaster_start_time()::text"
     ).fetchone()
     assert row is not None
-    return Source(
-        server_version=row[0], database=row[1], system_identifier=row[2], started=row[3]
-    )
+    return Source(server_version=row[0], database=row[1], system_identifier=row[2], started=row[3])
 
 
 def describe(connection: psycopg.Connection) -> str:

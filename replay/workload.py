@@ -25,7 +25,9 @@ class Template:
     errors: int  # exact
     total_ms: float  # exact, of the calls that ended without an error
     histogram: tuple[tuple[int, int], ...] = ()  # (bucket, calls): see duration_bucket
-    calls_per_slice: tuple[tuple[int, int], ...] = ()  # (slice number, calls), slice width in the manifest
+    calls_per_slice: tuple[
+        tuple[int, int], ...
+    ] = ()  # (slice number, calls), slice width in the manifest
     first_seen: datetime | None = None  # aware; None where only pg_stat_statements knows it
     last_seen: datetime | None = None
     kept: int = 0  # kept executions: how many statements of the sample have this template
@@ -43,7 +45,9 @@ class Statement:
     sql: str  # whole, every slot a $n (see the module's docstring)
     slots: str  # a letter a slot: p bound parameter, s string, n number, b bit string literal
     values: tuple[str | None, ...]  # one a slot, in PostgreSQL's text form, scrubbed; None is NULL
-    prepared: str | None  # None: simple protocol; "": unnamed; else the name of the prepared statement
+    prepared: (
+        str | None
+    )  # None: simple protocol; "": unnamed; else the name of the prepared statement
     offset_us: int  # start, since the transaction's start
     duration_us: int
     error: str = ""  # SQLSTATE where it failed

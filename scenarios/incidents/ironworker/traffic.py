@@ -68,7 +68,9 @@ def enqueue(client: Client) -> None:
             f'{{"url": "https://example.com/{client.rng.getrandbits(64):x}", "retry": 0}}',
             f"cb-{client.rng.getrandbits(128):032x}" if called_back else None,
         )
-        client.rows("UPDATE project_counters SET queued = queued + 1 WHERE project_id = %s", project)
+        client.rows(
+            "UPDATE project_counters SET queued = queued + 1 WHERE project_id = %s", project
+        )
 
 
 def reserve(client: Client) -> None:
@@ -250,9 +252,13 @@ def main() -> None:
             os.environ["REPLAY_TRAFFIC_DSN"], autocommit=True, application_name="ironworker-api"
         )
         client = Client(connection, random.Random(options.seed + number))
-        work, pace = (drive, options.rate / options.clients) if number else (
-            drive_rare,
-            options.rare_calls,
+        work, pace = (
+            (drive, options.rate / options.clients)
+            if number
+            else (
+                drive_rare,
+                options.rare_calls,
+            )
         )
         threads.append(threading.Thread(target=work, args=(client, until, pace, stop)))
     for thread in threads:
