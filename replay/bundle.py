@@ -132,6 +132,11 @@ def read(path: Path) -> Workload:
     )
 
 
+def read_manifest(path: Path) -> Manifest:
+    """Read the manifest alone; raises InputError where the directory is no workload."""
+    return msgspec.convert(_document(path)["manifest"], Manifest)
+
+
 def read_profile(path: Path) -> SchemaProfile:
     """Read the schema's profile; raises InputError where the capture had no `--stats`."""
     _document(path)

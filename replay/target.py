@@ -6,7 +6,7 @@ another identifier, so it does not pass. No flag leads around this.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -56,6 +56,18 @@ def connect_target(dsn: str, *, source: Source | None = None) -> Iterator[psycop
         connection.autocommit = True
         require_staging(connection, source=source)
         yield connection
+
+
+def connector(dsn: str) -> Callable[[], psycopg.Connection]:
+    """A way to open further autocommit connections to a target; each passes the guard again."""
+
+    def connect() -> psycopg.Connection:
+        connection = _connect(dsn)
+        connection.autocommit = True
+        require_staging(connection)
+        return connection
+
+    return connect
 
 
 def require_staging(connection: psycopg.Connection, *, source: Source | None = None) -> None:

@@ -1,0 +1,1 @@
+"""The conductor: what takes several stages. The command line and hunt call it; stages do not."""

@@ -1,0 +1,128 @@
+"""Bake a planned load: which kept transactions arrive when, with which values, as shards on disk."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import psycopg
+
+from replay import bundle, target
+from replay.bind import Binder
+from replay.errors import InputError
+from replay.load import schedule, shard
+from replay.sql.slots import render
+from replay.workload import Workload
+
+SCENARIOS = ("mix", "storm")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a run is asked to do."""
+
+    scenario: str = "mix"  # one of SCENARIOS
+    rate: float = 1.0  # multiple of production's rate
+    boosts: Mapping[str, float] = field(
+        default_factory=dict
+    )  # template id, a prefix of it, or "rare"
+    duration_s: float = 20.0
+    pool: int = 20  # connections, as the service has
+    pool_timeout_ms: int = 5000  # how long the service waits for one
+    statement_timeout_ms: int = 30_000
+    objective_ms: float = 250.0  # p95 from due that the service promises
+    seed: int = 0
+    identity: bool = False  # the target is a restored copy: values as captured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baked:
+    """A planned load on disk."""
+
+    planned: shard.Planned
+    boosted: tuple[str, ...]  # template ids whose rate is raised
+    bindings: Mapping[str, int]  # slots by how they were bound
+    examples: Mapping[
+        str, tuple[str, tuple[str | None, ...]]
+    ]  # template -> SQL and values, for EXPLAIN
+
+
+def bake(
+    workload_path: Path,
+    connection: psycopg.Connection,
+    shards: Path,
+    options: RunOptions,
+    *,
+    workers: int = 1,
+) -> Baked:
+    """Plan a run's whole load from the workload and the target's note of how its data was made.
+
+    Raises InputError where the options name no template, or the target's data is another workload's.
+    """
+    workload = bundle.read(workload_path)
+    boosts = expand_boosts(workload, options)
+    binder = _binder(workload_path, workload, connection, options)
+    rngs = np.random.default_rng(options.seed).spawn(2)
+    examples: dict[str, tuple[str, tuple[str | None, ...]]] = {}
+
+    def planned() -> Iterator[shard.PlannedTransaction]:
+        arrivals = schedule.mix(
+            workload, rate=options.rate, boosts=boosts, duration_s=options.duration_s, rng=rngs[0]
+        )
+        for due_us, transaction in arrivals:
+            values = binder.bind(transaction, rngs[1])
+            for statement, bound in zip(transaction.statements, values, strict=True):
+                if statement.template not in examples:
+                    examples[statement.template] = render(statement.sql, statement.slots, bound)
+            yield schedule.plan(due_us, transaction, values)
+
+    written = shard.write_shards(shards, planned(), workers=workers)
+    return Baked(
+        planned=written,
+        boosted=tuple(sorted(boosts)),
+        bindings=binder.summary,
+        examples=examples,
+    )
+
+
+def expand_boosts(workload: Workload, options: RunOptions) -> dict[str, float]:
+    """Boosts by whole template id; "rare" stands for every template that is marked rare."""
+    if options.boosts and options.scenario != "storm":
+        raise InputError("--boost goes with --scenario storm")
+    if options.scenario == "storm" and not options.boosts:
+        raise InputError("--scenario storm needs --boost, for example --boost rare=50")
+    expanded: dict[str, float] = {}
+    for name, factor in options.boosts.items():
+        if name == "rare":
+            chosen = [t.id for t in workload.templates if t.rare and t.kept]
+        else:
+            chosen = [t.id for t in workload.templates if t.id.startswith(name)]
+        if not chosen:
+            raise InputError(
+                f"--boost {name}: no such template in the workload; replay inspect lists them"
+            )
+        expanded.update(dict.fromkeys(chosen, factor))
+    return expanded
+
+
+def _binder(
+    workload_path: Path,
+    workload: Workload,
+    connection: psycopg.Connection,
+    options: RunOptions,
+) -> Binder:
+    if options.identity:
+        return Binder(workload, None, None, identity=True)
+    generated = target.read_generated(connection)
+    if generated is None:
+        raise InputError(
+            f"{target.describe(connection)} holds no generated data; fill it with replay generate, "
+            "or replay a restored copy with --bind identity"
+        )
+    if generated.workload_id != bundle.workload_id(workload_path):
+        raise InputError(
+            f"{target.describe(connection)} was generated from another workload; "
+            "generate it anew from this one in an empty database"
+        )
+    profile = bundle.read_profile(workload_path)
+    return Binder(workload, profile, generated, identity=False)

@@ -1,0 +1,185 @@
+"""One replay: bake the load, drive it, watch the server, judge the run, say what did it."""
+
+import contextlib
+import logging
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import CLOCK_MONOTONIC, clock_gettime_ns
+
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from replay import __version__, bundle, rundir, target
+from replay.conduct.bake import Baked, RunOptions, bake
+from replay.diagnose import diagnose
+from replay.diagnose.evidence import gather
+from replay.errors import InputError
+from replay.load.launch import LoadReport, launch
+from replay.load.verdict import judge
+from replay.rundir import RunManifest
+from replay.watch import Watch, counters, plans
+
+log = logging.getLogger(__name__)
+
+_EXPLAINED_AT_MOST = 40  # templates, those that took the most time first
+_DRAIN_S = 5.0
+_SETTINGS = (
+    "shared_buffers",
+    "max_connections",
+    "work_mem",
+    "random_page_cost",
+    "deadlock_timeout",
+    "autovacuum",
+)
+
+
+def run(
+    workload_path: Path,
+    dsn: str,
+    out: Path,
+    options: RunOptions,
+    *,
+    say: Callable[[str], None] = log.info,
+) -> RunManifest:
+    """Replay a workload against a marked target and leave a run directory; returns its manifest.
+
+    Raises RefusedError before anything is sent where the target is not proven to be staging, and
+    InputError where its data was not generated from this workload. A run that is stopped, or whose
+    server is lost, leaves a readable directory that says what is missing.
+    """
+    source = bundle.read_manifest(workload_path).source
+    with (
+        target.connect_target(dsn, source=source) as connection,
+        tempfile.TemporaryDirectory(prefix="replay-shards-") as shards,
+    ):
+        baked = bake(workload_path, connection, Path(shards), options)
+        manifest = _begin(workload_path, connection, out, options, baked)
+        say(f"{baked.planned.transactions} transactions in {options.duration_s:g} s")
+        report, tables = _drive(connection, dsn, Path(shards), out, options)
+        manifest = _conclude(out, manifest, report, tables, options, baked)
+        _explain(connection, out, tables["attempts"], baked)
+    return _name_causes(out, workload_path, manifest)
+
+
+def _begin(
+    workload_path: Path,
+    connection: psycopg.Connection,
+    out: Path,
+    options: RunOptions,
+    baked: Baked,
+) -> RunManifest:
+    here = target.identity(connection)
+    settings = connection.execute(
+        "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(_SETTINGS),)
+    ).fetchall()
+    manifest = RunManifest(
+        tool_version=__version__,
+        workload=workload_path.name,
+        workload_id=bundle.workload_id(workload_path),
+        scenario=options.scenario,
+        options={
+            **asdict(options),
+            "bindings": dict(baked.bindings),
+            "left_out": dict(baked.planned.left_out),
+        },
+        seed=options.seed,
+        origin=datetime.now(UTC),
+        duration_s=options.duration_s,
+        workers=1,
+        pool=options.pool,
+        server_version=here.server_version,
+        server_settings=dict(settings),
+        boosted=baked.boosted,
+    )
+    rundir.create(out, manifest)
+    return manifest
+
+
+def _drive(
+    connection: psycopg.Connection, dsn: str, shards: Path, out: Path, options: RunOptions
+) -> tuple[LoadReport, dict[str, pa.Table]]:
+    """Load and watch at once; what was seen is kept whatever happens."""
+    before = counters.read(connection)
+    with Watch(dsn) as watch:
+        report = launch(
+            shards,
+            dsn=dsn,
+            run=out,
+            scenario=options.scenario,
+            pool=options.pool,
+            pool_timeout_ms=options.pool_timeout_ms,
+            statement_timeout_ms=options.statement_timeout_ms,
+            duration_s=options.duration_s,
+            drain_s=_DRAIN_S,
+        )
+        watched = watch.stop(report.t0_ns)
+    tables = {"samples": watched.samples, "blocking": watched.blocking}
+    for name, table in tables.items():
+        rundir.write_table(out, name, table)
+    tables["attempts"] = rundir.read_table(out, "attempts")
+    with contextlib.suppress(psycopg.OperationalError):
+        rundir.write_table(out, "counters", counters.table(before, counters.read(connection)))
+    return report, tables
+
+
+def _conclude(
+    out: Path,
+    manifest: RunManifest,
+    report: LoadReport,
+    tables: Mapping[str, pa.Table],
+    options: RunOptions,
+    baked: Baked,
+) -> RunManifest:
+    verdict = judge(
+        tables["attempts"],
+        planned=baked.planned.transactions,
+        report=report,
+        objective_ms=options.objective_ms,
+        boosted=baked.boosted,
+    )
+    since_origin = timedelta(
+        microseconds=(clock_gettime_ns(CLOCK_MONOTONIC) - report.t0_ns) // 1000
+    )
+    concluded = replace(
+        manifest,
+        origin=datetime.now(UTC) - since_origin,
+        state=report.state,
+        missing=report.missing,
+        accounting=verdict.accounting,
+        valid=verdict.valid,
+        why_not=verdict.why_not,
+        healthy=verdict.healthy,
+        objective=verdict.objective,
+        generator=verdict.generator,
+    )
+    rundir.write_manifest(out, concluded)
+    return concluded
+
+
+def _explain(connection: psycopg.Connection, out: Path, attempts: pa.Table, baked: Baked) -> None:
+    """Plans of what took the time: the slowest templates in sum, and every boosted one."""
+    spent = (
+        attempts.append_column("spent", pc.subtract(attempts["ended_us"], attempts["began_us"]))
+        .filter(pc.greater_equal(attempts["began_us"], 0))
+        .group_by("template")
+        .aggregate([("spent", "sum")])
+        .sort_by([("spent_sum", "descending")])
+    )
+    slowest = spent["template"].to_pylist()[:_EXPLAINED_AT_MOST]
+    chosen = [name for name in dict.fromkeys([*baked.boosted, *slowest]) if name in baked.examples]
+    taken = plans.explain(connection, [(name, *baked.examples[name]) for name in chosen])
+    rundir.write_plans(out, taken)
+
+
+def _name_causes(out: Path, workload_path: Path, manifest: RunManifest) -> RunManifest:
+    try:
+        profile = bundle.read_profile(workload_path)
+    except InputError:
+        profile = None  # a restored copy is replayed without a profile
+    evidence = gather(out, bundle.read(workload_path), profile)
+    rundir.write_findings(out, diagnose(evidence))
+    return manifest
