@@ -50,6 +50,7 @@ class Constraint:
     kind: str  # p, u, c, x
     columns: tuple[str, ...]
     definition: str
+    order: int = 0  # place of its index among all of the table's, by OID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,7 @@ class IndexProfile:
     unique: bool
     valid: bool
     bytes: int
+    order: int = 0  # place among all of the table's indexes, those of constraints included
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
