@@ -1,0 +1,1 @@
+"""Drive a planned load against a marked target: schedule, shards, engine, Locust, verdict."""

@@ -1,0 +1,298 @@
+"""The open loop: arrivals from one origin, a pool of sessions, a queue before it, and the books.
+
+Everything happens in callbacks of the event loop: the alarm, and the sessions' sockets. A
+transaction that finds no free session waits its turn, first come first served, until the pool's
+timeout; it is never sent late in secret: every record has due, began, ended, and `lag`, the part
+of the delay that this program is to blame for.
+
+The books: each arrival that was taken up leaves exactly one record with the flag FINAL, whatever
+becomes of it. Arrivals that never came due are accounted for afterwards (see settle).
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from heapq import heappop, heappush
+from time import monotonic_ns
+from typing import Any
+
+import psycopg
+
+from replay.load import clock
+from replay.load.record import (
+    CODE_CANCELLED,
+    CODE_END,
+    CODE_LOST,
+    CODE_OK,
+    CODE_POOL,
+    EXPECTED,
+    FINAL,
+    RECORD,
+)
+from replay.load.session import FREE, PAUSED, ROLLING_BACK, RUNNING, Session
+from replay.load.shard import Arrival, Call
+
+_FAR = 1 << 62  # ns: later than anything
+_ROLLBACK = Call(template=-1, text=b"ROLLBACK", name=b"", simple=True)
+_QUERY_CANCELED = b"57014"
+_pack = RECORD.pack
+
+
+class Engine:
+    """Drives one shard through one pool; `done` is called once there is nothing more to wait for.
+
+    `lost` is called with a session whose connection broke, and with that connection, to be closed;
+    `add` brings the session back.
+    """
+
+    def __init__(
+        self,
+        arrivals: Iterator[Arrival],
+        calls: tuple[Call, ...],
+        *,
+        pool: int,
+        pool_timeout_ns: int,
+        loop: Any,
+        done: Callable[[], None],
+        lost: Callable[[Session, psycopg.Connection | None], None],
+    ) -> None:
+        self.records = bytearray()  # packed, not yet written
+        self.error: BaseException | None = None  # what broke this program, if anything did
+        self.lost_connections = 0
+        self.sessions = tuple(
+            Session(slot, loop, answered=self._answered, broken=self._broken, trap=self._trap)
+            for slot in range(pool)
+        )
+        self._arrivals = arrivals
+        self._calls = calls
+        self._pool_timeout_ns = pool_timeout_ns
+        self._done = done
+        self._lost = lost
+        self._free: deque[Session] = deque()
+        self._waiting: deque[tuple[Arrival, int, int]] = deque()  # arrival, due, taken up
+        self._pauses: list[tuple[int, int]] = []  # heap of (wake, slot)
+        self._busy = 0
+        self._ending = False
+        self._origin = self._next_due = self._wake = _FAR
+        self._next: Arrival | None = None
+        self._alarm = clock.open_alarm(loop, self._tick)
+
+    def add(self, session: Session) -> None:
+        """A connected session joins the pool."""
+        self._release(session)
+
+    def start(self, origin_ns: int) -> None:
+        """Begin: from now on every arrival is due at this origin plus its own time."""
+        self._origin = origin_ns
+        self._advance()
+        self._tick()
+
+    def end(self) -> tuple[Session, ...]:
+        """Take up nothing more; returns the sessions whose statement is still under way.
+
+        What waits for the pool is skipped, what pauses between two statements is rolled back.
+        """
+        self._ending = True
+        self._next, self._next_due = None, _FAR
+        now = monotonic_ns()
+        while self._waiting:
+            self._skip(CODE_END, now)
+        self._alarm.disarm()
+        for session in self.sessions:
+            if session.state == PAUSED:
+                self._never_sent(session, CODE_CANCELLED, now)
+                self._finish(session)
+        self._check_done()
+        return tuple(s for s in self.sessions if s.state in (RUNNING, ROLLING_BACK))
+
+    def close(self) -> None:
+        """Give up what did not even answer a cancel; the sessions' connections stay to be closed."""
+        now = monotonic_ns()
+        for session in self.sessions:
+            if session.state == RUNNING:
+                self._record(session, CODE_CANCELLED, -1, now, FINAL)
+                session.state = ROLLING_BACK
+        self._alarm.close()
+
+    def _tick(self) -> None:
+        try:
+            self._run_due()
+        except BaseException as error:  # noqa: BLE001 - the hub would swallow it
+            self._trap(error)
+
+    def _run_due(self) -> None:
+        """Do all that is due, then set the alarm for what comes next."""
+        pauses, waiting = self._pauses, self._waiting
+        now = monotonic_ns()
+        while True:
+            if self._next_due <= now:
+                self._take_up(now)
+            elif pauses and pauses[0][0] <= now:
+                wake, slot = heappop(pauses)
+                session = self.sessions[slot]
+                if session.state == PAUSED and session.wake == wake:
+                    session.state = RUNNING
+                    session.due = wake
+                    self._send(session)
+            elif waiting and waiting[0][1] + self._pool_timeout_ns <= now:
+                self._skip(CODE_POOL, now)
+            else:
+                break
+            now = monotonic_ns()
+        self._wake = min(
+            self._next_due,
+            pauses[0][0] if pauses else _FAR,
+            waiting[0][1] + self._pool_timeout_ns if waiting else _FAR,
+        )
+        if self._wake == _FAR:
+            self._alarm.disarm()
+            self._check_done()
+        else:
+            self._alarm.arm(self._wake)
+
+    def _take_up(self, now: int) -> None:
+        arrival, due = self._next, self._next_due
+        assert arrival is not None
+        self._advance()
+        if self._free:
+            self._busy += 1
+            session = self._free.popleft()
+            session.take(arrival, due)
+            self._send(session)
+        else:
+            self._waiting.append((arrival, due, now))
+
+    def _advance(self) -> None:
+        self._next = next(self._arrivals, None)
+        self._next_due = _FAR if self._next is None else self._origin + self._next.due_us * 1000
+
+    def _send(self, session: Session, lag_ns: int | None = None) -> None:
+        """Send the statement that is next; its lag is all of its delay where none is given."""
+        line = session.lines[session.position]
+        session.began = began = monotonic_ns()
+        session.lag = began - session.due if lag_ns is None else lag_ns
+        session.send(self._calls[line.call], line.values)
+
+    def _answered(self, session: Session, code: bytes, rows: int) -> None:
+        """A statement is over: write it down, and go on with its transaction or the next one."""
+        now = monotonic_ns()
+        if session.state == ROLLING_BACK:
+            self._busy -= 1
+            self._release(session)
+        else:
+            lines = session.lines
+            if code == CODE_OK:
+                if session.position + 1 == len(lines):
+                    self._record(session, code, rows, now, FINAL)
+                    self._finish(session)
+                else:
+                    self._record(session, code, rows, now, 0)
+                    self._go_on(session, now)
+            else:
+                self._refused(session, code, now)
+        if now >= self._wake:
+            self._run_due()
+
+    def _refused(self, session: Session, code: bytes, now: int) -> None:
+        """The server said no. Where it said the same to production, what followed there follows."""
+        if self._ending and code == _QUERY_CANCELED:
+            code = CODE_CANCELLED
+        expected = session.lines[session.position].expected.encode() == code
+        last = session.position + 1 == len(session.lines)
+        flags = (EXPECTED if expected else 0) | (0 if expected and not last else FINAL)
+        self._record(session, code, -1, now, flags)
+        if flags & FINAL:
+            self._finish(session)
+        else:
+            self._go_on(session, now)
+
+    def _go_on(self, session: Session, now: int) -> None:
+        """The transaction's next statement, at once or when the client had its own business done."""
+        session.position += 1
+        if self._ending:
+            self._never_sent(session, CODE_CANCELLED, now)
+            self._finish(session)
+        elif gap_us := session.lines[session.position].gap_us:
+            session.state = PAUSED
+            session.wake = wake = now + gap_us * 1000
+            heappush(self._pauses, (wake, session.slot))
+            if wake < self._wake:
+                self._wake = wake
+                self._alarm.arm(wake)
+        else:
+            session.due = now
+            self._send(session)
+
+    def _finish(self, session: Session) -> None:
+        """The transaction is in the books: leave nothing open on the server, free the session."""
+        if session.in_transaction:
+            session.state = ROLLING_BACK
+            session.send(_ROLLBACK, ())
+        else:
+            self._busy -= 1
+            self._release(session)
+
+    def _release(self, session: Session) -> None:
+        if self._waiting:
+            arrival, due, taken_up = self._waiting.popleft()
+            self._busy += 1
+            session.take(arrival, due)
+            self._send(session, taken_up - due)  # the rest of its delay is the pool's
+        else:
+            session.state = FREE
+            self._free.append(session)
+            self._check_done()
+
+    def _check_done(self) -> None:
+        if self._origin != _FAR and not (self._next or self._busy or self._waiting):
+            self._done()
+
+    def _broken(self, session: Session) -> None:
+        """The connection is no more: what it carried has failed, the pool is one smaller."""
+        now = monotonic_ns()
+        self.lost_connections += 1
+        if session.state == RUNNING:
+            self._record(session, CODE_LOST, -1, now, FINAL)
+        elif session.state == PAUSED:
+            self._never_sent(session, CODE_LOST, now)
+        if session.state == FREE:
+            self._free.remove(session)
+        else:
+            self._busy -= 1
+        self._lost(session, session.detach())
+        self._check_done()
+
+    def _record(self, session: Session, code: bytes, rows: int, now: int, flags: int) -> None:
+        position = session.position
+        self.records += _pack(
+            session.number,
+            position,
+            flags,
+            code,
+            self._calls[session.lines[position].call].template,
+            session.slot,
+            session.pid,
+            session.due,
+            session.began,
+            now,
+            session.lag,
+            rows,
+        )
+
+    def _never_sent(self, session: Session, code: bytes, now: int) -> None:
+        """The statement at which a transaction ended between two statements."""
+        session.due, session.began, session.lag = now, -1, 0
+        self._record(session, code, -1, now, FINAL)
+
+    def _skip(self, code: bytes, now: int) -> None:
+        """The first in the queue never got a session."""
+        arrival, due, taken_up = self._waiting.popleft()
+        template = self._calls[arrival.lines[0].call].template
+        self.records += _pack(
+            arrival.number, 0, FINAL, code, template, -1, 0, due, -1, now, taken_up - due, -1
+        )
+
+    def _trap(self, error: BaseException) -> None:
+        """A fault of this program: the run cannot go on, and must not look as if it had."""
+        if self.error is None:
+            self.error = error
+        self._done()

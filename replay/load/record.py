@@ -1,0 +1,95 @@
+"""The packed records of a worker, `attempts-N.bin`, and how they become the run's attempts.
+
+One record per statement of a started transaction, one per skipped transaction. Times are
+CLOCK_MONOTONIC ns, so that recording costs no arithmetic; the table has µs since the origin.
+"""
+
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from replay.outcome import CANCELLED, LOST, OK, SKIPPED_END, SKIPPED_POOL
+from replay.rundir import ATTEMPTS
+
+RECORD = struct.Struct("<qhB5siiiqqqqq")
+DTYPE = np.dtype(
+    [
+        ("arrival", "<i8"),
+        ("ordinal", "<i2"),
+        ("flags", "u1"),
+        ("outcome", "S5"),
+        ("template", "<i4"),
+        ("session", "<i4"),
+        ("pid", "<i4"),
+        ("due", "<i8"),
+        ("began", "<i8"),  # -1: never sent
+        ("ended", "<i8"),
+        ("lag", "<i8"),
+        ("rows", "<i8"),
+    ]
+)
+assert RECORD.size == DTYPE.itemsize
+
+FINAL = 1  # flag: with this record the transaction is over
+EXPECTED = 2  # flag: production had the same error here
+
+# Outcomes as they stand in a record: five bytes, a SQLSTATE where the server refused.
+CODE_OK = b"ok"
+CODE_CANCELLED = b"cancl"
+CODE_LOST = b"lost"
+CODE_POOL = b"pool"
+CODE_END = b"end"
+_NAMES = {
+    CODE_OK: OK,
+    CODE_CANCELLED: CANCELLED,
+    CODE_LOST: LOST,
+    CODE_POOL: SKIPPED_POOL,
+    CODE_END: SKIPPED_END,
+}
+
+
+def records_file(run: Path, worker: int) -> Path:
+    """Where a worker writes its records."""
+    return run / f"attempts-{worker}.bin"
+
+
+def read_records(file: Path) -> np.ndarray:
+    """All whole records of a file; a record that a crash cut off is left out."""
+    content = file.read_bytes() if file.is_file() else b""
+    return np.frombuffer(content, dtype=DTYPE, count=len(content) // DTYPE.itemsize)
+
+
+def to_table(
+    records: np.ndarray, worker: int, templates: Iterable[str], origin_ns: int
+) -> pa.Table:
+    """The records as attempts of the run (rundir.ATTEMPTS)."""
+
+    def since_origin(name: str) -> np.ndarray:
+        return np.where(records[name] < 0, -1, (records[name] - origin_ns) // 1000)
+
+    outcomes, outcome = np.unique(records["outcome"], return_inverse=True)
+    names = [_NAMES.get(code, code.decode()) for code in outcomes.tolist()]
+    columns = {
+        "arrival": records["arrival"],
+        "ordinal": records["ordinal"],
+        "template": _named(records["template"], list(templates)),
+        "session": records["session"],
+        "worker": np.full(len(records), worker),
+        "pid": records["pid"],
+        "due_us": (records["due"] - origin_ns) // 1000,
+        "began_us": since_origin("began"),
+        "ended_us": since_origin("ended"),
+        "lag_us": records["lag"] // 1000,
+        "outcome": _named(outcome, names),
+        "rows": records["rows"],
+    }
+    return pa.table(columns).cast(ATTEMPTS)
+
+
+def _named(positions: np.ndarray, names: list[str]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(
+        pa.array(positions.astype(np.int32)), pa.array(names, type=pa.string())
+    )

@@ -1,0 +1,82 @@
+"""When which kept transaction arrives: pure arithmetic over a workload, with no clock inside."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from replay.errors import InputError
+from replay.load import refuse
+from replay.load.shard import PlannedStatement, PlannedTransaction
+from replay.sql.slots import render
+from replay.workload import Statement, Transaction, Workload
+
+_BLOCK = 4096  # arrivals drawn at a time
+_LEFT_OUT_EMPTY = "empty"  # a transaction of which no statement was kept
+
+Values = tuple[tuple[str | None, ...], ...]  # of each statement, one a slot
+
+
+def mix(
+    workload: Workload,
+    *,
+    rate: float,
+    boosts: Mapping[str, float],
+    duration_s: float,
+    rng: np.random.Generator,
+) -> Iterator[tuple[int, Transaction]]:
+    """Poisson arrivals, due µs since the origin and never falling, all under the duration.
+
+    Each kept transaction arrives at `rate` times the rate of those that it stands for (its weight
+    over the captured window); one that holds boosted templates at the highest of their boosts
+    times that. Raises InputError where that makes no arrival possible.
+    """
+    rates = np.array([_rate(t, rate, boosts) for t in workload.transactions]) / workload.window_s
+    total = float(rates.sum())
+    if not total > 0:
+        raise InputError(
+            "the workload has no transaction that could arrive: capture a busy window, "
+            "and run with a rate above 0"
+        )
+    edges = np.cumsum(rates)
+    when, which = rng.spawn(2)
+    now_us = 0.0
+    end_us = duration_s * 1e6
+    while now_us < end_us:
+        due = now_us + np.cumsum(when.exponential(1e6 / total, _BLOCK))
+        drawn = np.searchsorted(edges, which.random(_BLOCK) * edges[-1], side="right")
+        now_us = float(due[-1])
+        for due_us, position in zip(due[due < end_us], drawn, strict=False):
+            yield int(due_us), workload.transactions[min(position, len(rates) - 1)]
+
+
+def plan(due_us: int, transaction: Transaction, values: Values) -> PlannedTransaction:
+    """The arrival with its bound values, ready for a shard; or left out, with the reason."""
+    left_out = refuse.first_reason(transaction.statements)
+    if left_out or not transaction.statements:
+        return PlannedTransaction(
+            due_us=due_us, statements=(), left_out=left_out or _LEFT_OUT_EMPTY
+        )
+    statements: list[PlannedStatement] = []
+    answered_us = 0  # when production's client had the answer before, since its start
+    for statement, bound in zip(transaction.statements, values, strict=True):
+        gap_us = max(statement.offset_us - answered_us, 0) if statements else 0
+        statements.append(_planned(statement, bound, gap_us))
+        answered_us = statement.offset_us + statement.duration_us
+    return PlannedTransaction(due_us=due_us, statements=tuple(statements))
+
+
+def _planned(statement: Statement, bound: tuple[str | None, ...], gap_us: int) -> PlannedStatement:
+    sql, parameters = render(statement.sql, statement.slots, bound)
+    return PlannedStatement(
+        template=statement.template,
+        sql=sql,
+        prepared=statement.prepared,
+        values=tuple(None if value is None else value.encode() for value in parameters),
+        gap_us=gap_us,
+        expected_error=statement.error,
+    )
+
+
+def _rate(transaction: Transaction, rate: float, boosts: Mapping[str, float]) -> float:
+    found = [boosts[s.template] for s in transaction.statements if s.template in boosts]
+    return transaction.weight * rate * max(found, default=1.0)
