@@ -1,0 +1,162 @@
+"""How long statements and transactions took, from due as well as from began.
+
+Latency from due is what the caller of the service felt: it holds the wait for a pool slot and the
+generator's own lag. Service time, from began, is what the server took. Percentiles are over all
+attempts of a template that came to an end, failed ones too: a timeout is the longest wait of all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from replay import outcome
+from replay.report.columns import Attempts, Bools, Floats, Grid, Ints
+from replay.workload import Template
+
+_QUANTILES = (0.5, 0.95, 0.99)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """Percentiles in ms; None where there was nothing to measure."""
+
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    max: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateLatency:
+    """One template in the run."""
+
+    id: str
+    sql: str  # canonical text; empty where nobody knows it
+    boosted: bool
+    sent: int
+    ok: int
+    from_due: Spread
+    service: Spread
+    total_s: float  # time in the server, summed
+    production_p95_ms: float | None  # as captured, upper bound of its histogram bucket
+    errors: Mapping[str, int]  # SQLSTATE or reason -> count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Figures per step of the grid; None where a step saw nothing."""
+
+    name: str
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """Transactions, one row each: what a caller of the service saw."""
+
+    due_us: Ints
+    from_due_ms: Floats
+    pool_wait_ms: Floats
+    ordinary: Floats  # 1 where no boosted template is in it
+
+
+def by_template(
+    attempts: Attempts, known: Mapping[str, Template], texts: Mapping[str, str], boosted: set[str]
+) -> tuple[TemplateLatency, ...]:
+    """Every template of the run, those that took the most server time first."""
+    from_due = (attempts.ended_us - attempts.due_us) / 1e3
+    service = (attempts.ended_us - attempts.began_us) / 1e3
+    ended = attempts.sent & ~attempts.outcome.among(lambda name: name == outcome.CANCELLED)
+    rows = []
+    for code, name in enumerate(attempts.template.names):
+        mine = attempts.template.codes == code
+        measured = mine & ended
+        sent = mine & attempts.sent
+        if not name or not sent.any():
+            continue
+        rows.append(
+            TemplateLatency(
+                id=name,
+                sql=texts.get(name, ""),
+                boosted=name in boosted,
+                sent=int(sent.sum()),
+                ok=int((mine & attempts.ok).sum()),
+                from_due=spread(from_due[measured]),
+                service=spread(service[measured]),
+                total_s=round(float(service[sent].sum()) / 1e3, 3),
+                production_p95_ms=captured_quantile(known[name]) if name in known else None,
+                errors=_errors(attempts, mine),
+            )
+        )
+    return tuple(sorted(rows, key=lambda row: -row.total_s))
+
+
+def whole(attempts: Attempts, boosted: set[str]) -> Whole:
+    """Join the statements of each planned transaction: due of its first, end of its last."""
+    order = np.lexsort((attempts.ordinal, attempts.arrival))
+    arrival = attempts.arrival[order]
+    first = np.flatnonzero(np.diff(arrival, prepend=-1)) if len(arrival) else np.array([], int)
+    if not len(first):
+        nothing = np.array([], dtype=np.float64)
+        return Whole(
+            due_us=np.array([], np.int64),
+            from_due_ms=nothing,
+            pool_wait_ms=nothing,
+            ordinary=nothing,
+        )
+    due, began, ended, lag = (
+        column[order]
+        for column in (attempts.due_us, attempts.began_us, attempts.ended_us, attempts.lag_us)
+    )
+    last = np.maximum.reduceat(ended, first)
+    # A skipped transaction waited for the pool from due until it was given up.
+    got_slot = np.where(began[first] >= 0, began[first] - lag[first], ended[first])
+    special = attempts.template.among(lambda name: name in boosted)[order]
+    return Whole(
+        due_us=due[first],
+        from_due_ms=(last - due[first]) / 1e3,
+        pool_wait_ms=np.maximum(got_slot - due[first], 0) / 1e3,
+        ordinary=1.0 - np.maximum.reduceat(special.astype(np.float64), first),
+    )
+
+
+def over_time(values_ms: Floats, due_us: Ints, grid: Grid) -> tuple[Series, ...]:
+    """p50, p95 and p99 of what was due in each step."""
+    steps = grid.place(due_us)
+    spreads = [spread(values_ms[steps == step]) for step in range(grid.count)]
+    return tuple(
+        Series(name=name, values=tuple(getattr(found, name) for found in spreads))
+        for name in ("p50", "p95", "p99")
+    )
+
+
+def spread(values_ms: Floats) -> Spread:
+    """Percentiles of a set of durations."""
+    if not len(values_ms):
+        return Spread()
+    p50, p95, p99 = (round(float(value), 3) for value in np.quantile(values_ms, _QUANTILES))
+    return Spread(p50=p50, p95=p95, p99=p99, max=round(float(values_ms.max()), 3))
+
+
+def captured_quantile(template: Template, quantile: float = 0.95) -> float | None:
+    """A quantile of production's durations in ms, from the template's histogram."""
+    total = sum(calls for _, calls in template.histogram)
+    reached = 0
+    for bucket, calls in sorted(template.histogram):
+        reached += calls
+        if reached >= quantile * total:
+            # The bucket after it begins where this one ends: see workload.duration_bucket.
+            whole_power, eighth = divmod(bucket + 1, 8)
+            return round(float(2**whole_power * (1 + eighth / 8)) / 1e3, 3)
+    return None
+
+
+def _errors(attempts: Attempts, mine: Bools) -> dict[str, int]:
+    codes = attempts.outcome.codes[mine]
+    counts = np.bincount(codes, minlength=len(attempts.outcome.names))
+    return {
+        name: int(count)
+        for name, count in zip(attempts.outcome.names, counts, strict=True)
+        if count and name != outcome.OK
+    }

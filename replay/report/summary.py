@@ -1,0 +1,123 @@
+"""A run's figures, computed once: every report output writes what stands here, and nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from replay import bundle, rundir
+from replay.errors import InputError
+from replay.finding import Finding, Proof
+from replay.report import blocking, columns, latency, waits, wording
+from replay.report.coverage import Coverage, coverage
+from replay.report.latency import Series, TemplateLatency
+from replay.rundir import RunManifest
+from replay.workload import Workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One run in a comparison: its outcome in a row."""
+
+    name: str
+    manifest: RunManifest
+    verdict: wording.Verdict
+    blocked_s: float  # seconds that sessions waited on locks, all trees together
+    causes: tuple[str, ...]  # names of the rules that fired
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Everything that a report tells about one run, and the runs set beside it."""
+
+    name: str
+    manifest: RunManifest
+    verdict: wording.Verdict
+    findings: tuple[Finding, ...]
+    proof: Proof | None
+    grid: columns.Grid
+    templates: tuple[TemplateLatency, ...]  # by time in the server
+    ordinary_ms: tuple[Series, ...]  # from due, transactions without a boosted template
+    pool_wait_ms: tuple[Series, ...]
+    waits: tuple[waits.Band, ...]
+    trees: tuple[blocking.Node, ...]
+    blocked_s: float
+    coverage: Coverage | None  # None: no workload at hand
+    texts: dict[str, str]  # template -> canonical SQL
+    runs: tuple[Line, ...]  # this run first
+
+
+def summarise(runs: Sequence[Path], workload: Path | None = None) -> Summary:
+    """Read the first run whole and the others' outcomes; raises InputError where one is no run.
+
+    Without `workload` the one beside the run is taken, where it is the one that was replayed.
+    """
+    run = runs[0]
+    manifest = rundir.read_manifest(run)
+    source = find_workload(run, manifest, workload)
+    attempts = columns.read_attempts(run)
+    grid = columns.grid(manifest, attempts)
+    boosted = set(manifest.boosted)
+    findings = rundir.read_findings(run)
+    texts = _texts(run, findings, source)
+    whole = latency.whole(attempts, boosted)
+    ordinary = whole.ordinary > 0
+    trees = blocking.trees(run)
+    lines = tuple(_line(path) for path in runs)
+    return Summary(
+        name=run.name,
+        manifest=manifest,
+        verdict=lines[0].verdict,
+        findings=findings,
+        proof=rundir.read_proof(run),
+        grid=grid,
+        templates=latency.by_template(
+            attempts,
+            {t.id: t for t in source.templates} if source else {},
+            texts,
+            boosted,
+        ),
+        ordinary_ms=latency.over_time(whole.from_due_ms[ordinary], whole.due_us[ordinary], grid),
+        pool_wait_ms=latency.over_time(whole.pool_wait_ms, whole.due_us, grid),
+        waits=waits.by_event(run, grid),
+        trees=trees,
+        blocked_s=lines[0].blocked_s,
+        coverage=coverage(source, attempts, boosted) if source else None,
+        texts=texts,
+        runs=lines,
+    )
+
+
+def find_workload(run: Path, manifest: RunManifest, given: Path | None) -> Workload | None:
+    """The workload that was replayed; raises InputError where `given` is another one."""
+    if given is None:
+        beside = run.resolve().parent / manifest.workload
+        if not beside.is_dir() or bundle.workload_id(beside) != manifest.workload_id:
+            return None
+        return bundle.read(beside)
+    if bundle.workload_id(given) != manifest.workload_id:
+        raise InputError(
+            f"{given}: is not the workload that {run} replayed ({manifest.workload}); "
+            "name that one with --workload, or leave the option out"
+        )
+    return bundle.read(given)
+
+
+def _line(run: Path) -> Line:
+    manifest = rundir.read_manifest(run)
+    findings = rundir.read_findings(run)
+    return Line(
+        name=run.name,
+        manifest=manifest,
+        verdict=wording.verdict(manifest, findings),
+        blocked_s=round(sum(tree.blocked_s for tree in blocking.trees(run)), 3),
+        causes=tuple(dict.fromkeys(finding.name for finding in findings)),
+    )
+
+
+def _texts(run: Path, findings: Sequence[Finding], workload: Workload | None) -> dict[str, str]:
+    """SQL by template, from the workload, or from what the run itself remembers."""
+    texts = {name: str(plan.get("sql", "")) for name, plan in rundir.read_plans(run).items()}
+    texts |= {culprit.id: culprit.sql for finding in findings for culprit in finding.templates}
+    if workload is not None:
+        texts |= {template.id: template.sql for template in workload.templates}
+    return texts

@@ -1,0 +1,190 @@
+"""The report on a terminal: the verdict first, then what did it, then the figures to check it by."""
+
+from collections.abc import Iterable
+
+from rich.console import Console, Group, RenderableType
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from replay.finding import Finding, Proof
+from replay.report import blocking, wording
+from replay.report.coverage import Coverage
+from replay.report.latency import TemplateLatency
+from replay.report.summary import Line, Summary
+
+_TONES = {"good": "bold green", "bad": "bold red", "doubtful": "bold yellow"}
+_TEMPLATES_SHOWN = 12
+_TREES_SHOWN = 5
+
+
+def write(summary: Summary, console: Console) -> None:
+    """Print the report; text of statements is never read as markup."""
+    for part in _parts(summary):
+        console.print(part)
+
+
+def findings(found: Iterable[Finding]) -> RenderableType:
+    """Findings with the statements they name and the fixes they propose."""
+    return Group(*(_finding(number, one) for number, one in enumerate(found, start=1)))
+
+
+def _parts(summary: Summary) -> Iterable[RenderableType]:
+    manifest = summary.manifest
+    yield _verdict(summary)
+    if summary.findings:
+        yield _headed("What did it", findings(summary.findings))
+    if summary.proof:
+        yield _headed("The proof", _proof(summary.proof))
+    if summary.trees:
+        yield _headed("Who waited for whom", _trees(summary))
+    if summary.templates:
+        yield _headed("Latency by template, in ms", _latency(summary.templates))
+    if summary.coverage:
+        yield _headed("Rare paths", _coverage(summary.coverage))
+    if len(summary.runs) > 1:
+        yield _headed("Runs side by side", _runs(summary.runs))
+    facts = [f"{label} {value}" for label, value in wording.generator_facts(manifest)]
+    if manifest.accounting:
+        counts = manifest.accounting
+        facts.append(
+            f"{counts.planned:,} planned = {counts.started:,} started + {counts.skipped:,} skipped"
+        )
+    yield _headed("Trust", Text("; ".join(facts) or "nothing was recorded"))
+
+
+def _headed(title: str, body: RenderableType) -> RenderableType:
+    return Group("", Rule(title, align="left", style="dim"), body)
+
+
+def _verdict(summary: Summary) -> RenderableType:
+    verdict, manifest = summary.verdict, summary.manifest
+    words = f" {summary.name}: {wording.load(manifest)}, {wording.seconds(manifest.duration_s)}"
+    head = Text.assemble((verdict.badge.upper(), _TONES[verdict.level]), (words, "dim"))
+    lines = [head, Text(verdict.sentence, style="bold")]
+    if verdict.cause:
+        lines.append(Text(verdict.cause))
+    return Group(*lines)
+
+
+def _finding(number: int, finding: Finding) -> RenderableType:
+    weight = [f"confidence {finding.confidence:.0%}"]
+    if finding.blocked_s:
+        weight.append(f"{wording.seconds(finding.blocked_s)} blocked on locks")
+    if finding.queue_s:
+        weight.append(f"{wording.seconds(finding.queue_s)} queued for the pool")
+    lines = [
+        Text.assemble((f"{number}. {finding.name}", "bold red"), (f"  {', '.join(weight)}", "dim")),
+        Text(f"   {finding.summary}"),
+    ]
+    for culprit in finding.templates:
+        share = wording.share(culprit.share)
+        lines.append(
+            Text.assemble(f"   {share} of calls  ", (culprit.id, "dim"), f"  {culprit.sql}")
+        )
+    fixes = (Text(f"   {fix.sql or fix.why}", style="green") for fix in finding.fixes)
+    return Group(*lines, *fixes)
+
+
+def _proof(proof: Proof) -> RenderableType:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for step in proof.steps:
+        outcome = "passes" if step.healthy else "fails"
+        tone = _TONES["good" if step.healthy else "bad"]
+        table.add_row(
+            Text(step.name),
+            Text(outcome if step.valid else f"{outcome} (not valid)", style=tone),
+            Text(f"p95 {wording.ms(step.figures.get('p95_ms'))}"),
+            Text(f"{wording.share(step.figures.get('not_ok_share', 0.0))} not served"),
+        )
+    built = [
+        Text(f"{fix.sql}: {wording.seconds(fix.build_s)}, {wording.size(fix.bytes)}", style="dim")
+        for fix in proof.fixes
+    ]
+    head = "proven" if proof.proven else "not proven"
+    tone = _TONES["good" if proof.proven else "doubtful"]
+    return Group(Text.assemble((head, tone), f": {proof.why}"), table, *built)
+
+
+def _trees(summary: Summary) -> RenderableType:
+    shown = [_tree(tree, summary.texts) for tree in summary.trees[:_TREES_SHOWN]]
+    total = Text(f"sessions waited {wording.seconds(summary.blocked_s)} in all", style="dim")
+    return Group(total, *shown)
+
+
+def _tree(node: blocking.Node, texts: dict[str, str], into: Tree | None = None) -> Tree:
+    sql = texts.get(node.template) or node.template or "a session that is not the replay's"
+    took = (f"{wording.seconds(node.blocked_s):>8}", "bold")
+    if into is None:
+        branch = Tree(Text.assemble(took, "  ", sql, (f"  ({node.state})", "dim")))
+    else:
+        where = f"  {node.lock} on {node.relation}" if node.relation else f"  {node.lock}"
+        branch = into.add(
+            Text.assemble(took, "  ", sql, (f"{where}, {node.sessions} at once", "dim"))
+        )
+    for waiter in node.waiters:
+        _tree(waiter, texts, branch)
+    return branch
+
+
+def _latency(rows: tuple[TemplateLatency, ...]) -> RenderableType:
+    table = _table("template", "sent", "not ok", "due p50", "p95", "p99", "service p50", "p95")
+    for row in rows[:_TEMPLATES_SHOWN]:
+        table.add_row(
+            Text(row.sql or row.id, style="red" if row.boosted else "", no_wrap=True),
+            f"{row.sent:,}",
+            f"{sum(row.errors.values()):,}",
+            *map(_figure, (row.from_due.p50, row.from_due.p95, row.from_due.p99)),
+            *map(_figure, (row.service.p50, row.service.p95)),
+        )
+    if len(rows) <= _TEMPLATES_SHOWN:
+        return table
+    rest = f"{len(rows) - _TEMPLATES_SHOWN} more templates: --html or --json shows all"
+    return Group(table, Text(rest, style="dim"))
+
+
+def _coverage(coverage: Coverage) -> RenderableType:
+    words = (
+        f"{coverage.rare_replayed} of {len(coverage.rare)} rare paths replayed; of "
+        f"{coverage.templates} templates in the log {coverage.kept} kept, "
+        f"{coverage.replayed} replayed"
+    )
+    table = _table("rare path", "in the log", "kept", "replayed", "ok")
+    for path in coverage.rare:
+        table.add_row(
+            Text(path.sql, no_wrap=True),
+            f"{path.in_log:,}",
+            f"{path.kept:,}",
+            Text(f"{path.replayed:,}", style="" if path.replayed else "yellow"),
+            f"{path.ok:,}",
+        )
+    return Group(Text(words), table) if coverage.rare else Text(words)
+
+
+def _runs(runs: tuple[Line, ...]) -> RenderableType:
+    table = _table("run", "outcome", "p50", "p95", "pool p95", "not served", "on locks")
+    for line in runs:
+        figures = line.manifest.objective
+        table.add_row(
+            Text(f"{line.name}, {wording.load(line.manifest)}"),
+            Text(line.verdict.badge, style=_TONES[line.verdict.level]),
+            *(wording.ms(figures.get(name)) for name in ("p50_ms", "p95_ms", "pool_wait_p95_ms")),
+            wording.share(figures.get("not_ok_share", 0.0)),
+            wording.seconds(line.blocked_s),
+        )
+    return table
+
+
+def _table(first: str, *rest: str) -> Table:
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column(first, overflow="ellipsis", ratio=1, min_width=20)
+    for name in rest:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.2f}" if value < 10 else f"{value:,.0f}"

@@ -1,0 +1,134 @@
+"""How figures and verdicts are told to people, the same on the terminal and in the page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from replay.finding import Finding
+from replay.rundir import RunManifest
+
+_KNOWN_FIGURES = {
+    "lag_p50_us": "schedule lag, median",
+    "lag_p99_us": "schedule lag, p99",
+    "lag_max_us": "schedule lag, longest",
+    "cpu_share": "generator's CPU",
+    "samples_missed": "samples missed",
+}
+_THOUSAND = 1000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a run says, as a badge and a sentence."""
+
+    level: str  # good, bad, doubtful: by which it is coloured
+    badge: str
+    sentence: str
+    cause: str  # what the first finding says; empty where there is none
+
+
+def verdict(manifest: RunManifest, findings: Sequence[Finding]) -> Verdict:
+    """Judge a run by its manifest; a run that cannot be believed is neither good nor bad."""
+    figures = _outcome(manifest)
+    cause = findings[0].summary if findings and not manifest.healthy else ""
+    if manifest.state not in {"finished", "running"} or not manifest.objective:
+        missing = "; ".join((*manifest.missing, *manifest.why_not)) or "it did not come to its end"
+        return Verdict(
+            level="doubtful",
+            badge=manifest.state,
+            sentence=f"This run is not complete: {missing}.",
+            cause=cause,
+        )
+    if not manifest.valid:
+        reasons = "; ".join(manifest.why_not) or "no reason was recorded"
+        return Verdict(
+            level="doubtful",
+            badge="not valid",
+            sentence=f"This run cannot be believed: {reasons}. It measured {figures}.",
+            cause=cause,
+        )
+    if manifest.healthy:
+        return Verdict(
+            level="good", badge="healthy", sentence=f"Staging holds: {figures}.", cause=""
+        )
+    return Verdict(
+        level="bad",
+        badge="broken",
+        sentence=f"Staging breaks under this load: {figures}.",
+        cause=cause,
+    )
+
+
+def objective_ms(manifest: RunManifest) -> float | None:
+    """The p95 from due that the service promises; None where the run had none."""
+    value = manifest.objective.get("objective_ms", manifest.options.get("objective_ms"))
+    return float(value) if isinstance(value, int | float) else None
+
+
+def load(manifest: RunManifest) -> str:
+    """Scenario and strength of a run in a few words: "storm, rare × 64"."""
+    boosts = manifest.options.get("boosts")
+    words = [manifest.scenario]
+    rate = manifest.options.get("rate", 1.0)
+    if isinstance(rate, int | float) and rate != 1.0:
+        words.append(f"rate × {rate:g}")
+    if isinstance(boosts, Mapping):
+        words += [f"{name} × {factor:g}" for name, factor in boosts.items()]
+    return ", ".join(words)
+
+
+def ms(value: float | None) -> str:
+    """Milliseconds with as many digits as they are worth; a dash for None."""
+    if value is None:
+        return "–"
+    if value >= 10 * _THOUSAND:
+        return f"{value / _THOUSAND:,.1f} s"
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{value:,.{digits}f} ms"
+
+
+def seconds(value: float) -> str:
+    """Seconds, short."""
+    return f"{value:,.0f} s" if value >= 100 else f"{value:,.1f} s"
+
+
+def share(value: float) -> str:
+    """A share of 1 as per cent; small ones keep two digits that say something."""
+    percent = value * 100
+    digits = 1 if percent >= 1 or percent == 0 else 2 if percent >= 0.1 else 3
+    return f"{percent:.{digits}f} %"
+
+
+def size(value: int) -> str:
+    """Bytes in the unit that fits."""
+    power = min(max(value, 1).bit_length() // 10, 4)
+    amount = value / 1024**power
+    digits = 1 if power and amount < 10 else 0
+    return f"{amount:,.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
+def generator_facts(manifest: RunManifest) -> tuple[tuple[str, str], ...]:
+    """The generator's own figures as label and value; an unknown one is told by its name."""
+    return tuple(
+        (_KNOWN_FIGURES.get(name, name.replace("_", " ")), _figure(name, value))
+        for name, value in manifest.generator.items()
+    )
+
+
+def _figure(name: str, value: float) -> str:
+    if name.endswith("_us"):
+        return ms(value / _THOUSAND)
+    if name.endswith("_ms"):
+        return ms(value)
+    if name.endswith("_share"):
+        return share(value)
+    return f"{value:,.6g}"
+
+
+def _outcome(manifest: RunManifest) -> str:
+    figures = manifest.objective
+    promised = objective_ms(manifest)
+    against = f" (objective {ms(promised)})" if promised is not None else ""
+    return (
+        f"p95 from due is {ms(figures.get('p95_ms'))}{against}, "
+        f"{share(figures.get('not_ok_share', 0.0))} of transactions were not served"
+    )
