@@ -25,16 +25,15 @@ def write(summary: Summary, console: Console) -> None:
         console.print(part)
 
 
-def findings(found: Iterable[Finding]) -> RenderableType:
-    """Findings with the statements they name and the fixes they propose."""
-    return Group(*(_finding(number, one) for number, one in enumerate(found, start=1)))
+def write_brief(summary: Summary, console: Console) -> None:
+    """Print the verdict, what did it, and whether the run can be trusted."""
+    for part in (_verdict(summary), *_causes(summary), _trust(summary)):
+        console.print(part)
 
 
 def _parts(summary: Summary) -> Iterable[RenderableType]:
-    manifest = summary.manifest
     yield _verdict(summary)
-    if summary.findings:
-        yield _headed("What did it", findings(summary.findings))
+    yield from _causes(summary)
     if summary.proof:
         yield _headed("The proof", _proof(summary.proof))
     if summary.trees:
@@ -45,13 +44,23 @@ def _parts(summary: Summary) -> Iterable[RenderableType]:
         yield _headed("Rare paths", _coverage(summary.coverage))
     if len(summary.runs) > 1:
         yield _headed("Runs side by side", _runs(summary.runs))
-    facts = [f"{label} {value}" for label, value in wording.generator_facts(manifest)]
-    if manifest.accounting:
-        counts = manifest.accounting
+    yield _trust(summary)
+
+
+def _causes(summary: Summary) -> Iterable[RenderableType]:
+    if summary.findings:
+        numbered = enumerate(summary.findings, start=1)
+        yield _headed("What did it", Group(*(_finding(number, one) for number, one in numbered)))
+
+
+def _trust(summary: Summary) -> RenderableType:
+    facts = [f"{label} {value}" for label, value in wording.generator_facts(summary.manifest)]
+    counts = summary.manifest.accounting
+    if counts:
         facts.append(
             f"{counts.planned:,} planned = {counts.started:,} started + {counts.skipped:,} skipped"
         )
-    yield _headed("Trust", Text("; ".join(facts) or "nothing was recorded"))
+    return _headed("Trust", Text("; ".join(facts) or "nothing was recorded"))
 
 
 def _headed(title: str, body: RenderableType) -> RenderableType:

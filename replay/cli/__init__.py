@@ -1,0 +1,100 @@
+"""The `replay` command: which commands there are, and `main`, where their errors become exit codes.
+
+A command's module imports the stages it needs when it runs, so that `replay --help` is quick.
+"""
+
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from replay import __version__
+from replay.cli import (
+    capture,
+    demo,
+    faults,
+    generate,
+    inspect,
+    mark_staging,
+    report,
+    run,
+)
+from replay.cli.options import CONTEXT, example
+from replay.errors import InputError
+
+COMMANDS = (
+    capture.command,
+    inspect.command,
+    mark_staging.command,
+    generate.command,
+    run.command,
+    report.command,
+    demo.command,
+)
+
+
+class _Replay(click.Group):
+    """The group of commands; keeps its order, and leaves a closed pipe to us, not to click."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # a full disk or a closed pipe is seen here, not at exit
+        except BrokenPipeError:
+            faults.silence_stdout()
+            raise click.exceptions.Exit(faults.PIPE_CLOSED) from None
+        return result
+
+
+@click.group(
+    cls=_Replay,
+    name="replay",
+    context_settings=CONTEXT,
+    invoke_without_command=True,
+    epilog=example("replay demo"),
+)
+@click.version_option(__version__, prog_name="replay")
+@click.option("-v", "--verbose", is_flag=True, help="Tell more on stderr; tracebacks of errors.")
+@click.pass_context
+def group(context: click.Context, verbose: bool) -> None:
+    """Find the next lock outage before its release.
+
+    Capture what production's PostgreSQL ran, rebuild its data's shape without its data, replay it
+    against staging, and name the statement that will stop it.
+    """
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.DEBUG if verbose else logging.WARNING,
+        format="replay: %(levelname)s: %(message)s",
+    )
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        context.exit(InputError.exit_code)
+
+
+for _command in COMMANDS:
+    group.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with the code that says how it went."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Servers that we started are stopped on the way out, as after Ctrl-C; nohup stays in force.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+    sys.exit(status(arguments))
+
+
+def status(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; every error is told on stderr, and the exit code returned."""
+    try:
+        result = group.main(arguments, prog_name="replay", standalone_mode=False)
+    except BaseException as error:  # noqa: BLE001  nothing may leave with Python's own 1
+        return faults.tell(error)
+    return result if isinstance(result, int) else 0

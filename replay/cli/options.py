@@ -1,0 +1,58 @@
+"""Arguments and options that several commands share, and how their help is laid out."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def example(*lines: str) -> str:
+    """The end of a command's help: lines that can be typed as they stand."""
+    return "\n".join(("\b", "Example:", *(f"  {line}" for line in lines)))
+
+
+def directory(name: str) -> Callable[[F], F]:
+    """A workload or a run to read."""
+    return click.argument(name, type=click.Path(path_type=Path), metavar=name.upper())
+
+
+def out(what: str, shown: str) -> Callable[[F], F]:
+    """The directory to write; what stands there of the same kind is replaced."""
+    return click.option(
+        "-o",
+        "--out",
+        required=True,
+        type=click.Path(path_type=Path),
+        metavar=shown,
+        help=f"Directory to write the {what} to; an earlier {what} there is replaced.",
+    )
+
+
+def target(*, required: bool) -> Callable[[F], F]:
+    """The staging database."""
+    otherwise = "" if required else " Without one a private PostgreSQL is started for the run."
+    return click.option(
+        "--target",
+        envvar="REPLAY_TARGET",
+        show_envvar=True,
+        required=required,
+        metavar="DSN",
+        help=f"Staging database, marked with replay mark-staging.{otherwise}",
+    )
+
+
+def seed(what: str) -> Callable[[F], F]:
+    """A seed: the same one gives the same bytes."""
+    return click.option(
+        "--seed", default=0, show_default=True, metavar="N", help=f"Seed of {what}."
+    )
+
+
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document on stdout instead of text."
+)

@@ -1,0 +1,61 @@
+"""What goes where: data to stdout, talk and progress to stderr."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_WIDTH_OF_A_PIPE = 160
+
+
+def say(line: str) -> None:
+    """Tell a person one line on stderr."""
+    from rich.console import Console
+
+    Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def stdout() -> "Console":
+    """Where text for people is printed; a pipe has no width of its own, so it gets a wide one."""
+    from rich.console import Console
+
+    fixed = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_A_PIPE
+    return Console(width=fixed, highlight=False)
+
+
+def print_document(document: Mapping[str, Any]) -> None:
+    """Print the one document of a `--json` command."""
+    print(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on stderr while the block runs, told by (what is at work, done, of how many).
+
+    Where stderr is no terminal nothing is drawn: a log has no use for a bar.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task(what, total=None)
+
+        def tell(at_work: str, done: int, total: int) -> None:
+            label = f"{what} {at_work}".strip()
+            bar.update(task, description=label, completed=done, total=total or None)
+
+        yield tell

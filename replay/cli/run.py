@@ -1,0 +1,147 @@
+"""`replay run`: replay a workload against staging, and say what broke it."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from replay.cli import options, output
+from replay.errors import InputError, NotValidError
+
+SCENARIOS = ("mix", "storm")
+BINDINGS = ("generated", "identity")
+
+
+def _boosts(
+    _ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
+) -> dict[str, float]:
+    """Template -> factor, from TEMPLATE=FACTOR."""
+    boosts = {}
+    for text in given:
+        template, _, factor = text.partition("=")
+        try:
+            boosts[template.strip()] = times = float(factor)
+        except ValueError:
+            times = 0.0
+        if not template.strip() or not 0 < times < float("inf"):
+            raise click.BadParameter(f"{text!r} is not TEMPLATE=FACTOR, for example rare=50")
+    return boosts
+
+
+@click.command(
+    name="run",
+    short_help="Replay a workload against staging.",
+    context_settings=options.CONTEXT,
+    epilog=options.example(
+        'replay run shop.workload --target "$REPLAY_TARGET" -o base.run',
+        "replay run shop.workload --scenario storm --boost rare=50 -o storm.run",
+    ),
+)
+@options.directory("workload")
+@options.target(required=False)
+@options.out("run", "NAME.run")
+@click.option(
+    "--scenario",
+    type=click.Choice(SCENARIOS),
+    default="mix",
+    show_default=True,
+    help="mix: transactions arrive as in production; storm: with chosen ones at a raised rate.",
+)
+@click.option(
+    "--boost",
+    "boosts",
+    multiple=True,
+    callback=_boosts,
+    metavar="TEMPLATE=FACTOR",
+    help="With storm: raise a template (its id, the beginning of it, or rare for every rare one) "
+    "to FACTOR times its rate. May be given several times.",
+)
+@click.option(
+    "--rate",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="X",
+    help="Rate of all transactions, as a multiple of production's.",
+)
+@click.option(
+    "--duration",
+    "duration_s",
+    default=20.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="How long transactions arrive.",
+)
+@click.option(
+    "--pool",
+    default=20,
+    show_default=True,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Connections that the transactions share, as the service's pool has.",
+)
+@click.option(
+    "--pool-timeout-ms",
+    default=5000,
+    show_default=True,
+    type=click.IntRange(min=1),
+    metavar="MS",
+    help="How long a transaction waits for a connection before it is given up.",
+)
+@click.option(
+    "--statement-timeout-ms",
+    default=30_000,
+    show_default=True,
+    type=click.IntRange(min=1),
+    metavar="MS",
+    help="Statement timeout of the replaying sessions.",
+)
+@click.option(
+    "--objective-ms",
+    default=250.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MS",
+    help="The p95 from due that the service promises: what is above it is called broken.",
+)
+@click.option(
+    "--bind",
+    type=click.Choice(BINDINGS),
+    default="generated",
+    show_default=True,
+    help="Values for the target's generated data, or as captured for a restored copy.",
+)
+@options.seed("arrivals and values")
+@options.as_json
+def command(
+    workload: Path,
+    target: str | None,
+    out: Path,
+    boosts: dict[str, float],
+    bind: str,
+    as_json: bool,
+    **chosen: Any,
+) -> int:
+    """Replay a WORKLOAD against staging, watch the server, and name what did it.
+
+    A run that is stopped early is kept and says what it lacks. The exit code is 3 where the run
+    cannot be believed; a run that found trouble is a good run, and exits 0.
+    """
+    from replay.conduct.bake import RunOptions
+    from replay.conduct.run import run
+    from replay.report import as_json as document
+    from replay.report import text
+    from replay.report.summary import summarise
+
+    if target is None and bind == "identity":
+        raise InputError("--bind identity needs a restored copy: name it with --target")
+    settings = RunOptions(boosts=boosts, identity=bind == "identity", **chosen)
+    manifest = run(workload, target, out, settings, say=output.say)
+    summary = summarise([out], workload)
+    if as_json:
+        output.print_document(document.document(summary))
+    else:
+        text.write_brief(summary, output.stdout())
+    output.say(f"wrote {out}; for all of it: replay report {out} --html report.html")
+    return 0 if manifest.valid else NotValidError.exit_code
