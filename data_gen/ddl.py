@@ -98,8 +98,8 @@ def foreign_keys(table: TableProfile) -> tuple[str, ...]:
 def sequence_positions(table: TableProfile) -> tuple[str, ...]:
     """Each sequence of one table is set past the largest value that its column holds."""
     return tuple(
-        f"SELECT setval({literal(dotted(*_split(column.sequence)))}, "
-        f"(SELECT GREATEST(max({quoted(column.name)}), 0) + 1 FROM {_place(table)}), false)"  # noqa: S608 - names are quoted
+        f"SELECT setval({literal(dotted(*_split(column.sequence)))}, (SELECT "  # noqa: S608 - quoted
+        f"GREATEST(max({quoted(column.name)}), 0) + 1 FROM {_place(table)}), false)"
         for column in table.columns
         if column.sequence is not None
     )

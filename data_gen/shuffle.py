@@ -1,0 +1,146 @@
+"""Pseudo-random orders without memory: row numbers to places and back, keyed, in numpy.
+
+Every value depends only on seed, names and row number, so any slice can be made anywhere.
+A permutation of 0 … n-1 is made of invertible steps on the next power of two (odd multiplication,
+xor-shift), walked on while it lands outside; its inverse takes the same steps backwards.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint64]
+Flags = npt.NDArray[np.bool_]
+
+_ROUNDS = 3
+_STRIDE = 256  # rows are displaced by their number modulo this: the grain of a correlation
+
+
+def key_of(seed: int, *names: object) -> int:
+    """A 64-bit key for one purpose, from the seed and the names of what it is for."""
+    text = "\x1f".join(map(str, (seed, *names)))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def mixed(numbers: Ints, key: int) -> Words:
+    """64 well-mixed bits a number (the finaliser of splitmix64: Steele and others, 2014)."""
+    x = numbers.astype(np.uint64)
+    x += np.uint64(key)
+    x ^= x >> np.uint64(30)
+    x *= np.uint64(0xBF58476D1CE4E5B9)
+    x ^= x >> np.uint64(27)
+    x *= np.uint64(0x94D049BB133111EB)
+    x ^= x >> np.uint64(31)
+    return x
+
+
+class Permutation:
+    """A keyed bijection of 0 … size-1."""
+
+    __slots__ = ("_factors", "_inverses", "_mask", "_offset", "_shift", "size")
+
+    def __init__(self, size: int, key: int) -> None:
+        bits = max(2, (size - 1).bit_length())
+        modulus = 1 << bits
+        factors = [key_of(key, turn) % modulus | 1 for turn in range(_ROUNDS)]
+        self.size = size
+        self._mask = np.uint64(modulus - 1)
+        self._shift = np.uint64((bits + 1) // 2)  # half the bits or more: its own inverse
+        self._offset = np.uint64(key_of(key, "offset") % modulus)
+        self._factors = [np.uint64(factor) for factor in factors]
+        self._inverses = [np.uint64(pow(factor, -1, modulus)) for factor in reversed(factors)]
+
+    def forward(self, numbers: Ints) -> Ints:
+        """The place of each number."""
+        return self._walk(numbers, self._step)
+
+    def backward(self, places: Ints) -> Ints:
+        """The number at each place."""
+        return self._walk(places, self._unstep)
+
+    def _walk(self, numbers: Ints, step: Callable[[Words], Words]) -> Ints:
+        words = step(numbers.astype(np.uint64))
+        size = np.uint64(self.size)
+        outside = np.flatnonzero(words >= size)
+        while outside.size:
+            moved = step(words[outside])
+            words[outside] = moved
+            outside = outside[moved >= size]
+        return words.view(np.int64)
+
+    def _step(self, words: Words) -> Words:
+        words = words + self._offset
+        for factor in self._factors:
+            words *= factor
+            words &= self._mask
+            words ^= words >> self._shift
+        return words
+
+    def _unstep(self, words: Words) -> Words:
+        words = words.copy()
+        for inverse in self._inverses:
+            words ^= words >> self._shift
+            words *= inverse
+            words &= self._mask
+        words -= self._offset
+        words &= self._mask
+        return words
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Which slot of a column's sorted values a row takes, at a given physical correlation.
+
+    Of every 256 rows the first 256 · (1 - |correlation|) are displaced, permuted among their like
+    over the whole table, as updates move rows of a table that was filled in order; the others stand
+    in their slots. That gives the correlation that pg_stats shows, and stays a bijection.
+    """
+
+    rows: int
+    displaced: int  # of every 256 rows
+    reverse: bool
+    permutation: Permutation | None
+
+    @classmethod
+    def correlated(
+        cls, rows: int, correlation: float | None, *, table: int, column: int
+    ) -> "Order":
+        """Columns that follow the row order share the table's key: their rows moved together."""
+        strength = min(abs(correlation or 0.0), 1.0)
+        displaced = round((1 - strength) * _STRIDE)
+        size = rows // _STRIDE * displaced + min(rows % _STRIDE, displaced)
+        key = table if strength > 0.5 else column
+        return cls(
+            rows=rows,
+            displaced=displaced,
+            reverse=(correlation or 0.0) < 0 and displaced < _STRIDE,
+            permutation=Permutation(size, key) if size else None,
+        )
+
+    def slots(self, rows: Ints) -> Ints:
+        """The slot of each row."""
+        placed = self._moved(rows, backward=False)
+        return self.rows - 1 - placed if self.reverse else placed
+
+    def rows_at(self, slots: Ints) -> Ints:
+        """The row in each slot: the inverse."""
+        placed = self.rows - 1 - slots if self.reverse else slots
+        return self._moved(placed, backward=True)
+
+    def _moved(self, numbers: Ints, *, backward: bool) -> Ints:
+        permutation, displaced = self.permutation, self.displaced
+        if permutation is None:
+            return numbers
+        move = permutation.backward if backward else permutation.forward
+        if displaced == _STRIDE:
+            return move(numbers)
+        result = numbers.copy()
+        which = np.flatnonzero(numbers % _STRIDE < displaced)
+        chosen = numbers[which]
+        among = move(chosen // _STRIDE * displaced + chosen % _STRIDE)
+        result[which] = among // displaced * _STRIDE + among % displaced
+        return result

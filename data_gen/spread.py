@@ -1,0 +1,237 @@
+"""How the rows of a column share out over the values that it may take.
+
+A column's values are *points*: integers in the column's order (the integer itself, microseconds,
+a number in a list, a key's position). Its rows, sorted by point, are *slots* 0 … rows-1. A common
+value is a segment of one point; between two bounds of the histogram lies a segment whose rows fall
+evenly on some of its points. So fractions, histogram and number of distinct values hold exactly,
+for every slot alone. `occurrence` counts a slot among those of its point: (point, occurrence) is
+unique, from which unique keys of several columns are made.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from data_gen.shuffle import Flags, Ints, mixed
+
+_FILL_TURNS = 4
+_Segment = tuple[int, int, int, int, int, bool]  # rows, distinct, low, width, rank, tail
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Spread:
+    """Segments in the order of their points; built by `shared` or `ladder`."""
+
+    starts: Ints  # first slot of each segment
+    counts: Ints  # its rows
+    distinct: Ints  # its points in use, at most its rows and its width
+    low: Ints  # its first point; in a segment of the tail, counted without the common points
+    width: Ints  # how many points it could use
+    rank: Ints  # number of its first point in `by_rank`
+    tail: Flags  # not a common point
+    holes: Ints  # the j-th common point in order, less j: they are left out of the tail
+    scatter: int | None = None  # key: where inside its share of the width a tail point lies
+
+    @property
+    def rows(self) -> int:
+        """Number of slots."""
+        return int(self.counts.sum())
+
+    @property
+    def values(self) -> int:
+        """Number of distinct points."""
+        return int(self.distinct.sum())
+
+    @property
+    def most(self) -> int:
+        """Rows of the point that has most."""
+        return int((-(-self.counts // self.distinct)).max(initial=0))
+
+    def points(self, slots: Ints) -> Ints:
+        """The point of each slot."""
+        return self._point(*self._share(slots))
+
+    def occurrences(self, slots: Ints) -> Ints:
+        """How many earlier slots have the same point."""
+        segment, share = self._share(slots)
+        before = -(-share * self.counts[segment] // self.distinct[segment])
+        return slots - self.starts[segment] - before
+
+    def ranks(self, slots: Ints) -> Ints:
+        """The number of each slot's point in `by_rank`."""
+        segment, share = self._share(slots)
+        return self.rank[segment] + share
+
+    def by_rank(self, ranks: Ints) -> Ints:
+        """Distinct points by number: common ones first, most common leading, then the tail."""
+        order = np.argsort(self.rank)
+        segment = order[np.searchsorted(self.rank[order], ranks, side="right") - 1]
+        return self._point(segment, ranks - self.rank[segment])
+
+    def slot_of(self, point: int) -> int:
+        """The slot of a point, or of the nearest below: for a ladder, where a point is one slot."""
+        segment = max(int(np.searchsorted(self.low, point, side="right")) - 1, 0)
+        low, width = int(self.low[segment]), int(self.width[segment])
+        within = min(max(point - low, 0), width - 1)
+        share = ((within + 1) * int(self.distinct[segment]) - 1) // width
+        return int(self.starts[segment]) + share
+
+    def _share(self, slots: Ints) -> tuple[Ints, Ints]:
+        segment = np.searchsorted(self.starts, slots, side="right") - 1
+        within = slots - self.starts[segment]
+        return segment, within * self.distinct[segment] // self.counts[segment]
+
+    def _point(self, segment: Ints, share: Ints) -> Ints:
+        distinct = self.distinct[segment]
+        step, rest = np.divmod(self.width[segment], distinct)
+        point: Ints = self.low[segment] + step * share + rest * share // distinct
+        if self.scatter is not None:
+            point += (mixed(point, self.scatter) % step.view(np.uint64)).view(np.int64)
+        if self.holes.size:
+            above = np.searchsorted(self.holes, point, side="right")
+            point += np.where(self.tail[segment], above, 0)
+        return point
+
+
+def ladder(rows: int, bounds: Sequence[int]) -> Spread:
+    """Every slot a point of its own, strictly ascending: a unique column or a key.
+
+    The bounds (equal-height, ascending) are met exactly where there is room; where a bucket is too
+    narrow for its rows, what follows is pushed up.
+    """
+    edges = sorted(set(bounds)) or [1]
+    if len(edges) == 1:
+        edges.append(edges[0] + max(rows - 1, 1))
+    last = len(edges) - 1
+    places = [round(k * (rows - 1) / last) for k in range(last + 1)] if rows else []
+    segments = []
+    floor = edges[0]
+    for k, (here, there) in enumerate(pairwise([*places, rows])):
+        if there > here:
+            low = max(edges[k], floor)
+            floor = max(edges[k + 1] if k < last else low, low + there - here)
+            segments.append((there - here, there - here, low, floor - low, here, True))
+    return _spread(segments, holes=())
+
+
+def shared(
+    rows: int,
+    *,
+    common: Sequence[tuple[int, float]],
+    bounds: Sequence[int],
+    distinct: int,
+    most: int | None = None,
+    scatter: int | None = None,
+) -> Spread:
+    """Rows over common points at their fractions, the rest evenly between the bounds.
+
+    `distinct` counts the common points too; where rows are left over for no other point they go to
+    the common ones in proportion. `most` caps the rows of any one point.
+    """
+    points, counts = _common(rows, common)
+    lows, widths, weights = _buckets(points, bounds)
+    tail_rows = rows - sum(counts)
+    if points and (not lows or distinct <= len(points)):
+        counts, tail_rows = _apportioned(counts, rows), 0
+    if most is not None and lows:
+        counts = [min(count, most) for count in counts]
+        tail_rows = rows - sum(counts)
+    tail_counts = _apportioned(weights, tail_rows)
+    if most is not None and any(n > most * w for n, w in zip(tail_counts, widths, strict=True)):
+        tail_counts = _apportioned(widths, tail_rows)
+    tail_distinct = _filled(distinct - len(points), tail_counts, widths, most or tail_rows)
+    ranks = np.cumsum([len(points), *tail_distinct])[:-1]
+    holes = [point - number for number, point in enumerate(sorted(points))]
+    placed = [
+        (point, (count, 1, point, 1, rank, False))
+        for rank, (point, count) in enumerate(zip(points, counts, strict=True))
+    ]
+    placed += [
+        (low + bisect_right(holes, low), (count, number, low, width, rank, True))
+        for count, number, low, width, rank in zip(
+            tail_counts, tail_distinct, lows, widths, ranks, strict=True
+        )
+        if count
+    ]
+    return _spread([segment for _, segment in sorted(placed)], holes=holes, scatter=scatter)
+
+
+def _spread(
+    segments: Sequence[_Segment], *, holes: Sequence[int], scatter: int | None = None
+) -> Spread:
+    columns = np.array(segments, np.int64).reshape(len(segments), 6)
+    counts = columns[:, 0].copy()
+    return Spread(
+        starts=np.cumsum(counts) - counts,
+        counts=counts,
+        distinct=columns[:, 1].copy(),
+        low=columns[:, 2].copy(),
+        width=columns[:, 3].copy(),
+        rank=columns[:, 4].copy(),
+        tail=columns[:, 5].astype(bool),
+        holes=np.array(holes, np.int64),
+        scatter=scatter,
+    )
+
+
+def _common(rows: int, common: Sequence[tuple[int, float]]) -> tuple[list[int], list[int]]:
+    """Common points that get a row at all, most common first, and their rows."""
+    fractions: dict[int, float] = {}
+    for point, fraction in common:
+        fractions[point] = fractions.get(point, 0.0) + fraction
+    total = sum(fractions.values())
+    points = sorted(fractions, key=lambda point: (-fractions[point], point))
+    counts = _apportioned([fractions[point] for point in points], round(rows * min(total, 1.0)))
+    kept = [(point, count) for point, count in zip(points, counts, strict=True) if count]
+    return [point for point, _ in kept], [count for _, count in kept]
+
+
+def _buckets(
+    points: Sequence[int], bounds: Sequence[int]
+) -> tuple[list[int], list[int], list[float]]:
+    """First point, width and weight of each bucket, counted without the common points."""
+    if not bounds:
+        return [], [], []
+    holes = sorted(points)
+    ends = [*bounds[: max(len(bounds) - 1, 1)], bounds[-1] + 1]  # the last bound is met, too
+    edges = [end - bisect_left(holes, end) for end in ends]
+    lows, widths, weights = [], [], []
+    carried = 0.0  # buckets without a point of their own give their rows to the next
+    for low, high in pairwise(edges):
+        carried += 1.0
+        if high > low:
+            lows.append(low)
+            widths.append(high - low)
+            weights.append(carried)
+            carried = 0.0
+    if weights:
+        weights[-1] += carried
+    return lows, widths, weights
+
+
+def _apportioned(weights: Sequence[float], total: int) -> list[int]:
+    """Whole numbers in proportion to the weights, with exactly that sum."""
+    if not weights:
+        return []
+    sums = np.cumsum([0.0, *weights])
+    cuts = np.rint(sums / sums[-1] * total).astype(np.int64)
+    return [int(count) for count in np.diff(cuts)]
+
+
+def _filled(wanted: int, counts: Sequence[int], widths: Sequence[int], most: int) -> list[int]:
+    """Distinct points of each bucket, in proportion to its rows, as far as it has room."""
+    rows = np.array(counts, np.int64)
+    limits = np.minimum(rows, np.array(widths, np.int64))
+    least = np.minimum(-(-rows // max(most, 1)), limits)
+    numbers = least.copy()
+    for _ in range(_FILL_TURNS):
+        missing = wanted - int(numbers.sum())
+        open_rows = np.where(numbers < limits, rows, 0)
+        if missing <= 0 or not open_rows.any():
+            break
+        more = np.array(_apportioned(open_rows.tolist(), missing), np.int64)
+        numbers = np.minimum(numbers + more, limits)
+    return [int(number) for number in numbers]

@@ -1,0 +1,117 @@
+"""Types without a useful order: values known by their text, and made ones beyond them.
+
+Points below the number of known values are these, as the statistics (or the keys) name them; the
+others come from a *maker*, which gives different bytes for different points.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from data_gen.cells import Octets, Piece
+from data_gen.shuffle import Ints
+from data_gen.values.family import Family, Wanted, shares_of
+
+_LONGEST_KNOWN = 4096  # a longer value is made instead: one of them would widen every row's place
+
+
+class Maker(Protocol):
+    """Points to bytes that no two of them share."""
+
+    def pieces(self, points: Ints) -> tuple[Piece, ...]:
+        """The bytes of each point, in parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A type's two forms; `binary` raises ValueError for what is no value of it."""
+
+    binary: Callable[[str], bytes]
+    text: Callable[[bytes], str]
+
+
+TEXT = Form(str.encode, bytes.decode)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """Values that stand at certain points, in binary form."""
+
+    points: Ints  # ascending
+    data: Octets
+    lengths: Ints
+
+    @classmethod
+    def of(cls, values: Mapping[int, bytes]) -> "Known":
+        """Lay the values side by side."""
+        ordered = sorted(values.items())
+        lengths = np.array([len(value) for _, value in ordered], np.int64)
+        width = int(lengths.max(initial=1))
+        padded = b"".join(value.ljust(width, b"\0") for _, value in ordered)
+        data = np.frombuffer(padded, np.uint8).reshape(len(ordered), width)
+        return cls(np.array([point for point, _ in ordered], np.int64), data, lengths)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coded:
+    """Known values and made ones of one type."""
+
+    form: Form
+    known: Known
+    maker: Maker | None  # None: nothing but known values
+
+    def encode(self, points: Ints) -> tuple[Piece, ...]:
+        """The bytes of each value."""
+        if not self.known.points.size:
+            return self.maker.pieces(points) if self.maker is not None else ()
+        at = np.searchsorted(self.known.points, points)
+        at[at == self.known.points.size] = 0
+        hit = self.known.points[at] == points
+        found = Piece(self.known.data[at], np.where(hit, self.known.lengths[at], 0))
+        if self.maker is None:
+            return (found,)
+        return (found, *(piece.only(~hit) for piece in self.maker.pieces(points)))
+
+    def decode(self, raw: bytes) -> str:
+        """PostgreSQL's text of one value."""
+        return self.form.text(raw)
+
+
+def coded(wanted: Wanted, form: Form, maker: Maker) -> Family:
+    """A family from the tokens in the statistics, and a maker for what they do not name."""
+    column = wanted.column
+    if wanted.labels and not wanted.unique:
+        return labelled(wanted)
+    fractions = dict(zip(column.common_values, column.common_fractions, strict=True))
+    if wanted.unique:
+        stood = {point: token for point, token in wanted.known.items() if _usable(token, form)}
+        bounds = (0, max(wanted.distinct - 1, 0))
+    else:
+        tokens = dict.fromkeys((*sorted(fractions), *column.histogram))
+        usable = [token for token in tokens if _usable(token, form)][: max(wanted.distinct, 1)]
+        stood = dict(enumerate(usable))
+        first = sum(token in fractions for token in usable)
+        bounds = (first, max(wanted.distinct, first + 1) - 1)
+    return Family(
+        values=Coded(form, Known.of({p: form.binary(token) for p, token in stood.items()}), maker),
+        common=tuple((p, fractions[token]) for p, token in stood.items() if token in fractions),
+        bounds=bounds,
+    )
+
+
+def labelled(wanted: Wanted) -> Family:
+    """Enums, and text that a CHECK holds to a list: nothing but these values."""
+    column = wanted.column
+    values = wanted.labels or column.enum_labels
+    known = Known.of({point: value.encode() for point, value in enumerate(values)})
+    common = tuple(enumerate(shares_of(column, values)))
+    return Family(values=Coded(TEXT, known, None), common=common)
+
+
+def _usable(token: str, form: Form) -> bool:
+    try:
+        return len(form.binary(token)) <= _LONGEST_KNOWN
+    except ValueError:
+        return False

@@ -1,0 +1,88 @@
+"""Characters in bulk: random words, codes that never repeat, and stretches of prose."""
+
+import functools
+
+import numpy as np
+
+from data_gen.cells import Octets, Piece
+from data_gen.shuffle import Ints, Permutation, key_of, mixed
+
+DIGITS = "0123456789"
+LOWER = "abcdefghijklmnopqrstuvwxyz"
+CODE = DIGITS + LOWER
+
+_CHUNK = 4  # characters that 16 random bits give
+_TEXT = (
+    "about above across after again along among answer around basic because before between body "
+    "book build carry change city clear close color common course cover cross direct draw early "
+    "earth enough ever example family field figure final follow force form front general great "
+    "green ground group grow half hand heard heavy help high home house hundred idea inch island "
+    "kind land large late learn letter level life light line list listen long machine main mark "
+    "measure might mile minute money morning mountain move music name near never night north note "
+    "notice number object often open order paper part pattern people piece place plain plane plant "
+    "play point power problem product question quick reach ready real record river road rule same "
+    "science second sentence several shape short simple slow small sound south space special stand "
+    "start state story street strong study table teach thing thought thousand time together toward "
+    "travel tree true unit usual vowel voice warm watch water week weight wheel while white whole "
+    "wonder word work world write year young"
+)
+_PROSE_LENGTH = 1 << 16
+
+
+def code_width(distinct: int, symbols: int = len(CODE)) -> int:
+    """How many symbols tell that many values apart; none for a single one."""
+    width = 0
+    while symbols**width < distinct:
+        width += 1
+    return width
+
+
+def codes(points: Ints, width: int, alphabet: str, *, size: int, key: int) -> Octets:
+    """Numbers below `size` as words of one width, all different, in no visible order."""
+    rest = Permutation(size, key).forward(points % size) if size > 1 else np.zeros_like(points)
+    symbols = np.frombuffer(alphabet.encode(), np.uint8)
+    base = len(alphabet)
+    word = np.empty((points.size, width), np.uint8)
+    for place in reversed(range(width)):
+        rest, digit = np.divmod(rest, base)
+        word[:, place] = symbols[digit]
+    return word
+
+
+def random_words(points: Ints, width: int, alphabet: str, key: int) -> Octets:
+    """Random characters, the same for the same point; repetition is possible."""
+    table = _chunks(alphabet)
+    chunks = -(-width // _CHUNK)
+    word = np.empty((points.size, chunks * _CHUNK), np.uint8)
+    bits = np.empty(0, np.uint64)
+    for chunk in range(chunks):
+        if chunk % 4 == 0:
+            bits = mixed(points, key_of(key, chunk))
+        which = (bits >> np.uint64(16 * (chunk % 4))).astype(np.uint16)
+        word[:, chunk * _CHUNK : (chunk + 1) * _CHUNK] = table[which]
+    return word[:, :width]
+
+
+def prose(points: Ints, lengths: Ints, key: int) -> Piece:
+    """Stretches of running text of the given lengths."""
+    longest = int(lengths.max(initial=0))
+    text = _prose(key, max(_PROSE_LENGTH, 2 * longest))
+    windows = np.lib.stride_tricks.sliding_window_view(text, max(longest, 1))
+    starts = (mixed(points, key) % np.uint64(windows.shape[0])).astype(np.int64)
+    return Piece(windows[starts], lengths)
+
+
+@functools.lru_cache(maxsize=16)
+def _chunks(alphabet: str) -> Octets:
+    numbers = np.arange(1 << 16, dtype=np.int64)
+    symbols = np.frombuffer(alphabet.encode(), np.uint8)
+    places = [len(alphabet) ** place for place in range(_CHUNK)]
+    return np.stack([symbols[numbers // place % len(alphabet)] for place in places], axis=1)
+
+
+@functools.lru_cache(maxsize=4)
+def _prose(key: int, length: int) -> Octets:
+    words = _TEXT.split()
+    picks = mixed(np.arange(length // 4), key) % np.uint64(len(words))
+    text = " ".join(words[int(pick)] for pick in picks)
+    return np.frombuffer(text.encode()[:length], np.uint8)
