@@ -63,8 +63,12 @@ def connector(dsn: str) -> Callable[[], psycopg.Connection]:
 
     def connect() -> psycopg.Connection:
         connection = _connect(dsn)
-        connection.autocommit = True
-        require_staging(connection)
+        try:
+            connection.autocommit = True
+            require_staging(connection)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     return connect
