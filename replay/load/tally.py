@@ -70,7 +70,8 @@ def _bucket(value_us: np.ndarray) -> np.ndarray:
     value = np.clip(value_us, 0, _HIGHEST_US)
     bits = np.frexp(value.astype(np.float64))[1]
     shift = np.maximum(bits - _BITS, 0)
-    return shift * _HALF + (value >> shift)
+    bucket: np.ndarray = shift * _HALF + (value >> shift)
+    return bucket
 
 
 def _lowest(bucket: int) -> int:

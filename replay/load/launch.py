@@ -1,0 +1,149 @@
+"""Start one Locust for each shard, give all of them one origin, and bring back what they did."""
+
+import contextlib
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+
+from replay import rundir
+from replay.errors import InputError
+from replay.load.child import Child
+from replay.load.collect import collect
+from replay.load.record import records_file
+from replay.load.report import LoadReport, worker_file
+from replay.load.shard import read_index
+
+__all__ = ["LoadReport", "launch"]
+
+log = logging.getLogger(__name__)
+
+_LEAD_NS = 200_000_000  # from the announcement of the origin to the origin
+_READY_S = 120.0  # for Locust to start and all sessions to be open
+_SLACK_S = 30.0  # beyond the planned end, before a worker counts as hung
+
+
+def launch(
+    shards: Path,
+    *,
+    dsn: str,
+    run: Path,
+    scenario: str,
+    pool: int,
+    pool_timeout_ms: int,
+    statement_timeout_ms: int,
+    duration_s: float,
+    drain_s: float,
+    ready: Callable[[int], None] | None = None,
+) -> LoadReport:
+    """Drive the shards and leave attempts.parquet in the run directory.
+
+    `ready` is called with the origin (CLOCK_MONOTONIC ns) some 200 ms before it. A run that is
+    stopped by SIGINT or SIGTERM, or that lost a worker, still returns its report, which says so.
+    Raises RefusedError, InputError or EnvironmentFaultError where the load could not begin.
+    """
+    workers = len(read_index(shards).planned)
+    if pool < workers:
+        raise InputError(f"a pool of {pool} is too small for {workers} workers")
+    common = {
+        "shards": shards.absolute(),
+        "run-directory": run.absolute(),
+        "pool-timeout-ms": pool_timeout_ms,
+        "statement-timeout-ms": statement_timeout_ms,
+        "duration": duration_s,
+        "drain": drain_s,
+    }
+    file = _scenario_file(scenario)
+    children: list[Child] = []
+    origin_ns, interrupted = 0, False
+    with _sigterm_as_interrupt():
+        try:
+            for worker in range(workers):
+                _forget(run, worker)
+                share = pool // workers + (worker < pool % workers)
+                children.append(
+                    Child(
+                        file,
+                        {**common, "worker-index": worker, "pool": share},
+                        dsn=dsn,
+                        cwd=shards,
+                        log_file=run / f"locust-{worker}.log",
+                    )
+                )
+            origin_ns = _begin(children)
+            if ready is not None:
+                ready(origin_ns)
+            deadline = time.monotonic() + duration_s + drain_s + _SLACK_S
+            for child in children:
+                child.await_end(deadline)
+        except KeyboardInterrupt:
+            interrupted = True
+            log.warning("stopping: what is under way is cancelled, what was done is kept")
+        finally:
+            _stop(children)
+    report, attempts = collect(
+        shards,
+        run,
+        t0_ns=origin_ns or time.monotonic_ns(),
+        duration_s=duration_s,
+        interrupted=interrupted,
+    )
+    rundir.write_table(run, "attempts", attempts)
+    for worker in range(workers):
+        records_file(run, worker).unlink(missing_ok=True)
+    return report
+
+
+def _begin(children: list[Child]) -> int:
+    """Wait until all sessions of all workers are open, then fix the origin."""
+    deadline = time.monotonic() + _READY_S
+    for child in children:
+        child.await_ready(deadline)
+    origin_ns = time.monotonic_ns() + _LEAD_NS
+    for child in children:
+        child.begin(origin_ns)
+    return origin_ns
+
+
+def _stop(children: list[Child]) -> None:
+    for child in children:
+        child.ask_to_end()
+    for child in children:
+        child.stop()
+
+
+def _scenario_file(scenario: str) -> Path:
+    spec = find_spec("scenarios")
+    folders = [] if spec is None else list(spec.submodule_search_locations or ())
+    for folder in folders:
+        file = Path(folder) / f"{scenario}.py"
+        if file.is_file():
+            return file.absolute()
+    raise InputError(f"no scenario is called {scenario}")
+
+
+def _forget(run: Path, worker: int) -> None:
+    """Remove what an earlier run left here."""
+    for file in (records_file(run, worker), worker_file(run, worker)):
+        file.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """For the length of the load SIGTERM does what Ctrl-C does, where we may say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

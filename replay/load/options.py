@@ -1,0 +1,61 @@
+"""The command line of a scenario under Locust, beside Locust's own options."""
+
+import argparse
+import os
+from pathlib import Path
+
+from replay.errors import InputError
+
+TARGET = "REPLAY_TARGET"
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    """Add our options to Locust's parser."""
+    group = parser.add_argument_group("Replay")
+    group.add_argument("--workload", type=Path, help="Workload directory to replay")
+    group.add_argument("--target", help=f"DSN of a marked database; or {TARGET} in the environment")
+    group.add_argument(
+        "--shards", type=Path, help="Load that is baked already, instead of a workload"
+    )
+    group.add_argument("--run-directory", type=Path, help="Keep the attempts' records here")
+    group.add_argument("--worker-index", type=int, default=0, help="Which shard to drive")
+    group.add_argument("--rate", type=float, default=1.0, help="Multiple of production's rate")
+    group.add_argument(
+        "--boost",
+        action="append",
+        default=[],
+        metavar="TEMPLATE=FACTOR",
+        help="Raise a template's rate (id, its beginning, or rare); may be repeated",
+    )
+    group.add_argument("--duration", type=float, default=20.0, help="Seconds of arrivals")
+    group.add_argument("--drain", type=float, default=5.0, help="Seconds to end what is under way")
+    group.add_argument("--pool", type=int, default=20, help="Connections, as the service has")
+    group.add_argument(
+        "--pool-timeout-ms", type=int, default=5000, help="How long one is waited for"
+    )
+    group.add_argument("--statement-timeout-ms", type=int, default=30_000)
+    group.add_argument("--objective-ms", type=float, default=250.0, help="p95 that is promised")
+    group.add_argument("--seed", type=int, default=0)
+    group.add_argument("--bind", choices=("generated", "identity"), default="generated")
+
+
+def target_of(parsed: argparse.Namespace) -> str:
+    """The target's DSN; raises InputError where none is given."""
+    dsn = parsed.target or os.environ.get(TARGET)
+    if not dsn:
+        raise InputError(f"no target: give --target DSN, or {TARGET} in the environment")
+    return str(dsn)
+
+
+def boosts_of(parsed: argparse.Namespace) -> dict[str, float]:
+    """`--boost` as template (id, its beginning, or "rare") to factor."""
+    boosts = {}
+    for given in parsed.boost:
+        name, _, factor = given.partition("=")
+        try:
+            boosts[name] = float(factor)
+        except ValueError:
+            raise InputError(
+                f"--boost {given}: write TEMPLATE=FACTOR, for example rare=50"
+            ) from None
+    return boosts

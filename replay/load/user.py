@@ -1,0 +1,213 @@
+"""The one door to Locust and gevent: command line, user, statistics, signals.
+
+A scenario is a locustfile with a subclass of ReplayUser that says how to bake its load:
+`locust -f scenarios/mix.py --headless --workload W --target DSN`. Under our launcher the shards are
+baked already (`--shards`), the origin comes over the launcher's channel, and the DSN from the
+environment. One user is one worker: it drives its whole shard in one long task.
+"""
+
+import argparse
+import logging
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Collection
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, ClassVar
+
+import gevent
+from locust import User, events
+from locust.exception import StopUser
+from locust.stats import RequestStats, StatsEntry, StatsError, bucket_response_time
+
+from replay.errors import INTERRUPTED_EXIT_CODE, NotValidError, ReplayError
+from replay.load import options, verdict
+from replay.load.channel import Channel
+from replay.load.collect import collect
+from replay.load.report import FINISHED, WorkerReport
+from replay.load.shard import Index, read_index
+from replay.load.tally import News
+from replay.load.worker import Worker, WorkerTask
+
+log = logging.getLogger(__name__)
+
+_LEAD_NS = 100_000_000  # from the barrier to the origin, where nobody else sets it
+_NAME_LENGTH = 60
+
+
+def _add_options(parser: argparse.ArgumentParser, **_: Any) -> None:
+    options.add_to(parser)
+
+
+def _take_over(environment: Any, **_: Any) -> None:
+    """Let Ctrl-C and SIGTERM end the run in order, whatever code they meet."""
+    parsed = environment.parsed_options
+    if parsed.run_time:
+        # Locust would count from before the sessions are open: the schedule ends by itself.
+        parsed.duration, parsed.run_time = float(parsed.run_time), None
+    gevent.signal_handler(signal.SIGINT, environment.runner.quit)
+
+
+def _end_user_first(environment: Any, **_: Any) -> None:
+    """Locust takes its exit code right after this: the user's must be known by then."""
+    environment.runner.quit()
+
+
+# Locust imports the scenario, and with it this file, before it makes its parser.
+events.init_command_line_parser.add_listener(_add_options)
+events.init.add_listener(_take_over)
+events.quitting.add_listener(_end_user_first)
+
+
+class ReplayUser(User):
+    """Drives one shard of a planned load; a scenario says how to bake it."""
+
+    abstract = True
+    # Plans the load from the options and writes its shards into the directory; returns the
+    # templates whose rate is raised.
+    bake: ClassVar[Callable[[argparse.Namespace, Path], Collection[str]]]
+
+    def replay(self) -> None:
+        """The whole run, then Locust's end."""
+        environment = self.environment
+        environment.process_exit_code = INTERRUPTED_EXIT_CODE  # until something else is known
+        channel = Channel.inherited()
+        try:
+            if channel is None:
+                environment.process_exit_code = self._run_alone(environment.parsed_options)
+            else:
+                environment.process_exit_code = self._run_launched(
+                    environment.parsed_options, channel
+                )
+        except Exception as error:  # noqa: BLE001 - told, and turned into the exit code
+            environment.process_exit_code = _tell(error, channel)
+        gevent.spawn(environment.runner.quit)
+        raise StopUser
+
+    tasks: ClassVar[list[Callable[..., None]]] = [replay]
+
+    def _run_launched(self, parsed: argparse.Namespace, channel: Channel) -> int:
+        def barrier() -> int | None:
+            channel.send({"state": "ready"})
+            message = channel.receive()
+            threading.Thread(target=_stop_at_hangup, args=(channel, worker), daemon=True).start()
+            return None if message is None else int(message["origin_ns"])
+
+        worker = self._worker(parsed, parsed.shards, parsed.run_directory)
+        return _exit_code(worker.run(barrier))
+
+    def _run_alone(self, parsed: argparse.Namespace) -> int:
+        origin_ns = time.monotonic_ns()
+
+        def barrier() -> int:
+            nonlocal origin_ns
+            origin_ns = time.monotonic_ns() + _LEAD_NS
+            return origin_ns
+
+        with ExitStack() as stack:
+            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="replay-")))
+            shards = parsed.shards or scratch
+            run = parsed.run_directory or scratch
+            boosted = () if parsed.shards else type(self).bake(parsed, shards)
+            code = _exit_code(self._worker(parsed, shards, run).run(barrier))
+            report, attempts = collect(
+                shards, run, t0_ns=origin_ns, duration_s=parsed.duration, interrupted=False
+            )
+            judged = verdict.judge(
+                attempts,
+                planned=len(report.shape_of),
+                report=report,
+                objective_ms=parsed.objective_ms,
+                boosted=boosted,
+            )
+            for line in verdict.in_words(judged):
+                print(line)
+        return code or (0 if judged.valid else NotValidError.exit_code)
+
+    def _worker(self, parsed: argparse.Namespace, shards: Path, run: Path) -> Worker:
+        index = read_index(shards)
+        work = WorkerTask(
+            shards=shards,
+            run=run,
+            worker=parsed.worker_index,
+            dsn=options.target_of(parsed),
+            pool=parsed.pool,
+            pool_timeout_ms=parsed.pool_timeout_ms,
+            statement_timeout_ms=parsed.statement_timeout_ms,
+            duration_s=parsed.duration,
+            drain_s=parsed.drain,
+        )
+        feed = _Feed(self.environment.stats, index)
+        return Worker(work, index, gevent.get_hub().loop, feed.add)
+
+
+class _Feed:
+    """Feeds Locust's own statistics, whole batches at a time, under names that people recognise."""
+
+    def __init__(self, stats: RequestStats, index: Index) -> None:
+        self._stats = stats
+        self._names = [
+            _shown(template, example)
+            for template, example in zip(index.templates, index.examples, strict=True)
+        ]
+
+    def add(self, news: News) -> None:
+        """Add a template's new figures to its entry and to the sum."""
+        method, name = self._names[news.template]
+        count = len(news.latencies_ms)
+        now = time.time()
+        batch = StatsEntry(self._stats, name, method)
+        batch.num_requests = count
+        batch.num_failures = sum(news.failures.values())
+        batch.total_response_time = float(news.latencies_ms.sum())
+        batch.min_response_time = float(news.latencies_ms.min())
+        batch.max_response_time = float(news.latencies_ms.max())
+        batch.last_request_timestamp = now
+        batch.num_reqs_per_sec[int(now)] = count
+        batch.num_fail_per_sec[int(now)] = batch.num_failures
+        for latency_ms in news.latencies_ms.round().tolist():
+            batch.response_times[bucket_response_time(latency_ms)] += 1
+        self._stats.entries[name, method].extend(batch)
+        self._stats.total.extend(batch)
+        for outcome, failed in news.failures.items():
+            key = StatsError.create_key(method, name, outcome)
+            error = self._stats.errors.setdefault(key, StatsError(method, name, outcome))
+            error.occurrences += failed
+
+
+def _shown(template: str, example: str) -> tuple[str, str]:
+    """Locust's type and name of a template: its verb, its beginning, and its id."""
+    text = " ".join(example.split())
+    verb, _, rest = text.partition(" ")
+    if len(rest) > _NAME_LENGTH:
+        rest = rest[: _NAME_LENGTH - 1] + "…"
+    return verb.upper(), f"{rest} [{template[:8]}]".lstrip()
+
+
+def _stop_at_hangup(channel: Channel, worker: Worker) -> None:
+    while channel.receive() is not None:
+        pass
+    worker.stop()
+
+
+def _exit_code(report: WorkerReport) -> int:
+    return 0 if report.state == FINISHED else INTERRUPTED_EXIT_CODE
+
+
+def _tell(error: Exception, channel: Channel | None) -> int:
+    """Say what went wrong, to the launcher too; returns the exit code."""
+    if isinstance(error, ReplayError):
+        log.error("%s", error)
+        code, message = error.exit_code, str(error)
+    else:
+        log.error("the worker failed", exc_info=error)
+        code, message = ReplayError.exit_code, f"{type(error).__name__}: {error}"
+    if channel is not None:
+        try:
+            channel.send({"state": "failed", "exit_code": code, "message": message})
+        except OSError:
+            log.warning("the launcher is gone (process %d)", os.getppid())
+    return code

@@ -1,0 +1,222 @@
+"""What a load amounts to: the books, whether it can be believed, whether the service was healthy.
+
+Figures are over whole transactions. A transaction's latency runs from its due time, so that waiting
+for the pool is in it; one that failed, was cancelled or gave up counts with the time it took until
+then: a server that answers nobody must not look fast.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from replay.load.report import LoadReport
+from replay.outcome import CANCELLED, OK, Accounting
+
+# Beyond these a run says more of the generator than of the server.
+LAG_P99_MS = 50.0
+LATE_MS = 100.0  # a transaction this late through our own fault …
+LATE_SHARE = 0.01  # … may happen to one in a hundred
+CPU_SHARE = 0.85  # of a core: above, its own queue is in every latency
+LEAST_FINISHED = 100  # transactions: fewer carry no p95
+LEAST_SECONDS = 3.0
+# The service's objective, beside the p95 that the user gives.
+NOT_OK_SHARE = 0.01
+
+_OK, _FAILED, _CANCELLED, _SKIPPED = range(4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The judgement of one load; times in ms unless the name says otherwise."""
+
+    accounting: Accounting
+    valid: bool
+    why_not: tuple[str, ...]  # why it cannot be believed
+    healthy: bool
+    objective: Mapping[str, float]
+    generator: Mapping[str, float]
+
+
+def judge(
+    attempts: pa.Table,
+    *,
+    planned: int,
+    report: LoadReport,
+    objective_ms: float,
+    boosted: Collection[str],
+) -> Verdict:
+    """Judge a load by its attempts (rundir.ATTEMPTS) and its workers' report.
+
+    Healthy and the objective's figures leave out transactions that hold a boosted template: they
+    are the load, the others are the service.
+    """
+    done = _transactions(attempts)
+    accounting = _account(done, planned)
+    expected = np.isin(done.arrival, list(report.expected))
+    ordinary = ~_holds_any(report, boosted)[done.arrival]
+    objective = _objective(done, ordinary, expected, objective_ms)
+    generator = _generator(attempts, report)
+    generator["expected_errors"] = float(expected.sum())
+    why_not = tuple(_why_not(accounting, done, report, generator))
+    return Verdict(
+        accounting=accounting,
+        valid=not why_not,
+        why_not=why_not,
+        healthy=objective["p95_ms"] <= objective_ms and objective["not_ok_share"] <= NOT_OK_SHARE,
+        objective=objective,
+        generator=generator,
+    )
+
+
+def in_words(verdict: Verdict) -> Iterator[str]:
+    """The verdict in a few lines for a terminal."""
+    books, found, own = verdict.accounting, verdict.objective, verdict.generator
+    yield (
+        f"planned {books.planned} = started {books.started} + skipped {books.skipped}; "
+        f"started = ok {books.ok} + failed {books.failed} + cancelled {books.cancelled}"
+    )
+    yield (
+        f"{'healthy' if verdict.healthy else 'NOT healthy'}: p95 {found['p95_ms']:.1f} ms from due "
+        f"(objective {found['objective_ms']:g}), pool wait p95 {found['pool_wait_p95_ms']:.1f} ms, "
+        f"{found['not_ok_share']:.2%} not ok"
+    )
+    yield (
+        f"generator: lag p50 {own['lag_p50_us']:.0f} µs, p99 {own['lag_p99_us']:.0f} µs, "
+        f"{own['cpu_share']:.0%} of a core"
+    )
+    yield from (f"NOT VALID: {reason}" for reason in verdict.why_not)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Transactions:
+    """One entry an arrival, in order of number."""
+
+    arrival: np.ndarray
+    outcome: np.ndarray  # _OK …
+    latency_ms: np.ndarray  # from due to the end, or to giving up
+    pool_wait_ms: np.ndarray
+    lag_ms: np.ndarray  # of the first statement
+
+
+def _transactions(attempts: pa.Table) -> _Transactions:
+    table = attempts.sort_by([("arrival", "ascending"), ("ordinal", "ascending")])
+    columns = {
+        name: table[name].to_numpy()
+        for name in ("arrival", "due_us", "began_us", "ended_us", "lag_us")
+    }
+    arrival, first = np.unique(columns["arrival"], return_index=True)
+    outcome = _outcomes(table["outcome"])
+    due, lag = columns["due_us"][first], columns["lag_us"][first]
+    ended = np.maximum.reduceat(columns["ended_us"], first) if len(first) else first
+    sent = columns["began_us"][first]
+    waited_until = np.where(sent < 0, columns["ended_us"][first], sent)
+    return _Transactions(
+        arrival=arrival,
+        # The worst of a transaction's statements, in the order _OK < _FAILED …: only one is final.
+        outcome=np.maximum.reduceat(outcome, first) if len(first) else first,
+        latency_ms=(ended - due) / 1e3,
+        pool_wait_ms=np.maximum(waited_until - due - lag, 0) / 1e3,
+        lag_ms=lag / 1e3,
+    )
+
+
+def _outcomes(column: pa.ChunkedArray) -> np.ndarray:
+    names = pc.cast(column, pa.string()).to_numpy(zero_copy_only=False)
+    kinds = {name: _kind(name) for name in np.unique(names.astype(str)).tolist()}
+    return np.array([kinds[name] for name in names.tolist()], dtype=np.int8)
+
+
+def _kind(outcome: str) -> int:
+    if outcome == OK:
+        return _OK
+    if outcome == CANCELLED:
+        return _CANCELLED
+    return _SKIPPED if outcome.startswith("skipped:") else _FAILED
+
+
+def _account(done: _Transactions, planned: int) -> Accounting:
+    ok, failed, cancelled, skipped = np.bincount(done.outcome, minlength=4).tolist()
+    accounting = Accounting(
+        planned=planned,
+        started=ok + failed + cancelled,
+        skipped=skipped,
+        ok=ok,
+        failed=failed,
+        cancelled=cancelled,
+    )
+    accounting.check()
+    return accounting
+
+
+def _holds_any(report: LoadReport, templates: Collection[str]) -> np.ndarray:
+    """Whether an arrival holds one of the templates, by arrival; also where it was skipped."""
+    holds = np.array([any(t in templates for t in shape) for shape in report.shapes], dtype=bool)
+    chosen: np.ndarray = holds[report.shape_of]
+    return chosen
+
+
+def _objective(
+    done: _Transactions, ordinary: np.ndarray, expected: np.ndarray, objective_ms: float
+) -> dict[str, float]:
+    latency = done.latency_ms[ordinary]
+    not_ok = (done.outcome != _OK) & ~expected
+    return {
+        "objective_ms": objective_ms,
+        "p50_ms": _percentile(latency, 50),
+        "p95_ms": _percentile(latency, 95),
+        "p99_ms": _percentile(latency, 99),
+        "pool_wait_p95_ms": _percentile(done.pool_wait_ms[ordinary], 95),
+        "not_ok_share": float(not_ok[ordinary].mean()) if ordinary.any() else 0.0,
+        "transactions": float(ordinary.sum()),
+    }
+
+
+def _generator(attempts: pa.Table, report: LoadReport) -> dict[str, float]:
+    sent = attempts.filter(pc.greater_equal(attempts["began_us"], 0))
+    lag_us = sent["lag_us"].to_numpy()
+    return {
+        "lag_p50_us": _percentile(lag_us, 50),
+        "lag_p99_us": _percentile(lag_us, 99),
+        "lag_max_us": float(lag_us.max()) if len(lag_us) else 0.0,
+        "late_share": float((lag_us > LATE_MS * 1e3).mean()) if len(lag_us) else 0.0,
+        "cpu_share": max((worker.cpu_share for worker in report.workers), default=0.0),
+        "statements": float(len(lag_us)),
+        "lost_connections": float(sum(worker.lost_connections for worker in report.workers)),
+    }
+
+
+def _why_not(
+    books: Accounting, done: _Transactions, report: LoadReport, generator: Mapping[str, float]
+) -> Iterator[str]:
+    if report.state != "finished":
+        yield f"the run was {report.state}"
+    yield from report.missing
+    finished = books.ok + books.failed
+    if finished < LEAST_FINISHED:
+        yield f"{finished} transactions finished, {LEAST_FINISHED} are needed: run longer"
+    if report.duration_s < LEAST_SECONDS:
+        yield f"{report.duration_s:g} s of load, {LEAST_SECONDS:g} are needed: run longer"
+    lag_p99_ms = generator["lag_p99_us"] / 1e3
+    if lag_p99_ms > LAG_P99_MS:
+        yield (
+            f"the generator was {lag_p99_ms:.0f} ms late (p99), {LAG_P99_MS:g} are allowed: "
+            "give it a core of its own"
+        )
+    late_share = float((done.lag_ms > LATE_MS).mean()) if len(done.lag_ms) else 0.0
+    if late_share > LATE_SHARE:
+        yield (
+            f"{late_share:.1%} of the transactions were over {LATE_MS:g} ms late through the "
+            f"generator, {LATE_SHARE:.0%} may be: give it a core of its own"
+        )
+    if generator["cpu_share"] > CPU_SHARE:
+        yield (
+            f"the generator used {generator['cpu_share']:.0%} of a core, {CPU_SHARE:.0%} are "
+            "allowed: its own queue is in the latencies; use more workers"
+        )
+
+
+def _percentile(values: np.ndarray, percent: float) -> float:
+    return float(np.percentile(values, percent)) if len(values) else 0.0

@@ -1,0 +1,169 @@
+"""One worker's run of its shard, from the guard to the report, inside the patched process.
+
+Threads, events and sleeps here are greenlets' (Locust has patched the standard library): they wait
+without stopping the event loop, in whose callbacks the engine runs. A worker that is killed in the
+middle cancels what is under way, closes every session, writes what it has, and says so.
+"""
+
+import gc
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from replay.load.connections import Connections, cancel
+from replay.load.engine import Engine
+from replay.load.record import records_file
+from replay.load.report import FAILED, FINISHED, INTERRUPTED, WorkerReport, write_worker
+from replay.load.shard import Index, read_shard
+from replay.load.tally import News, Tally
+
+log = logging.getLogger(__name__)
+
+_BEAT_S = 0.25  # a crash loses the records of one beat at most
+_CANCEL_S = 3.0  # how long a cancelled statement may take to end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerTask:
+    """What one worker has to do."""
+
+    shards: Path
+    run: Path  # where records and report are written
+    worker: int  # which shard
+    dsn: str
+    pool: int
+    pool_timeout_ms: int
+    statement_timeout_ms: int
+    duration_s: float
+    drain_s: float
+
+
+class Worker:
+    """Drives one shard; `stop` ends it early from any greenlet."""
+
+    def __init__(
+        self, task: WorkerTask, index: Index, loop: Any, tell: Callable[[News], None]
+    ) -> None:
+        """`tell` hears of each template what is new, a few times a second."""
+        self._task = task
+        self._index = index
+        self._tell = tell
+        self._tally = Tally(len(index.templates))
+        self._connections = Connections(task.dsn, task.statement_timeout_ms)
+        self._over = threading.Event()
+        self._stopped = False
+        self._cpu = _CpuShare()
+        self._engine = Engine(
+            read_shard(task.shards, task.worker),
+            index.calls,
+            pool=task.pool,
+            pool_timeout_ns=task.pool_timeout_ms * 1_000_000,
+            loop=loop,
+            done=self._over.set,
+            lost=self._connections.lost,
+        )
+
+    def stop(self) -> None:
+        """End the run now; what is under way is cancelled."""
+        self._stopped = True
+        self._over.set()
+
+    def run(self, barrier: Callable[[], int | None]) -> WorkerReport:
+        """Connect, wait at the barrier for the origin (CLOCK_MONOTONIC ns), drive, report.
+
+        A barrier that gives None ends the run before it began. Raises RefusedError where the target
+        is not staging and EnvironmentFaultError where it does not let all sessions in.
+        """
+        state, error = INTERRUPTED, ""
+        with records_file(self._task.run, self._task.worker).open("wb", buffering=0) as records:
+            try:
+                self._connections.open_all(self._engine)
+                gc.collect()
+                gc.freeze()  # a full collection over all that is loaded would make statements late
+                origin_ns = barrier()
+                if origin_ns is not None:
+                    self._drive(origin_ns, records)
+                    state = INTERRUPTED if self._stopped else FINISHED
+            except Exception as fault:
+                state, error = FAILED, f"{type(fault).__name__}: {fault}"
+                raise
+            finally:
+                try:
+                    self._wind_up(records)
+                finally:
+                    self._connections.close_all(self._engine)
+                    report = self._report(state, error)
+                    write_worker(self._task.run, report)
+        return report
+
+    def _drive(self, origin_ns: int, records: BinaryIO) -> None:
+        threading.Thread(
+            target=self._connections.reopen_forever, args=(self._engine,), daemon=True
+        ).start()
+        self._engine.start(origin_ns)
+        arrivals_end_ns = origin_ns + int(self._task.duration_s * 1e9)
+        drain_end_ns = arrivals_end_ns + int(self._task.drain_s * 1e9)
+        while not self._over.wait(_BEAT_S):
+            self._flush(records)
+            now = time.monotonic_ns()
+            if origin_ns <= now < arrivals_end_ns:
+                self._cpu.sample()
+            if now >= drain_end_ns:
+                log.warning("%g s after the last arrival: cancelling the rest", self._task.drain_s)
+                break
+        if self._engine.error is not None:
+            raise self._engine.error
+
+    def _flush(self, records: BinaryIO) -> None:
+        block, self._engine.records = self._engine.records, bytearray()
+        if block:
+            records.write(block)
+            for news in self._tally.add(block):
+                self._tell(news)
+
+    def _wind_up(self, records: BinaryIO) -> None:
+        """End what is under way, by cancel and then by closing, and write the last records."""
+        self._connections.stop_reopening()
+        self._over.clear()
+        under_way = self._engine.end()
+        if under_way:
+            cancel(under_way, _CANCEL_S)
+            self._over.wait(_CANCEL_S)
+        self._engine.close()
+        self._flush(records)
+
+    def _report(self, state: str, error: str) -> WorkerReport:
+        names = list(enumerate(self._index.templates))
+        return WorkerReport(
+            worker=self._task.worker,
+            state=state,
+            error=error,
+            cpu_share=self._cpu.share,
+            lost_connections=self._engine.lost_connections,
+            reconnections=self._connections.reopened,
+            latency={name: self._tally.latency(number) for number, name in names},
+            service={name: self._tally.service(number) for number, name in names},
+        )
+
+
+class _CpuShare:
+    """CPU seconds of this process per second, between the first and the last sample."""
+
+    def __init__(self) -> None:
+        self._samples: list[tuple[float, float]] = []
+
+    def sample(self) -> None:
+        """Look at the clocks; only the first look and the last are kept."""
+        self._samples[1:] = [(time.process_time(), time.monotonic())]
+
+    @property
+    def share(self) -> float:
+        """0 where there were fewer than two samples."""
+        if len(self._samples) < 2:
+            return 0.0
+        (cpu_before, before), (cpu_after, after) = self._samples
+        return (cpu_after - cpu_before) / (after - before)

@@ -1,0 +1,41 @@
+"""From a locustfile's options to shards: what `replay run` does before it starts Locust.
+
+Under our launcher the shards are baked, so what bakes them is imported only when it is asked for.
+"""
+
+import argparse
+from collections.abc import Collection
+from pathlib import Path
+
+from replay.errors import InputError
+from replay.load import options
+from replay.target import connect_target
+
+
+def bake_mix(parsed: argparse.Namespace, shards: Path) -> Collection[str]:
+    """Plan the mix; returns the templates whose rate is raised: none."""
+    return _bake("mix", parsed, shards)
+
+
+def bake_storm(parsed: argparse.Namespace, shards: Path) -> Collection[str]:
+    """Plan the storm; returns the templates whose rate is raised."""
+    return _bake("storm", parsed, shards)
+
+
+def _bake(scenario: str, parsed: argparse.Namespace, shards: Path) -> Collection[str]:
+    from replay import bundle  # noqa: PLC0415 - see the module
+    from replay.conduct.bake import RunOptions, bake  # noqa: PLC0415 - see the module
+
+    if parsed.workload is None:
+        raise InputError("no workload: give --workload DIRECTORY; replay capture makes one")
+    run_options = RunOptions(
+        scenario=scenario,
+        rate=parsed.rate,
+        boosts=options.boosts_of(parsed),
+        duration_s=parsed.duration,
+        seed=parsed.seed,
+        identity=parsed.bind == "identity",
+    )
+    source = bundle.read_manifest(parsed.workload).source
+    with connect_target(options.target_of(parsed), source=source) as connection:
+        return bake(parsed.workload, connection, shards, run_options).boosted

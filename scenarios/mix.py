@@ -1,0 +1,13 @@
+"""The captured mix, open loop: transactions arrive at production's rates times `--rate`.
+
+locust -f scenarios/mix.py --headless --workload shop.workload --target DSN --rate 2
+"""
+
+from replay.load.user import ReplayUser
+from scenarios.baking import bake_mix
+
+
+class Mix(ReplayUser):
+    """Poisson arrivals of the kept transactions, drawn by weight, through a pool of sessions."""
+
+    bake = staticmethod(bake_mix)

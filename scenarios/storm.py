@@ -1,0 +1,13 @@
+"""The captured mix with chosen templates, or all rare ones, at `--boost` times their rate.
+
+locust -f scenarios/storm.py --headless --workload shop.workload --target DSN --boost rare=50
+"""
+
+from replay.load.user import ReplayUser
+from scenarios.baking import bake_storm
+
+
+class Storm(ReplayUser):
+    """The mix as its background, and in it what was rare until today."""
+
+    bake = staticmethod(bake_storm)
