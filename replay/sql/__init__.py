@@ -1,0 +1,1 @@
+"""SQL text: tokens, fingerprints, slots, and which column each slot meets."""
