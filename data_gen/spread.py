@@ -105,10 +105,11 @@ def ladder(rows: int, bounds: Sequence[int]) -> Spread:
     edges = sorted(set(bounds)) or [1]
     if len(edges) == 1:
         edges.append(edges[0] + max(rows - 1, 1))
-    last = len(edges) - 1
-    places = [round(k * (rows - 1) / last) for k in range(last + 1)] if rows else []
+    last = min(len(edges), rows) - 1  # of no more bounds than rows, so that each is met
+    edges = [edges[round(k * (len(edges) - 1) / max(last, 1))] for k in range(last + 1)]
+    places = [round(k * (rows - 1) / max(last, 1)) for k in range(last + 1)]
     segments = []
-    floor = edges[0]
+    floor = min(bounds, default=1)
     for k, (here, there) in enumerate(pairwise([*places, rows])):
         if there > here:
             low = max(edges[k], floor)

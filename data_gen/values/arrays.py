@@ -32,7 +32,7 @@ def _number(layout: str, kind: type[int] | type[float]) -> Form:
 
 # The OIDs of built-in types never change (pg_type.dat).
 ELEMENTS = {
-    "_bool": (16, Form(lambda token: bytes([token == "t"]), lambda raw: "t" if raw[0] else "f")),
+    "_bool": (16, Form(lambda part: bytes([part == "t"]), lambda raw: "t" if raw[0] else "f")),
     "_int2": (21, _number(">h", int)),
     "_int4": (23, _number(">i", int)),
     "_int8": (20, _number(">q", int)),

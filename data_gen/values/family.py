@@ -47,6 +47,7 @@ class Family:
     common: tuple[tuple[int, float], ...] = ()  # points and their fractions of all rows
     bounds: tuple[int, ...] = ()  # ascending; () where only the common points may occur
     limits: tuple[int, int] = (-LARGEST, LARGEST)  # the type's
+    point: Callable[[str], int] | None = None  # a token's point, in a type with an order
 
 
 Generator = Callable[[Wanted], Family]
@@ -69,7 +70,7 @@ def ordered(
     pairs = zip(_points(tokens, point), fractions, strict=True)
     common = tuple((at, fraction) for at, fraction in pairs if at is not None)
     if wanted.labels and not wanted.unique:
-        return Family(values=values, common=common, limits=limits)
+        return Family(values=values, common=common, limits=limits, point=point)
     bounds = sorted(at for at in _points(column.histogram, point) if at is not None)
     if not bounds and common:
         bounds = [min(at for at, _ in common), max(at for at, _ in common)]
@@ -78,6 +79,7 @@ def ordered(
         common=common,
         bounds=tuple(bounds or default),
         limits=limits,
+        point=point,
     )
 
 

@@ -128,8 +128,9 @@ def _part(runs: Sequence[str]) -> bytes | Word:
 
 
 def _alphabet(characters: str) -> str:
+    # One case only: what differs must differ under lower(), too.
     digits = any(c.isdigit() for c in characters)
     lower = any(c.islower() for c in characters)
-    upper = any(c.isupper() for c in characters)
+    upper = any(c.isupper() for c in characters) and not lower
     kinds = letters.DIGITS * digits + letters.LOWER * lower + letters.LOWER.upper() * upper
     return kinds or letters.LOWER

@@ -1,0 +1,193 @@
+"""Key domains: which keys exist, and where production's keys stand among them.
+
+A domain is a key column (the root) and every foreign-key column that leads to it. Its keys are
+positions 0 … size-1. In a type with an order, position is rank: a key of production is placed by
+its quantile in the root's histogram, so order, locality and the bounds themselves stay. In others
+the tokens that statistics name stand at their positions, and keyed hashing places the rest.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+
+import numpy as np
+
+from data_gen.cells import Cells, Piece
+from data_gen.moments import epoch_us, shift_us
+from data_gen.profile import ColumnProfile, SchemaProfile, TableProfile
+from data_gen.shuffle import Ints, key_of
+from data_gen.sizes import foreign_key_of, row_counts, unique_keys
+from data_gen.spread import Spread, ladder
+from data_gen.values import generator_of
+from data_gen.values.family import Family, Wanted
+from data_gen.values.integers import LIMITS
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class KeyDomain:
+    """The keys of one root column."""
+
+    table: str  # qualified, of the root
+    column: str
+    size: int
+    family: Family
+    rungs: Spread  # position to point
+    hot: Mapping[str, int]  # positions of the tokens that statistics name
+    near: Callable[[str], int]  # where any token belongs, whoever else is there
+
+    def at(self, position: int) -> str:
+        """The key at a position, in PostgreSQL's text form."""
+        (raw,) = Cells(self.encode(np.array([position], np.int64))).raw()
+        assert raw is not None
+        return self.family.values.decode(raw)
+
+    def encode(self, positions: Ints) -> tuple[Piece, ...]:
+        """The keys at some positions, in binary form."""
+        return self.family.values.encode(self.rungs.points(positions))
+
+    def place(self, token: str) -> int:
+        """The position of the generated key that stands for a key of production.
+
+        Keys that are common in any column of the domain have positions of their own; for others
+        two may share one, as they must where the domain is smaller than production's.
+        """
+        position = self.hot.get(token)
+        return self.near(token) if position is None else position
+
+
+def key_domains(
+    profile: SchemaProfile, scale: float, seed: int, base_time: datetime | None = None
+) -> Mapping[tuple[str, str], KeyDomain]:
+    """The domain of each key column, by (qualified table, column).
+
+    A root is a primary key of one column, or a column that a foreign key refers to and that is
+    unique by itself. Tables that get no rows have no domain.
+    """
+    counts = row_counts(profile, scale)
+    members: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for table in profile.tables:
+        for column in table.columns:
+            root = _root(profile, table, column.name)
+            if root is not None:
+                members.setdefault(root, []).append((table.qualified, column.name))
+    shift = shift_us(profile, base_time)
+    domains: dict[tuple[str, str], KeyDomain] = {}
+    for (table_name, column_name), names in members.items():
+        if counts[table_name]:
+            columns = [_column(profile, name) for name in names]
+            wanted = Wanted(
+                column=_column(profile, (table_name, column_name)),
+                distinct=counts[table_name],
+                unique=True,
+                key=key_of(seed, "keys", table_name, column_name),
+                shift_us=shift,
+                now_us=epoch_us(base_time) if base_time else profile.taken_at_us,
+            )
+            domain = _domain(table_name, wanted, columns)
+            if domain is not None:
+                domains |= dict.fromkeys(names, domain)
+    return domains
+
+
+def _domain(table: str, wanted: Wanted, columns: Sequence[ColumnProfile]) -> KeyDomain | None:
+    generator = generator_of(wanted.column)
+    if generator is None:
+        return None
+    size = wanted.distinct
+    tokens = list(_by_frequency(columns))
+    family = generator(wanted)
+    rungs = ladder(size, (0, size - 1))
+    near = partial(_scattered, wanted.key, size)
+    if family.point is None:
+        tokens = list(dict.fromkeys((*tokens, *wanted.column.histogram)))
+    else:
+        low, high = family.limits
+        high = min(high, *(LIMITS.get(column.base_type, family.limits)[1] for column in columns))
+        first = max(low, min(1, high - size + 1))
+        rungs = within(size, family.bounds, high, (first, first + size - 1))
+        near = partial(_nearest, rungs, family.point, near)
+    hot = _placed(tokens[:size], size, near)
+    if family.point is None:
+        family = generator(replace(wanted, known={at: token for token, at in hot.items()}))
+    return KeyDomain(
+        table=table,
+        column=wanted.column.name,
+        size=size,
+        family=family,
+        rungs=rungs,
+        hot=hot,
+        near=near,
+    )
+
+
+def _scattered(key: int, size: int, token: str) -> int:
+    return key_of(key, token) % size
+
+
+def _nearest(
+    rungs: Spread, point: Callable[[str], int], otherwise: Callable[[str], int], token: str
+) -> int:
+    try:
+        return rungs.slot_of(point(token))
+    except (ValueError, ArithmeticError):  # no value of the type: any place, always the same
+        return otherwise(token)
+
+
+def within(rows: int, bounds: Sequence[int], high: int, spare: tuple[int, int]) -> Spread:
+    """A ladder by its bounds, or between the spare ones where that would climb too high."""
+    rungs = ladder(rows, bounds)
+    if rows and int(rungs.points(np.array([rows - 1]))[0]) > high:
+        return ladder(rows, spare)
+    return rungs
+
+
+def _placed(tokens: Sequence[str], size: int, near: Callable[[str], int]) -> dict[str, int]:
+    """A position of its own for each token: the nearest free one, going up."""
+    taken: set[int] = set()
+    placed: dict[str, int] = {}
+    for token in tokens:
+        position = near(token)
+        while position in taken:
+            position = (position + 1) % size
+        taken.add(position)
+        placed[token] = position
+    return placed
+
+
+def _by_frequency(columns: Sequence[ColumnProfile]) -> Iterator[str]:
+    pairs = [
+        (fraction, token)
+        for column in columns
+        for token, fraction in zip(column.common_values, column.common_fractions, strict=True)
+    ]
+    ordered = sorted(pairs, key=lambda pair: (-pair[0], pair[1]))
+    yield from dict.fromkeys(token for _, token in ordered)
+
+
+def _root(profile: SchemaProfile, table: TableProfile, column: str) -> tuple[str, str] | None:
+    """The key column that a column leads to, by way of foreign keys; None for no key."""
+    path = [(table.qualified, column)]
+    while (key := foreign_key_of(table, column)) is not None:
+        parent = profile.table(key.parent)
+        if parent is None:
+            return None
+        table, column = parent, key.parent_columns[key.columns.index(column)]
+        if (table.qualified, column) in path:  # keys in a circle: any one of it, always the same
+            path = path[path.index((table.qualified, column)) :]
+            table_name, column = min(path)
+            found = profile.table(table_name)
+            assert found is not None
+            table = found
+            break
+        path.append((table.qualified, column))
+    alone = (column,) in unique_keys(table)
+    primary = any(c.kind == "p" and c.columns == (column,) for c in table.constraints)
+    return (table.qualified, column) if alone and (primary or len(path) > 1) else None
+
+
+def _column(profile: SchemaProfile, name: tuple[str, str]) -> ColumnProfile:
+    table = profile.table(name[0])
+    column = table.column(name[1]) if table is not None else None
+    assert column is not None
+    return column

@@ -1,0 +1,105 @@
+"""How many rows each table gets: production's count, scaled, as far as its keys have room."""
+
+import math
+from collections.abc import Mapping
+
+from data_gen.profile import ColumnProfile, ForeignKey, SchemaProfile, TableProfile
+
+
+def row_counts(profile: SchemaProfile, scale: float) -> Mapping[str, int]:
+    """Rows by qualified table name.
+
+    Counts in the catalog are estimates, and a scale under 1 shrinks pairs of keys by its square: a
+    table never gets more rows than its unique keys over foreign keys and closed types allow. A
+    parent that seems empty gets as many rows as its children name.
+    """
+    counts: dict[str, int] = {}
+    for table in profile.tables:
+        _count(table, profile, scale, counts, ())
+    return counts
+
+
+def distinct_values(column: ColumnProfile, rows: int) -> int:
+    """n_distinct of pg_stats, for a table of that many rows; all different where it is unknown."""
+    if not column.analyzed:
+        return rows
+    number = column.n_distinct if column.n_distinct > 0 else -column.n_distinct * rows
+    return max(min(round(number), rows), 1)
+
+
+def unique_keys(table: TableProfile) -> tuple[tuple[str, ...], ...]:
+    """Column lists that are unique over the whole table, the primary key first."""
+    constraints = sorted(
+        (constraint for constraint in table.constraints if constraint.kind in "pu"),
+        key=lambda constraint: constraint.kind != "p",
+    )
+    indexes = (
+        index.columns
+        for index in table.indexes
+        if index.unique and index.valid and "" not in index.columns
+        if " WHERE " not in index.definition
+    )
+    return (*(constraint.columns for constraint in constraints), *indexes)
+
+
+def foreign_key_of(table: TableProfile, column: str) -> ForeignKey | None:
+    """The foreign key that a column follows: the first of it alone, else the first that has it."""
+    having = [key for key in table.foreign_keys if column in key.columns]
+    return min(having, key=lambda key: len(key.columns) > 1, default=None)
+
+
+def _count(
+    table: TableProfile,
+    profile: SchemaProfile,
+    scale: float,
+    counts: dict[str, int],
+    above: tuple[str, ...],
+) -> int:
+    name = table.qualified
+    if name in counts:
+        return counts[name]
+    rows = max(round(table.rows * scale), min(table.rows, 1))
+    if not rows:
+        rows = round(_named_by_children(table, profile) * scale)
+    for key in unique_keys(table):
+        room = 1.0
+        for column in key:
+            room *= _room(table, column, profile, scale, counts, (*above, name))
+        rows = int(min(rows, room))
+    counts[name] = rows
+    return rows
+
+
+def _room(
+    table: TableProfile,
+    column_name: str,
+    profile: SchemaProfile,
+    scale: float,
+    counts: dict[str, int],
+    above: tuple[str, ...],
+) -> float:
+    """How many different values a column of a unique key can have; infinite for an open type."""
+    column = table.column(column_name)
+    if column is None or not column.not_null:
+        return math.inf
+    key = foreign_key_of(table, column_name)
+    if key is not None and len(key.columns) == 1 and key.parent not in above:
+        parent = profile.table(key.parent)
+        if parent is not None:
+            return _count(parent, profile, scale, counts, above)
+    if column.base_type == "bool":
+        return 2
+    return len(column.enum_labels) or math.inf
+
+
+def _named_by_children(table: TableProfile, profile: SchemaProfile) -> int:
+    return max(
+        (
+            distinct_values(column, child.rows)
+            for child in profile.tables
+            for key in child.foreign_keys
+            if key.parent == table.qualified and len(key.columns) == 1
+            if (column := child.column(key.columns[0])) is not None and child.rows
+        ),
+        default=0,
+    )
