@@ -166,6 +166,8 @@ def _document(path: Path) -> dict[str, Any]:
             f"{path}: has format version {document.get('version')}, this program reads "
             f"{FORMAT_VERSION}; capture again"
         )
+    if "checksums" not in document:
+        raise InputError(f"{path}: is not a workload; make one with replay capture")
     return document
 
 

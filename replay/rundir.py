@@ -157,7 +157,10 @@ def read_manifest(path: Path) -> RunManifest:
             f"{path}: has format version {document.get('version')}, this program reads "
             f"{FORMAT_VERSION}; run again"
         )
-    return msgspec.convert(document["manifest"], RunManifest)
+    try:
+        return msgspec.convert(document["manifest"], RunManifest)
+    except (KeyError, msgspec.ValidationError) as error:
+        raise InputError(f"{path}: is not a run ({error}); make one with replay run") from error
 
 
 def write_table(path: Path, name: str, table: pa.Table) -> None:

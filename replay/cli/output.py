@@ -22,10 +22,10 @@ def say(line: str) -> None:
 
 def stdout() -> "Console":
     """Where text for people is printed; a pipe has no width of its own, so it gets a wide one."""
-    from rich.console import Console
+    from replay.cli.terminal import Terminal
 
     fixed = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_A_PIPE
-    return Console(width=fixed, highlight=False)
+    return Terminal(width=fixed, highlight=False)
 
 
 def print_document(document: Mapping[str, Any]) -> None:

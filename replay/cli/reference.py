@@ -3,7 +3,9 @@
 import click
 
 from replay.cli import COMMANDS, group
+from replay.cli.options import CONTEXT
 
+_WIDTH = 100
 RENEW = "python -m replay.cli.reference > docs/cli.md"
 
 _HEAD = f"""# The command line
@@ -30,11 +32,11 @@ environment: `REPLAY_TARGET` for staging, `REPLAY_SOURCE` for production.
 
 def document() -> str:
     """The whole reference as Markdown."""
-    whole = click.Context(group, info_name="replay", max_content_width=100, terminal_width=100)
+    whole = click.Context(group, info_name="replay", terminal_width=_WIDTH, **CONTEXT)
     parts = [_HEAD, "## replay", _fenced(group.get_help(whole))]
     for command in COMMANDS:
         name = command.name or ""
-        context = click.Context(command, info_name=name, parent=whole)
+        context = click.Context(command, info_name=name, parent=whole, **CONTEXT)
         parts += [f"## replay {name}", _fenced(command.get_help(context))]
     return "\n".join(parts)
 

@@ -128,14 +128,15 @@ def command(
     A run that is stopped early is kept and says what it lacks. The exit code is 3 where the run
     cannot be believed; a run that found trouble is a good run, and exits 0.
     """
+    if target is None and bind == "identity":
+        raise InputError("--bind identity needs a restored copy: name it with --target")
+
     from replay.conduct.bake import RunOptions
     from replay.conduct.run import run
     from replay.report import as_json as document
     from replay.report import text
     from replay.report.summary import summarise
 
-    if target is None and bind == "identity":
-        raise InputError("--bind identity needs a restored copy: name it with --target")
     settings = RunOptions(boosts=boosts, identity=bind == "identity", **chosen)
     manifest = run(workload, target, out, settings, say=output.say)
     summary = summarise([out], workload)

@@ -132,7 +132,7 @@ def lines(
     """Lines on a logarithmic scale of ms: a storm spans four decades."""
     known = [value for one in series for value in one.values if value is not None and value > 0]
     known += [promised] if promised else []
-    low = math.floor(math.log10(max(min(known, default=1.0), 0.01)))
+    low = math.floor(math.log10(max(min(known, default=1.0), 0.1)))
     high = max(math.ceil(math.log10(max(known, default=10.0))), low + 1)
     scale = _logarithmic(low, high)
     return Chart(

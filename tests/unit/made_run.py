@@ -1,19 +1,24 @@
-"""Hand-made directories for tests of report and command line: a workload, and runs that tell a story.
+"""Hand-made directories for tests of report and command line: a workload, and runs that tell a story."""
 
-A small queueing model plays the pool of connections, so that waits, latencies and locks fit together
-as they do in a real storm: one rare read scans, one rare update holds a counter's row while it scans.
-"""
-
-import heapq
-import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pyarrow as pa
+from made_incident import (
+    CALLBACK,
+    COUNTED_ONLY,
+    MEAN_MS,
+    RARE,
+    RELEASE,
+    RELEASE_COUNTER,
+    TEMPLATES,
+    UNITS,
+    WINDOW_S,
+)
+from made_storm import Storm, play
 
-from replay import bundle, outcome, rundir
+from replay import bundle, rundir
 from replay.finding import BuiltFix, Culprit, Finding, Fix, Proof, ProofStep
 from replay.outcome import Accounting
 from replay.rundir import RunManifest
@@ -29,45 +34,11 @@ from replay.workload import (
 )
 
 BEGIN = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
-WINDOW_S = 20.0
-RELEASE = "5e1ea5e000000001"
-CALLBACK = "ca11bac000000002"
-RELEASE_COUNTER = "5e1ea5e000000003"
-COUNTED_ONLY = "c0017ed000000004"
-UPDATE_COUNTER = "c0017e5000000005"
-
-# id, kind, SQL, tables, calls in 20 s, milliseconds a call
-_TEMPLATES = (
-    ("a07e000000000001", "select", "SELECT p.id, a.plan FROM projects p JOIN accounts a ON a.id = p.account_id WHERE p.token = $1", ("projects", "accounts"), 812, 0.4),
-    ("57a7000000000002", "select", "SELECT id, state, priority, created_at, started_at, finished_at FROM tasks WHERE id = $1", ("tasks",), 806, 0.3),
-    ("c0de000000000003", "select", "SELECT id FROM codes WHERE project_id = $1 ORDER BY name LIMIT ?", ("codes",), 377, 0.3),
-    ("e1ec000000000004", "insert", "INSERT INTO tasks (project_id, code_id, priority, payload, callback_id) VALUES ($1, $2, $3, $4, $5) RETURNING id", ("tasks",), 377, 0.6),
-    (UPDATE_COUNTER, "update", "UPDATE project_counters SET queued = queued + ? WHERE project_id = $1", ("project_counters",), 377, 0.4),
-    ("5e5e000000000006", "update", "UPDATE tasks SET state = ?, started_at = now(), worker_id = $1 WHERE id = (SELECT id FROM tasks WHERE state = ? ORDER BY priority DESC, id LIMIT ? FOR UPDATE SKIP LOCKED) RETURNING id, project_id", ("tasks",), 371, 1.1),
-    ("1157000000000007", "select", "SELECT t.id, t.state, t.created_at, c.name FROM tasks t JOIN codes c ON c.id = t.code_id WHERE t.project_id = $1 ORDER BY t.created_at DESC LIMIT ?", ("tasks", "codes"), 322, 1.9),
-    ("10c5000000000008", "select", "SELECT at, line FROM task_logs WHERE task_id = $1 ORDER BY at LIMIT ?", ("task_logs",), 214, 0.3),
-    (CALLBACK, "select", "SELECT id, state, finished_at FROM tasks WHERE callback_id = $1", ("tasks",), 4, 96.0),
-    (RELEASE, "update", "UPDATE tasks SET state = ?, started_at = NULL, worker_id = NULL WHERE worker_id = $1 AND state = ?", ("tasks",), 4, 118.0),
-    (RELEASE_COUNTER, "update", "UPDATE project_counters SET released = released + ? WHERE project_id = $1", ("project_counters",), 4, 0.5),
-    (COUNTED_ONLY, "delete", "DELETE FROM task_logs WHERE at < now() - interval ?", ("task_logs",), 1, 220.0),
-)  # fmt: skip
-_RARE = {CALLBACK, RELEASE, RELEASE_COUNTER, COUNTED_ONLY}
-_UNITS = (  # templates of a transaction, calls in 20 s
-    (("a07e000000000001",), 812),
-    (("57a7000000000002",), 806),
-    (("c0de000000000003", "e1ec000000000004", UPDATE_COUNTER), 377),
-    (("5e5e000000000006",), 371),
-    (("1157000000000007",), 322),
-    (("10c5000000000008",), 214),
-    ((CALLBACK,), 4),
-    ((RELEASE_COUNTER, RELEASE), 4),
-)
-_MEAN_MS = {row[0]: row[5] for row in _TEMPLATES}
 
 
 def workload() -> Workload:
     """Twenty seconds of a task queue's API, with rare paths, as capture would keep them."""
-    templates = tuple(_template(*row) for row in _TEMPLATES)
+    templates = tuple(_template(*row) for row in TEMPLATES)
     return Workload(
         manifest=Manifest(
             tool_version="0.1.0",
@@ -81,7 +52,7 @@ def workload() -> Workload:
             scrub={"words": "keyed tokens of the same length", "uuid": "keyed"},
             records=3704,
             executions=sum(t.calls for t in templates),
-            transactions=sum(calls for _, calls in _UNITS),
+            transactions=sum(calls for _, calls in UNITS),
             sessions=9,
             skipped=(Skip(reason="not JSON", count=2, first="postgresql-14.json:311"),),
             notes=("pg_stat_statements evicted 12 entries",),
@@ -122,7 +93,7 @@ def _template(
         first_seen=BEGIN + timedelta(seconds=1) if logged else None,
         last_seen=BEGIN + timedelta(seconds=19) if logged else None,
         kept=min(calls, 64) if logged else 0,
-        rare=name in _RARE,
+        rare=name in RARE,
         source="both" if logged else "statements",
         query_ids=((-(2**62) + len(sql), calls),),
         rows=calls,
@@ -131,7 +102,7 @@ def _template(
 
 def _kept() -> Iterator[Transaction]:
     number = 0
-    for templates, calls in _UNITS:
+    for templates, calls in UNITS:
         for _ in range(min(calls, 64)):
             statements = tuple(
                 Statement(
@@ -141,7 +112,7 @@ def _kept() -> Iterator[Transaction]:
                     values=(f"tok{number % 7}",),
                     prepared="",
                     offset_us=700 * ordinal,
-                    duration_us=int(_MEAN_MS[name] * 1000),
+                    duration_us=int(MEAN_MS[name] * 1000),
                 )
                 for ordinal, name in enumerate(templates)
             )
@@ -154,15 +125,6 @@ def _kept() -> Iterator[Transaction]:
                 statements=statements,
             )
             number += 1
-
-
-@dataclass(slots=True)
-class Tables:
-    """Rows of a run's tables while they are made."""
-
-    attempts: list[dict[str, object]] = field(default_factory=list)
-    samples: list[dict[str, object]] = field(default_factory=list)
-    blocking: list[dict[str, object]] = field(default_factory=list)
 
 
 def write_run(
@@ -179,7 +141,7 @@ def write_run(
 
     `changes` go into the manifest as they are.
     """
-    tables = _play(boost, indexed=indexed, duration_s=duration_s, pool=pool)
+    storm = play(boost, indexed=indexed, duration_s=duration_s, pool=pool)
     healthy = indexed or boost < 10
     manifest = RunManifest(
         tool_version="0.1.0",
@@ -200,16 +162,20 @@ def write_run(
         server_settings={"shared_buffers": "32768"},
         boosted=() if boost == 1.0 else (CALLBACK, RELEASE, RELEASE_COUNTER),
         state="finished",
-        accounting=_accounting(tables),
+        accounting=_accounting(storm),
         valid=True,
         healthy=healthy,
-        objective=_objective(tables),
-        generator={"lag_p50_us": 41.0, "lag_p99_us": 212.0, "cpu_share": 0.11, "samples_missed": 0.0},
+        objective=_objective(storm),
+        generator={
+            "lag_p50_us": 41.0,
+            "lag_p99_us": 212.0,
+            "cpu_share": 0.11,
+            "samples_missed": 0.0,
+        },
     )
     rundir.create(path, replace(manifest, **changes))
-    rundir.write_table(path, "attempts", pa.Table.from_pylist(tables.attempts, rundir.ATTEMPTS))
-    rundir.write_table(path, "samples", pa.Table.from_pylist(tables.samples, rundir.SAMPLES))
-    rundir.write_table(path, "blocking", pa.Table.from_pylist(tables.blocking, rundir.BLOCKING))
+    for name in ("attempts", "samples", "blocking"):
+        rundir.write_table(path, name, storm.table(name))
     rundir.write_plans(path, {CALLBACK: {"sql": "SELECT 1", "plan": [], "how": "analyze"}})
     rundir.write_findings(path, () if healthy else findings())
     return path
@@ -228,8 +194,8 @@ def write_story(directory: Path) -> tuple[Path, list[Path]]:
 
 def findings() -> tuple[Finding, ...]:
     """What diagnose would say of the storm."""
-    executions = sum(row[4] for row in _TEMPLATES)
-    texts = {row[0]: row[2] for row in _TEMPLATES}
+    executions = sum(row[4] for row in TEMPLATES)
+    texts = {row[0]: row[2] for row in TEMPLATES}
     return (
         Finding(
             rule=5,
@@ -247,7 +213,11 @@ def findings() -> tuple[Finding, ...]:
                 ),
             ),
             confidence=0.93,
-            evidence={"rows_read_per_row_kept": 7500, "hold_p95_ms": 1912.0, "scan": "Seq Scan on tasks"},
+            evidence={
+                "rows_read_per_row_kept": 7500,
+                "hold_p95_ms": 1912.0,
+                "scan": "Seq Scan on tasks",
+            },
         ),
         Finding(
             rule=19,
@@ -293,129 +263,24 @@ def _proof(storm: Path, fixed: Path, again: Path) -> Proof:
     )
 
 
-def _play(boost: float, *, indexed: bool, duration_s: float, pool: int) -> Tables:
-    """Arrivals through a pool of connections: first come, first served, given up after 5 s."""
-    rng = random.Random(f"{boost} {indexed}")
-    tables = Tables()
-    free = [(0, slot) for slot in range(pool)]
-    busy: list[tuple[int, int, str, int]] = []  # began, ended, template, pid
-    for arrival, (due, unit) in enumerate(_arrivals(rng, boost, duration_s)):
-        at, slot = heapq.heappop(free)
-        if at > due + 5_000_000:
-            heapq.heappush(free, (at, slot))
-            _skip(tables, arrival, due, unit[0])
-            continue
-        began = max(at, due) + rng.randrange(20, 120)
-        scans = sum(1 for _, end, name, _ in busy[-200:] if end > began and name in {CALLBACK, RELEASE})
-        for ordinal, name in enumerate(unit):
-            ended = began + _cost_us(rng, name, scans, indexed=indexed)
-            lag = rng.randrange(20, 120) if ordinal == 0 else 0
-            tables.attempts.append(
-                {
-                    **{"arrival": arrival, "ordinal": ordinal, "template": name, "session": slot},
-                    **{"worker": 0, "pid": 4000 + slot, "due_us": due, "began_us": began},
-                    **{"ended_us": ended, "lag_us": lag, "outcome": outcome.OK, "rows": 1},
-                }
-            )
-            busy.append((began, ended, name, 4000 + slot))
-            due = began = ended + 150
-        heapq.heappush(free, (ended, slot))
-    _sample(tables, rng, busy, duration_s, held=boost > 10 and not indexed)
-    return tables
-
-
-def _arrivals(
-    rng: random.Random, boost: float, duration_s: float
-) -> list[tuple[int, tuple[str, ...]]]:
-    found = []
-    for unit, calls in _UNITS:
-        rate = calls / WINDOW_S * (boost if set(unit) & _RARE else 1.0)
-        at = 0.0
-        while (at := at + rng.expovariate(rate)) < duration_s:
-            found.append((int(at * 1e6), unit))
-    return sorted(found)
-
-
-def _cost_us(rng: random.Random, name: str, scans: int, *, indexed: bool) -> int:
-    mean = 0.6 if indexed and name in {CALLBACK, RELEASE} else _MEAN_MS[name] * (1 + scans / 2)
-    waits = rng.random() * 260 * scans if name == UPDATE_COUNTER and scans > 3 else 0.0
-    return int((mean * rng.lognormvariate(0, 0.35) + waits) * 1000) + 40
-
-
-def _skip(tables: Tables, arrival: int, due: int, template: str) -> None:
-    tables.attempts.append(
-        {
-            **{"arrival": arrival, "ordinal": 0, "template": template, "session": -1},
-            **{"worker": 0, "pid": 0, "due_us": due, "began_us": -1},
-            **{"ended_us": due + 5_000_000, "lag_us": 0},
-            **{"outcome": outcome.SKIPPED_POOL, "rows": -1},
-        }
-    )
-
-
-def _sample(
-    tables: Tables,
-    rng: random.Random,
-    busy: list[tuple[int, int, str, int]],
-    duration_s: float,
-    *,
-    held: bool,
-) -> None:
-    for at in range(0, int(duration_s * 1e6), 100_000):
-        now = [row for row in busy if row[0] <= at < row[1]]
-        holders = [row for row in now if row[2] == RELEASE]
-        waiters = [row for row in now if row[2] == UPDATE_COUNTER] if held and holders else []
-        for began, _, name, pid in now:
-            kind, wait = _wait(rng, name, waiting=any(pid == row[3] for row in waiters))
-            tables.samples.append(
-                {
-                    **{"at_us": at, "pid": pid, "state": "active", "wait_type": kind, "wait": wait},
-                    **{"template": name, "transaction_age_us": at - began},
-                    **{"query_age_us": at - began},
-                }
-            )
-        for place, (began, _, name, pid) in enumerate(waiters):
-            # The first waits for the holder's transaction, the next for the row's queue.
-            ahead = holders[0] if place == 0 else waiters[0]
-            tables.blocking.append(
-                {
-                    **{"at_us": at, "waiter": pid, "blocker": ahead[3], "waiter_template": name},
-                    **{"blocker_template": ahead[2], "blocker_state": "active"},
-                    **{"lock_type": "tuple" if place else "transactionid"},
-                    **{"mode": "ExclusiveLock" if place else "ShareLock"},
-                    **{"relation": "public.project_counters", "wait_us": at - began},
-                }
-            )
-
-
-def _wait(rng: random.Random, name: str, *, waiting: bool) -> tuple[str, str]:
-    if waiting:
-        return "Lock", "transactionid" if rng.random() < 0.6 else "tuple"
-    if name in _RARE and rng.random() < 0.3:
-        return "IO", "DataFileRead"
-    if name in _RARE and rng.random() < 0.08:
-        return "LWLock", "BufferMapping"
-    return "", ""
-
-
-def _accounting(tables: Tables) -> Accounting:
-    planned = len({row["arrival"] for row in tables.attempts})
-    skipped = sum(1 for row in tables.attempts if row["began_us"] == -1)
+def _accounting(storm: Storm) -> Accounting:
+    planned = len({row[0] for row in storm.attempts})
+    skipped = sum(1 for row in storm.attempts if row[7] == -1)
     started = planned - skipped
     return Accounting(
         planned=planned, started=started, skipped=skipped, ok=started, failed=0, cancelled=0
     )
 
 
-def _objective(tables: Tables) -> Mapping[str, float]:
-    first = [row for row in tables.attempts if row["ordinal"] == 0]
-    waits = sorted((int(str(r["ended_us"])) - int(str(r["due_us"]))) / 1e3 for r in first)
-    accounting = _accounting(tables)
+def _objective(storm: Storm) -> Mapping[str, float]:
+    waits = sorted((row[8] - row[6]) / 1e3 for row in storm.attempts if row[1] == 0)
+    accounting = _accounting(storm)
+    p50, p95, p99 = (waits[int(len(waits) * share)] for share in (0.5, 0.95, 0.99))
     return {
         "objective_ms": 250.0,
-        "p50_ms": waits[len(waits) // 2],
-        "p95_ms": waits[int(len(waits) * 0.95)],
-        "p99_ms": waits[int(len(waits) * 0.99)],
-        "pool_wait_p95_ms": max(waits[int(len(waits) * 0.95)] - 2, 0),
+        "p50_ms": p50,
+        "p95_ms": p95,
+        "p99_ms": p99,
+        "pool_wait_p95_ms": max(p95 - 2, 0),
         "not_ok_share": accounting.skipped / accounting.planned,
     }
