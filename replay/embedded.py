@@ -116,15 +116,17 @@ def server(
     """Run a private server for the length of a `with` block, then stop it and remove its data.
 
     `settings` are lines of postgresql.conf, values quoted as they must stand there.
-    With `keep` the server outlives the block; its `stop_command` ends it.
+    With `keep` the server outlives a block that ends well; its `stop_command` ends it.
     """
     running = _new_home(installation or default_installation())
     try:
         _start(running, settings or {})
         yield running
-    finally:
-        if not keep:
-            stop(running)
+    except BaseException:
+        stop(running)
+        raise
+    if not keep:
+        stop(running)
 
 
 def _new_home(installation: Installation) -> Server:

@@ -14,7 +14,9 @@ from replay.workload import Statement, Transaction, Workload
 class Heat:
     """Hot values by space, and spans of cold key positions by template and slot."""
 
-    def __init__(self, workload: Workload, places: Callable[[Statement], tuple[Place, ...]]) -> None:
+    def __init__(
+        self, workload: Workload, places: Callable[[Statement], tuple[Place, ...]]
+    ) -> None:
         seen: dict[tuple[str, str], int] = {}
         self._hot: set[tuple[str, str]] = set()
         for transaction in workload.transactions:

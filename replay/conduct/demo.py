@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -18,7 +17,7 @@ import psycopg
 
 from replay import bundle, embedded, rundir, target
 from replay.conduct.bake import RunOptions
-from replay.conduct.prepare import capture_workload, generate_staging
+from replay.conduct.prepare import PRIVATE_SETTINGS, STAGING, capture_workload, private_staging
 from replay.conduct.prove import prove
 from replay.conduct.run import run
 from replay.finding import Finding, Proof
@@ -32,18 +31,6 @@ _INCIDENT = "scenarios.incidents.ironworker"  # by name: imports run the other w
 _TRAFFIC_S = 20.0
 _RUN_S = 10.0
 _BOOSTS = (16.0, 64.0, 256.0, 1024.0)  # of the rare templates' own rate, until it breaks
-_SERVER = {
-    "shared_preload_libraries": "'pg_stat_statements'",
-    "shared_buffers": "'256MB'",
-    "maintenance_work_mem": "'128MB'",
-    "max_wal_size": "'4GB'",
-    "wal_level": "minimal",
-    "max_wal_senders": "0",
-    "fsync": "off",  # a throw-away server
-    "log_destination": "'jsonlog'",
-    "log_lock_waits": "on",
-    "deadlock_timeout": "'200ms'",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,26 +54,18 @@ def run_demo(directory: Path, *, keep: bool = False, seed: int = 0, say: Say) ->
     began = time.monotonic()
     directory.mkdir(parents=True, exist_ok=True)
     workload = directory / "ironworker.workload"
-    with ExitStack() as stack:
-        servers = []
-        with ExitStack() as production_only:
-            production = (stack if keep else production_only).enter_context(
-                embedded.server(_SERVER, keep=keep)
-            )
-            servers.append(production)
-            _fill_production(production, say)
-            _drive_production(production, say)
-            _capture(production, workload, seed, say)
-        staging = stack.enter_context(embedded.server(_SERVER, keep=keep))
-        servers.append(staging)
-        dsn = _prepare_staging(staging, workload, seed, say)
-        runs, broke_at = _run_until_broken(workload, dsn, directory, seed, say)
-        proof = None
-        if broke_at is not None:
-            broken = runs[-1]
-            _tell_findings(broken, say)
-            proof = _prove(workload, dsn, broken, broke_at, seed, say)
-            runs += [broken.with_name(step.run) for step in proof.steps[1:]] if proof else []
+    with embedded.server(PRIVATE_SETTINGS, keep=keep) as production:
+        _fill_production(production, say)
+        _drive_production(production, say)
+        _capture(production, workload, seed, say)
+    try:
+        with private_staging(workload, seed=seed, say=say, keep=keep) as staging:
+            runs, broke_at, proof = _replay(workload, staging.dsn(STAGING), directory, seed, say)
+    except BaseException:
+        if keep:
+            embedded.stop(production)
+        raise
+    servers = (production.dsn(), staging.dsn(STAGING))
     subject = next((path for path in runs if rundir.read_proof(path)), runs[-1])
     report = directory / "report.html"
     others = [path for path in runs if path != subject]
@@ -100,8 +79,8 @@ def run_demo(directory: Path, *, keep: bool = False, seed: int = 0, say: Say) ->
         findings=rundir.read_findings(subject),
         proof=proof,
         seconds=round(time.monotonic() - began, 1),
-        servers=tuple(s.dsn() for s in servers) if keep else (),
-        stop_commands=tuple(s.stop_command for s in servers) if keep else (),
+        servers=servers if keep else (),
+        stop_commands=(production.stop_command, staging.stop_command) if keep else (),
     )
 
 
@@ -153,30 +132,31 @@ def _capture(production: embedded.Server, workload: Path, seed: int, say: Say) -
             )
 
 
-def _prepare_staging(staging: embedded.Server, workload: Path, seed: int, say: Say) -> str:
-    with psycopg.connect(staging.dsn(), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE staging")
-    dsn = staging.dsn("staging")
-    target.mark_staging(dsn)
-    began = time.monotonic()
-    loaded = generate_staging(workload, dsn, seed=seed, jobs=2)
-    say(
-        f"generate    {sum(table.rows for table in loaded.tables):,} rows in "
-        f"{len(loaded.tables)} tables from the workload alone, {time.monotonic() - began:.1f} s"
-    )
-    return dsn
+def _replay(
+    workload: Path, dsn: str, directory: Path, seed: int, say: Say
+) -> tuple[list[Path], float | None, Proof | None]:
+    """All runs on staging: their directories, the boost that broke it, the proof."""
+    runs, broke_at = _run_until_broken(workload, dsn, directory, seed, say)
+    if broke_at is None:
+        return runs, None, None
+    broken = runs[-1]
+    _tell_findings(broken, say)
+    proof = _prove(workload, dsn, broken, broke_at, seed, say)
+    if proof is not None:
+        runs += [broken.with_name(step.run) for step in proof.steps[1:]]
+    return runs, broke_at, proof
 
 
 def _run_until_broken(
     workload: Path, dsn: str, directory: Path, seed: int, say: Say
 ) -> tuple[list[Path], float | None]:
     base = directory / "base.run"
-    _tell_run("mix at 1×", run(workload, dsn, base, _options(seed)), say)
+    _tell_run("mix at 1x", run(workload, dsn, base, _options(seed)), say)
     runs = [base]
     for boost in _BOOSTS:
         storm = directory / f"storm-{boost:.0f}.run"
         manifest = run(workload, dsn, storm, _options(seed, boost))
-        _tell_run(f"rare × {boost:.0f}", manifest, say)
+        _tell_run(f"rare x {boost:.0f}", manifest, say)
         runs.append(storm)
         if not manifest.healthy:
             return runs, boost

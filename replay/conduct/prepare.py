@@ -1,16 +1,35 @@
 """From production to a filled staging: capture to a workload on disk, and generate from it."""
 
 import secrets
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
+
 from data_gen.errors import DataGenError
 from data_gen.load import Loaded, generate
-from replay import bundle
+from replay import bundle, embedded
 from replay.capture import Captured, capture
 from replay.errors import EnvironmentFaultError, InputError
-from replay.target import Generated, connect_target, connector, record_generated
+from replay.target import Generated, connect_target, connector, mark_staging, record_generated
+
+STAGING = "staging"  # name of a private server's database
+# What a private server runs with: a throw-away one, so nothing waits for the disk.
+PRIVATE_SETTINGS: Mapping[str, str] = {
+    "shared_preload_libraries": "'pg_stat_statements'",
+    "shared_buffers": "'256MB'",
+    "maintenance_work_mem": "'128MB'",
+    "max_wal_size": "'4GB'",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "fsync": "off",
+    "log_destination": "'jsonlog'",
+    "log_lock_waits": "on",
+    "deadlock_timeout": "'200ms'",
+}
 
 
 def capture_workload(
@@ -80,3 +99,23 @@ def generate_staging(
             ),
         )
     return loaded
+
+
+@contextmanager
+def private_staging(
+    workload: Path, *, seed: int, say: Callable[[str], None], keep: bool = False
+) -> Iterator[embedded.Server]:
+    """A private server whose database STAGING is marked and filled from the workload."""
+    with embedded.server(PRIVATE_SETTINGS, keep=keep) as running:
+        with psycopg.connect(running.dsn(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {STAGING}".encode())
+        dsn = running.dsn(STAGING)
+        mark_staging(dsn)
+        began = time.monotonic()
+        loaded = generate_staging(workload, dsn, seed=seed, jobs=2)
+        say(
+            f"generate    {sum(table.rows for table in loaded.tables):,} rows in "
+            f"{len(loaded.tables)} tables from the workload alone, "
+            f"{time.monotonic() - began:.1f} s"
+        )
+        yield running

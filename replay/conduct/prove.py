@@ -65,7 +65,8 @@ def prove(
 def _verdict(
     steps: Sequence[tuple[str, Path]], manifests: Sequence[RunManifest], built: Sequence[BuiltFix]
 ) -> Proof:
-    outcomes = tuple(manifest.healthy for manifest in manifests)
+    before, fixed, after = (manifest.healthy for manifest in manifests)
+    outcomes = (before, fixed, after)
     believed = all(manifest.valid for manifest in manifests)
     why = {
         (False, True, False): "fails, passes with the fix, fails without it",

@@ -15,10 +15,12 @@ import pyarrow.compute as pc
 
 from replay import __version__, bundle, rundir, target
 from replay.conduct.bake import Baked, RunOptions, bake
+from replay.conduct.prepare import STAGING, private_staging
 from replay.diagnose import diagnose
 from replay.diagnose.evidence import gather
 from replay.errors import InputError
 from replay.load.launch import LoadReport, launch
+from replay.load.report import INTERRUPTED
 from replay.load.verdict import judge
 from replay.rundir import RunManifest
 from replay.watch import Watch, counters, plans
@@ -39,7 +41,7 @@ _SETTINGS = (
 
 def run(
     workload_path: Path,
-    dsn: str,
+    dsn: str | None,
     out: Path,
     options: RunOptions,
     *,
@@ -47,10 +49,15 @@ def run(
 ) -> RunManifest:
     """Replay a workload against a marked target and leave a run directory; returns its manifest.
 
+    Without a `dsn` a private server is started, filled from the workload, and stopped afterwards.
     Raises RefusedError before anything is sent where the target is not proven to be staging, and
     InputError where its data was not generated from this workload. A run that is stopped, or whose
-    server is lost, leaves a readable directory that says what is missing.
+    server is lost, leaves a readable directory that says what is missing; KeyboardInterrupt goes
+    on to the caller after that.
     """
+    if dsn is None:
+        with private_staging(workload_path, seed=options.seed, say=say) as private:
+            return run(workload_path, private.dsn(STAGING), out, options, say=say)
     source = bundle.read_manifest(workload_path).source
     with (
         target.connect_target(dsn, source=source) as connection,
@@ -61,7 +68,12 @@ def run(
         say(f"{baked.planned.transactions} transactions in {options.duration_s:g} s")
         report, tables = _drive(connection, dsn, Path(shards), out, options)
         manifest = _conclude(out, manifest, report, tables, options, baked)
-        _explain(connection, out, tables["attempts"], baked)
+        if manifest.state == INTERRUPTED:
+            raise KeyboardInterrupt
+        try:
+            _explain(connection, out, tables["attempts"], baked)
+        except psycopg.OperationalError as error:
+            log.warning("no plans were taken: %s", error)
     return _name_causes(out, workload_path, manifest)
 
 
@@ -117,6 +129,8 @@ def _drive(
             drain_s=_DRAIN_S,
         )
         watched = watch.stop(report.t0_ns)
+    if watched.missed:
+        log.warning("%d samples of the server were missed", watched.missed)
     tables = {"samples": watched.samples, "blocking": watched.blocking}
     for name, table in tables.items():
         rundir.write_table(out, name, table)
