@@ -1,0 +1,76 @@
+"""Shards: what is planned is what a worker reads."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from replay.errors import InputError
+from replay.load import shard
+from replay.load.shard import PlannedStatement, PlannedTransaction
+from replay.tag import template_of
+
+statements = st.builds(
+    PlannedStatement,
+    template=st.sampled_from(["a" * 16, "b" * 16]),
+    sql=st.sampled_from(["SELECT $1", "SELECT $1, 'ü'", "BEGIN"]),
+    prepared=st.sampled_from([None, "", "s1"]),
+    values=st.lists(st.none() | st.binary(max_size=20), max_size=4).map(tuple),
+    gap_us=st.integers(0, 1 << 40),
+    expected_error=st.sampled_from(["", "23505"]),
+)
+plans = st.lists(
+    st.builds(
+        PlannedTransaction,
+        due_us=st.integers(0, 1 << 45),
+        statements=st.lists(statements, min_size=1, max_size=3).map(tuple),
+    ),
+    min_size=1,
+    max_size=20,
+).map(lambda found: sorted(found, key=lambda t: t.due_us))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(planned=plans, workers=st.integers(1, 3))
+def test_workers_read_together_what_was_planned(
+    tmp_path: Path, planned: list[PlannedTransaction], workers: int
+) -> None:
+    written = shard.write_shards(tmp_path, planned, workers=workers)
+    index = shard.read_index(tmp_path)
+    arrivals = [a for worker in range(workers) for a in shard.read_shard(tmp_path, worker)]
+    arrivals.sort(key=lambda arrival: arrival.number)
+    assert written.transactions == sum(index.planned) == len(arrivals) == len(planned)
+    assert written.statements == sum(len(t.statements) for t in planned)
+    table = shard.read_arrivals(tmp_path)
+    for arrival, transaction in zip(arrivals, planned, strict=True):
+        assert arrival.due_us == transaction.due_us == table["due_us"][arrival.number]
+        shape = index.shapes[table["shape"][arrival.number]]
+        assert shape == tuple(s.template for s in transaction.statements)
+        for line, statement in zip(arrival.lines, transaction.statements, strict=True):
+            call = index.calls[line.call]
+            assert template_of(call.text.decode()) == statement.template
+            assert index.templates[call.template] == statement.template
+            assert call.text.decode().endswith(statement.sql)
+            assert call.simple == (statement.prepared is None)
+            assert bool(call.name) == bool(statement.prepared)
+            assert (line.values, line.gap_us, line.expected) == (
+                statement.values,
+                statement.gap_us,
+                statement.expected_error,
+            )
+
+
+def test_what_is_left_out_is_counted_and_nothing_to_do_is_an_error(tmp_path: Path) -> None:
+    statement = PlannedStatement(template="a" * 16, sql="SELECT 1", prepared=None, values=())
+    left_out = PlannedTransaction(due_us=1, statements=(), left_out="copy")
+    kept = PlannedTransaction(due_us=2, statements=(statement,))
+    written = shard.write_shards(tmp_path, [left_out, kept, left_out])
+    assert (written.transactions, written.left_out) == (1, {"copy": 2})
+    with pytest.raises(InputError, match="copy: 1"):
+        shard.write_shards(tmp_path, [left_out])
+
+
+def test_a_directory_without_shards_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--workload"):
+        shard.read_index(tmp_path)
