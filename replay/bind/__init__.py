@@ -44,7 +44,7 @@ class Binder:
         assert profile is not None
         assert generated is not None
         self._profile = profile
-        self._domains = key_domains(profile, generated.scale, generated.seed)
+        self._domains = key_domains(profile, generated.scale, generated.seed, generated.base_time)
         self._sampled = Sampled(profile, generated)
         self._fresh = Fresh()
         self._shift_us = round(generated.base_time.timestamp() * 1e6) - profile.taken_at_us

@@ -74,7 +74,7 @@ def _place(
     return Place(
         number=number,
         kind=Kind.FRESH if fresh else kind,
-        space=domain.name if domain is not None else f"{table.qualified}.{column.name}",
+        space=f"{domain.table}.{domain.column}" if domain else f"{table.qualified}.{column.name}",
         table=table.qualified,
         column=column.name,
         base_type=column.base_type,
