@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from replay import rundir
 from replay.report.columns import ints
-from replay.report.waits import interval_us
+from replay.report.waits import spans_us
 
 _DEEPEST = 6  # levels shown; what waits further down is counted at the last
 
@@ -48,7 +50,7 @@ _Key = tuple[str, str, str, str]  # template, state, lock, relation
 
 @dataclass(slots=True)
 class _Growing:
-    ticks: int = 0
+    blocked_s: float = 0.0
     most: int = 0
     below: dict[_Key, "_Growing"] = field(default_factory=dict)
 
@@ -58,14 +60,14 @@ def trees(run: Path) -> tuple[Node, ...]:
     table = rundir.read_table(run, "blocking")
     if not table.num_rows:
         return ()
-    at_us = ints(rundir.read_table(run, "samples"), "at_us")
-    step_s = interval_us(at_us if len(at_us) else ints(table, "at_us")) / 1e6
+    sampled = ints(rundir.read_table(run, "samples"), "at_us")
+    spans = spans_us(np.concatenate([sampled, ints(table, "at_us")]))
     ground = _Growing()
-    for edges in _by_sample(table.to_pylist()).values():
-        _grow(ground, edges)
+    for at_us, edges in _by_sample(table.to_pylist()).items():
+        _grow(ground, edges, spans[at_us] / 1e6)
     return tuple(
         sorted(
-            (_root(key, grown, step_s) for key, grown in ground.below.items()),
+            (_root(key, grown) for key, grown in ground.below.items()),
             key=lambda node: -node.blocked_s,
         )
     )
@@ -89,14 +91,14 @@ def _by_sample(rows: Iterable[Mapping[str, object]]) -> dict[int, list[Edge]]:
     return samples
 
 
-def _grow(ground: _Growing, edges: list[Edge]) -> None:
-    """Add one sample to the trees."""
+def _grow(ground: _Growing, edges: list[Edge], span_s: float) -> None:
+    """Add one sample to the trees, with the time that it stands for."""
     chosen = _nearest_to_root(edges)
     for path, waiters in Counter(_path(waiter, chosen) for waiter in chosen).items():
         node = ground
         for key in path:
             node = node.below.setdefault(key, _Growing())
-        node.ticks += waiters
+        node.blocked_s += waiters * span_s
         node.most = max(node.most, waiters)
     roots = {(edge.blocker, _root_key(edge)) for edge in chosen.values()}
     for key, blockers in Counter(key for pid, key in roots if pid not in chosen).items():
@@ -144,15 +146,14 @@ def _root_key(edge: Edge) -> _Key:
     return (edge.blocker_template, edge.blocker_state, "", "")
 
 
-def _root(key: _Key, grown: _Growing, step_s: float) -> Node:
-    waiters = _waiters(grown, step_s)
+def _root(key: _Key, grown: _Growing) -> Node:
+    waiters = _waiters(grown)
     return _node(key, grown, waiters, sum(map(_with_below, waiters)))
 
 
-def _waiters(grown: _Growing, step_s: float) -> tuple[Node, ...]:
+def _waiters(grown: _Growing) -> tuple[Node, ...]:
     nodes = [
-        _node(key, below, _waiters(below, step_s), below.ticks * step_s)
-        for key, below in grown.below.items()
+        _node(key, below, _waiters(below), below.blocked_s) for key, below in grown.below.items()
     ]
     return tuple(sorted(nodes, key=lambda node: -_with_below(node)))
 

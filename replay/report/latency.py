@@ -2,7 +2,7 @@
 
 Latency from due is what the caller of the service felt: it holds the wait for a pool slot and the
 generator's own lag. Service time, from began, is what the server took. Percentiles are over all
-attempts of a template that came to an end, failed ones too: a timeout is the longest wait of all.
+attempts, those that failed or were given up too: a server that answers nobody must not look fast.
 """
 
 from collections.abc import Mapping
@@ -58,7 +58,7 @@ class Whole:
     due_us: Ints
     from_due_ms: Floats
     pool_wait_ms: Floats
-    ordinary: Floats  # 1 where no boosted template is in it
+    ordinary: Bools  # no boosted template is in it
 
 
 def by_template(
@@ -67,14 +67,10 @@ def by_template(
     """Every template of the run, those that took the most server time first."""
     from_due = (attempts.ended_us - attempts.due_us) / 1e3
     service = (attempts.ended_us - attempts.began_us) / 1e3
-    ended = attempts.sent & ~attempts.outcome.among(lambda name: name == outcome.CANCELLED)
     rows = []
     for code, name in enumerate(attempts.template.names):
         mine = attempts.template.codes == code
-        measured = mine & ended
         sent = mine & attempts.sent
-        if not name or not sent.any():
-            continue
         rows.append(
             TemplateLatency(
                 id=name,
@@ -82,8 +78,8 @@ def by_template(
                 boosted=name in boosted,
                 sent=int(sent.sum()),
                 ok=int((mine & attempts.ok).sum()),
-                from_due=spread(from_due[measured]),
-                service=spread(service[measured]),
+                from_due=spread(from_due[mine]),
+                service=spread(service[sent]),
                 total_s=round(float(service[sent].sum()) / 1e3, 3),
                 production_p95_ms=captured_quantile(known[name]) if name in known else None,
                 errors=_errors(attempts, mine),
@@ -96,15 +92,7 @@ def whole(attempts: Attempts, boosted: set[str]) -> Whole:
     """Join the statements of each planned transaction: due of its first, end of its last."""
     order = np.lexsort((attempts.ordinal, attempts.arrival))
     arrival = attempts.arrival[order]
-    first = np.flatnonzero(np.diff(arrival, prepend=-1)) if len(arrival) else np.array([], int)
-    if not len(first):
-        nothing = np.array([], dtype=np.float64)
-        return Whole(
-            due_us=np.array([], np.int64),
-            from_due_ms=nothing,
-            pool_wait_ms=nothing,
-            ordinary=nothing,
-        )
+    first = np.flatnonzero(np.diff(arrival, prepend=-1))
     due, began, ended, lag = (
         column[order]
         for column in (attempts.due_us, attempts.began_us, attempts.ended_us, attempts.lag_us)
@@ -117,7 +105,7 @@ def whole(attempts: Attempts, boosted: set[str]) -> Whole:
         due_us=due[first],
         from_due_ms=(last - due[first]) / 1e3,
         pool_wait_ms=np.maximum(got_slot - due[first], 0) / 1e3,
-        ordinary=1.0 - np.maximum.reduceat(special.astype(np.float64), first),
+        ordinary=~np.logical_or.reduceat(special, first),
     )
 
 

@@ -60,7 +60,6 @@ def summarise(runs: Sequence[Path], workload: Path | None = None) -> Summary:
     findings = rundir.read_findings(run)
     texts = _texts(run, findings, source)
     whole = latency.whole(attempts, boosted)
-    ordinary = whole.ordinary > 0
     trees = blocking.trees(run)
     lines = tuple(_line(path) for path in runs)
     return Summary(
@@ -76,7 +75,9 @@ def summarise(runs: Sequence[Path], workload: Path | None = None) -> Summary:
             texts,
             boosted,
         ),
-        ordinary_ms=latency.over_time(whole.from_due_ms[ordinary], whole.due_us[ordinary], grid),
+        ordinary_ms=latency.over_time(
+            whole.from_due_ms[whole.ordinary], whole.due_us[whole.ordinary], grid
+        ),
         pool_wait_ms=latency.over_time(whole.pool_wait_ms, whole.due_us, grid),
         waits=waits.by_event(run, grid),
         trees=trees,

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from replay import rundir
-from replay.report.columns import Floats, Grid, Ints, ints, names
+from replay.report.columns import Grid, Ints, ints, names
 
 _LARGEST = 7  # wait events with a band of their own; the rest share one
 _OTHER = "other"
+_PACE_US = 100_000  # the sampler looks ten times a second
 ON_CPU = "on CPU"
 IDLE_IN_TRANSACTION = "idle in transaction"
 
@@ -37,7 +38,8 @@ def by_event(run: Path, grid: Grid) -> tuple[Band, ...]:
     labels = [_label(*row) for row in zip(states, types, events, strict=True)]
     largest = {name for name, _ in Counter(labels).most_common(_LARGEST)}
     shown = np.array([name if name in largest else _OTHER for name in labels])
-    share = _share_of_step(at_us, grid)
+    spans = spans_us(at_us)
+    share = np.array([spans[at] for at in at_us.tolist()]) / grid.width_us
     steps = grid.place(at_us)
     bands = []
     for name in dict.fromkeys(shown.tolist()):
@@ -53,10 +55,17 @@ def by_event(run: Path, grid: Grid) -> tuple[Band, ...]:
     return tuple(sorted(bands, key=lambda band: (band.name == _OTHER, -band.session_s)))
 
 
-def interval_us(at_us: Ints) -> int:
-    """How far apart samples usually were, in µs: the median step; 100 ms where there is but one."""
+def spans_us(at_us: Ints) -> dict[int, int]:
+    """Sampled moment -> the time that it stands for, in µs: until the next one.
+
+    A sampler that came late to a busy server is so made up for, up to three times its pace; a longer
+    gap is one in which nobody was at work, for such samples leave no row.
+    """
     moments = np.unique(at_us)
-    return int(np.median(np.diff(moments))) if len(moments) > 1 else 100_000
+    gaps = np.diff(moments, append=moments[-1:] + _PACE_US)
+    return dict(
+        zip(moments.tolist(), np.where(gaps <= 3 * _PACE_US, gaps, _PACE_US).tolist(), strict=True)
+    )
 
 
 def kind_of(label: str) -> str:
@@ -75,15 +84,3 @@ def _label(state: str, wait_type: str, wait: str) -> str:
     if not wait_type:
         return ON_CPU
     return f"{wait_type}: {wait}"
-
-
-def _share_of_step(at_us: Ints, grid: Grid) -> Floats:
-    """The share of its step that each sampled row stands for.
-
-    A step that saw fewer samples than the sampler's pace promises is averaged over those that it
-    saw: a server too busy to be asked was not idle. A step with samples missing because nobody was
-    at work has none to average over, and stays at zero.
-    """
-    moments = np.unique(at_us)
-    seen = np.bincount(grid.place(moments), minlength=grid.count)
-    return np.asarray(1.0 / np.maximum(seen, 1), dtype=np.float64)[grid.place(at_us)]

@@ -11,6 +11,9 @@ _KNOWN_FIGURES = {
     "lag_p99_us": "schedule lag, p99",
     "lag_max_us": "schedule lag, longest",
     "cpu_share": "generator's CPU",
+    "late_share": "sent over 100 ms late",
+    "expected_errors": "errors that production had too",
+    "lost_connections": "connections lost",
     "samples_missed": "samples missed",
 }
 _THOUSAND = 1000.0
@@ -30,7 +33,7 @@ def verdict(manifest: RunManifest, findings: Sequence[Finding]) -> Verdict:
     """Judge a run by its manifest; a run that cannot be believed is neither good nor bad."""
     figures = _outcome(manifest)
     cause = findings[0].summary if findings and not manifest.healthy else ""
-    if manifest.state not in {"finished", "running"} or not manifest.objective:
+    if manifest.state != "finished" or not manifest.objective:
         missing = "; ".join((*manifest.missing, *manifest.why_not)) or "it did not come to its end"
         return Verdict(
             level="doubtful",
@@ -100,7 +103,7 @@ def share(value: float) -> str:
 
 def size(value: int) -> str:
     """Bytes in the unit that fits."""
-    power = min(max(value, 1).bit_length() // 10, 4)
+    power = min((max(value, 1).bit_length() - 1) // 10, 4)
     amount = value / 1024**power
     digits = 1 if power and amount < 10 else 0
     return f"{amount:,.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"

@@ -1,0 +1,306 @@
+"""Reports: figures against runs small enough to count by hand, and pages that hold what they should."""
+
+import io
+import json
+import re
+
+import made_run
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_incident import CALLBACK, COUNTED_ONLY, RELEASE, UPDATE_COUNTER
+from rich.console import Console
+
+from replay import bundle, outcome, rundir
+from replay.errors import InputError
+from replay.finding import Culprit, Finding
+from replay.report import as_json, blocking, columns, html, latency, text, waits, wording
+from replay.report.inspect import as_json as inspect_json
+from replay.report.summary import summarise
+from replay.workload import duration_bucket
+
+A, B = "a" * 16, "b" * 16
+HOSTILE = "SELECT '</script><img src=x onerror=alert(1)>' AS \"[red]x\" -- <b>&amp;"
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    return made_run.write_story(tmp_path_factory.mktemp("story"))
+
+
+@pytest.fixture(scope="module")
+def page(story):
+    workload, runs = story
+    return html.page(runs, workload)
+
+
+@pytest.fixture
+def run(tmp_path, story):
+    """A run whose tables are still to be written."""
+    return made_run.write_run(tmp_path / "own.run", story[0], boosted=(B,))
+
+
+def write(path, name, *rows):
+    schema = rundir.TABLES[name]
+    table = pa.Table.from_pylist(
+        [dict(zip(schema.names, row, strict=True)) for row in rows], schema
+    )
+    rundir.write_table(path, name, table)
+
+
+def attempt(arrival, ordinal, template, due, began, ended, *, lag=0, ended_as=outcome.OK):
+    return (arrival, ordinal, template, 0, 0, 1, due, began, ended, lag, ended_as, 1)
+
+
+def edge(at, waiter, blocker, template=A, ahead=B):
+    return (at, waiter, blocker, template, ahead, "active", "tuple", "X", "public.t", 0)
+
+
+def test_latency_counts_from_due_and_service_from_began(run):
+    write(
+        run,
+        "attempts",
+        attempt(0, 0, A, 0, 2_000, 5_000),
+        attempt(1, 0, A, 10_000, 10_000, 11_000),
+        attempt(2, 0, A, 20_000, -1, 5_020_000, ended_as=outcome.SKIPPED_POOL),
+    )
+    (row,) = latency.by_template(columns.read_attempts(run), {}, {A: "SELECT 1"}, {B})
+    assert (row.sent, row.ok, row.boosted) == (2, 2, False)
+    assert row.from_due.max == 5_000.0
+    assert (row.service.p50, row.service.max) == (2.0, 3.0)
+    assert row.total_s == 0.004
+    assert row.errors == {outcome.SKIPPED_POOL: 1}
+
+
+def test_a_transaction_is_due_with_its_first_statement_and_ends_with_its_last(run):
+    write(
+        run,
+        "attempts",
+        attempt(1, 1, B, 9_000, 9_000, 12_000),
+        attempt(0, 0, A, 100, 4_100, 5_100, lag=1_000),
+        attempt(1, 0, A, 8_000, 8_000, 9_000),
+        attempt(2, 0, A, 8_500, -1, 9_500, ended_as=outcome.SKIPPED_POOL),
+    )
+    whole = latency.whole(columns.read_attempts(run), {B})
+    assert whole.due_us.tolist() == [100, 8_000, 8_500]
+    assert whole.from_due_ms.tolist() == [5.0, 4.0, 1.0]
+    assert whole.pool_wait_ms.tolist() == [3.0, 0.0, 1.0]
+    assert whole.ordinary.tolist() == [True, False, True]
+
+
+@given(st.integers(min_value=1, max_value=10**10))
+def test_production_p95_is_the_upper_bound_of_its_bucket(duration_us):
+    template = made_run.workload().templates[0]
+    known = latency.captured_quantile(
+        made_run.replace(template, histogram=((duration_bucket(duration_us), 9),))
+    )
+    assert duration_us / 1e3 <= known + 0.001
+    assert known <= (duration_us + 1) / 1e3 * 1.13 + 0.001
+
+
+def test_each_waiter_hangs_below_the_blocker_nearest_to_the_root(run):
+    # 1 holds; 2, 3 and 4 queue up, and the server names all that stand before each.
+    queue = [edge(0, 2, 1), edge(0, 3, 1), edge(0, 3, 2), edge(0, 4, 2), edge(0, 4, 3)]
+    write(run, "samples")
+    write(run, "blocking", *queue)
+    (root,) = blocking.trees(run)
+    assert (root.template, root.sessions, root.blocked_s) == (B, 1, 0.3)
+    (first,) = root.waiters
+    assert (first.template, first.sessions, first.blocked_s) == (A, 2, 0.2)
+    (behind,) = first.waiters
+    assert (behind.sessions, behind.blocked_s, behind.waiters) == (1, 0.1, ())
+
+
+def test_a_deadlock_has_a_root_too(run):
+    write(run, "samples")
+    write(run, "blocking", edge(0, 1, 2), edge(0, 2, 1), edge(0, 3, 2))
+    trees = blocking.trees(run)
+    assert sum(tree.blocked_s for tree in trees) == pytest.approx(0.2)
+
+
+def test_a_late_sample_stands_for_the_time_until_the_next_and_an_idle_gap_for_none():
+    moments = waits.np.array([0, 0, 100_000, 350_000, 5_000_000])
+    assert waits.spans_us(moments) == {
+        0: 100_000,
+        100_000: 250_000,
+        350_000: 100_000,
+        5_000_000: 100_000,
+    }
+
+
+def test_sessions_by_wait_event_are_averages_over_time(run):
+    def sample(at, pid, state, wait_type, wait):
+        return (at, pid, state, wait_type, wait, A, 0, 0)
+
+    write(
+        run,
+        "samples",
+        sample(0, 1, "active", "", ""),
+        sample(0, 2, "active", "Lock", "tuple"),
+        sample(100_000, 2, "active", "Lock", "tuple"),
+        sample(100_000, 3, "idle in transaction", "Client", "ClientRead"),
+    )
+    bands = waits.by_event(run, columns.Grid(width_us=200_000, count=2))
+    assert {band.name: (band.kind, band.sessions) for band in bands} == {
+        "on CPU": ("cpu", (0.5, 0.0)),
+        "Lock: tuple": ("lock", (1.0, 0.0)),
+        "idle in transaction": ("idle", (0.5, 0.0)),
+    }
+    assert [band.session_s for band in bands] == [0.2, 0.1, 0.1]
+
+
+def test_coverage_says_what_came_through_and_why_not(story):
+    workload, runs = story
+    rare = {path.id: path for path in summarise(runs, workload).coverage.rare}
+    assert (rare[CALLBACK].in_log, rare[CALLBACK].kept) == (4, 4)
+    assert rare[CALLBACK].replayed > 4
+    assert rare[CALLBACK].why_not == ""
+    assert (rare[COUNTED_ONLY].in_log, rare[COUNTED_ONLY].replayed) == (1, 0)
+    assert "only counted" in rare[COUNTED_ONLY].why_not
+    base = summarise([runs[1]], workload).coverage
+    assert base.replayed < len(base.rare) + base.templates
+
+
+def test_the_workload_beside_the_run_is_found_and_another_is_refused(story, tmp_path):
+    workload, runs = story
+    assert summarise([runs[0]]).coverage is not None
+    made = bundle.read(workload)
+    other = tmp_path / "other.workload"
+    bundle.write(other, made_run.replace(made, templates=made.templates[:1]), None)
+    with pytest.raises(InputError, match="is not the workload that"):
+        summarise([runs[0]], other)
+
+
+def test_the_page_needs_nothing_but_itself(page):
+    assert not re.search(r"""https?://|//[a-z]+\.|\bsrc=|@import|url\(|href="(?!#)""", page)
+    assert "default-src 'none'" in page
+
+
+def test_the_page_tells_the_whole_story(page, story):
+    _, runs = story
+    for sought in (
+        "Staging breaks under this load",
+        "valid run",
+        "CREATE INDEX CONCURRENTLY tasks_worker_id_state_idx",
+        "CREATE INDEX CONCURRENTLY tasks_callback_id_idx",
+        "fails, passes with the fix, fails without it",
+        "Lock: transactionid",
+        "public.project_counters",
+        "objective 250 ms",
+        "only counted",
+        *(run.name for run in runs),
+    ):
+        assert sought in page, sought
+
+
+def test_every_anchor_of_the_page_leads_somewhere(page):
+    assert {f'id="{name}"' for name in re.findall(r'href="#(\w+)"', page)} <= set(
+        re.findall(r'id="\w+"', page)
+    )
+
+
+def test_statements_cannot_become_markup(run):
+    culprit = Culprit(id=A, sql=HOSTILE, share=0.1)
+    found = Finding(
+        rule=0,
+        name=HOSTILE,
+        summary=HOSTILE,
+        templates=(culprit,),
+        relations=(HOSTILE,),
+        evidence={HOSTILE: [HOSTILE]},
+    )
+    rundir.write_findings(run, (found,))
+    write(run, "attempts", attempt(0, 0, A, 0, 0, 1))
+    write(run, "samples", (0, 1, "active", "Lock", HOSTILE, A, 0, 0))
+    write(run, "blocking", edge(0, 1, 2, A, A))
+    page = html.page([run])
+    assert "<img" not in page
+    assert page.count("</script>") == 1
+    console = Console(width=400, file=io.StringIO())
+    text.write(summarise([run]), console)
+    assert "[red]x" in console.file.getvalue()
+
+
+@pytest.mark.parametrize("state", ["running", "interrupted", "failed"])
+def test_a_run_that_was_stopped_is_told_as_far_as_it_went(tmp_path, story, state):
+    run = tmp_path / "stopped.run"
+    manifest = made_run.replace(
+        rundir.read_manifest(story[1][0]),
+        state=state,
+        objective={},
+        accounting=None,
+        generator={},
+        valid=False,
+        healthy=False,
+        missing=("attempts of worker 0",),
+    )
+    rundir.create(run, manifest)
+    summary = summarise([run, story[1][0]])
+    assert summary.verdict.level == "doubtful"
+    assert "attempts of worker 0" in summary.verdict.sentence
+    assert "not complete" in html.render(summary)
+    assert as_json.document(summary)["latency"] == []
+
+
+def test_a_run_that_cannot_be_believed_is_neither_good_nor_bad(story):
+    manifest = made_run.replace(
+        rundir.read_manifest(story[1][1]), valid=False, why_not=("the generator was late",)
+    )
+    verdict = wording.verdict(manifest, ())
+    assert (verdict.level, verdict.badge) == ("doubtful", "not valid")
+    assert "the generator was late" in verdict.sentence
+
+
+def test_the_document_has_the_keys_that_programs_rely_on(story):
+    workload, runs = story
+    document = json.loads(json.dumps(as_json.document(summarise(runs, workload)), allow_nan=False))
+    assert document["version"] == 1
+    assert (document["valid"], document["why_not"], document["healthy"]) == (True, [], False)
+    books = document["accounting"]
+    assert books["planned"] == books["started"] + books["skipped"]
+    first = document["findings"][0]
+    assert {"id", "sql", "share"} == set(first["templates"][0])
+    assert {"kind", "sql", "why"} == set(first["fixes"][0])
+    assert {"rule", "name", "routes", "relations", "blocked_s", "queue_s", "confidence"} <= set(
+        first
+    )
+    assert first["templates"][0]["id"] == RELEASE
+    assert document["blocking"][0]["waiters"][0]["template"] == UPDATE_COUNTER
+    assert document["proof"]["proven"] is True
+    assert [line["run"] for line in document["runs"]] == [run.name for run in runs]
+
+
+def test_inspect_document(story):
+    workload = bundle.read(story[0])
+    document = json.loads(json.dumps(inspect_json.document(workload, workload.templates)))
+    assert document["executions"] == sum(t["calls"] for t in document["templates"])
+    assert document["skipped"] == {"not JSON": 2}
+    first = document["templates"][0]
+    assert {
+        *("id", "sql", "kind", "tables", "calls", "errors", "total_ms", "kept", "rare"),
+        *("first_seen", "last_seen", "source", "query_ids"),
+    } == set(first)
+    assert list(first["query_ids"].values()) == [first["calls"]]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(0.0421, "0.04 ms"), (14.2, "14.2 ms"), (4998.4, "4,998 ms"), (61_234, "61.2 s"), (None, "–")],
+)
+def test_milliseconds_are_told_with_the_digits_they_are_worth(value, told):
+    assert wording.ms(value) == told
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(0, "0.0 %"), (0.00012, "0.012 %"), (0.0011, "0.11 %"), (0.0634, "6.3 %")]
+)
+def test_a_rare_share_is_never_told_as_nothing(value, told):
+    assert wording.share(value) == told
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(0, "0 B"), (1023, "1,023 B"), (1024, "1.0 kB"), (9_428_992, "9.0 MB")]
+)
+def test_sizes(value, told):
+    assert wording.size(value) == told
