@@ -21,7 +21,7 @@ FROM generate_series(1, 24000) AS i;
 
 INSERT INTO schedules (project_id, code_id, run_every, next_run_at)
 SELECT 1 + (i - 1) % 8000, 1 + (i - 1) % 24000, (1 + i % 48) * interval '30 minutes',
-       now() + random() * interval '1 day'
+       now() + (random() - 0.2) * interval '1 day'
 FROM generate_series(1, 6000) AS i;
 
 INSERT INTO tasks (project_id, code_id, state, priority, payload, callback_id, worker_id,
