@@ -30,11 +30,17 @@ class KeyDomain:
 
     table: str  # qualified, of the root
     column: str
+    base_type: str
     size: int
     family: Family
     rungs: Spread  # position to point
     hot: Mapping[str, int]  # positions of the tokens that statistics name
     near: Callable[[str], int]  # where any token belongs, whoever else is there
+
+    @property
+    def name(self) -> str:
+        """The root, as schema.table.column."""
+        return f"{self.table}.{self.column}"
 
     def at(self, position: int) -> str:
         """The key at a position, in PostgreSQL's text form."""
@@ -113,6 +119,7 @@ def _domain(table: str, wanted: Wanted, columns: Sequence[ColumnProfile]) -> Key
     return KeyDomain(
         table=table,
         column=wanted.column.name,
+        base_type=wanted.column.base_type,
         size=size,
         family=family,
         rungs=rungs,

@@ -1,0 +1,28 @@
+"""Values that the schema itself allows a column: what a CHECK lists."""
+
+import re
+
+from data_gen.profile import ColumnProfile, TableProfile
+
+# As pg_get_constraintdef prints `x IN (…)`, with or without casts: PostgreSQL 14 to 18.
+_IN_LIST = re.compile(
+    r"CHECK \(+[^=<>]+ = ANY \(+ARRAY\[(?P<list>.*?)\]\)?(::[a-z ]+\[\])?\)+( NOT VALID)?\Z",
+    re.DOTALL,
+)
+_LITERAL = re.compile(r"'((?:[^']|'')*)'|(?<![\w.])(-?\d+(?:\.\d+)?)")
+
+
+def allowed_values(table: TableProfile, column: ColumnProfile) -> tuple[str, ...]:
+    """The list that a CHECK holds a column to; () for none, or for one that says more."""
+    for constraint in table.constraints:
+        if constraint.kind == "c" and constraint.columns == (column.name,):
+            match = _IN_LIST.match(constraint.definition)
+            if match:
+                return literals(match["list"])
+    return ()
+
+
+def literals(sql: str) -> tuple[str, ...]:
+    """The constants in an expression, as text, in order, each once."""
+    found = (text.replace("''", "'") or number for text, number in _LITERAL.findall(sql))
+    return tuple(dict.fromkeys(found))

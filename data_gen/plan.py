@@ -1,0 +1,241 @@
+"""A table's profile turned into a source for each column: keys, uniqueness, statistics.
+
+Order of thought: columns that are unique by themselves; columns that follow a foreign key; then
+unique keys of several columns, in which one column leads and the others count on.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from data_gen.drafts import Draft, KeyDraft, Made, ValueDraft
+from data_gen.keys import key_domains
+from data_gen.labels import allowed_values
+from data_gen.moments import epoch_us, shift_us
+from data_gen.profile import ColumnProfile, ForeignKey, SchemaProfile, TableProfile
+from data_gen.shuffle import Ints, Order, Permutation, key_of
+from data_gen.sizes import distinct_values, foreign_key_of, row_counts, unique_keys
+from data_gen.sources import Borrowed, CellSource, Filled, Following, Nulls, Own, Packed, Source
+from data_gen.spread import ladder, shared
+from data_gen.values import generator_of
+from data_gen.values.family import Wanted
+
+_PAIR = 2
+_ALMOST_ALL = 0.98  # of the rows: distinct values that are as good as unique
+
+
+class Plan:
+    """All tables of a profile at one scale, seed and base time; tables are planned when asked."""
+
+    def __init__(
+        self, profile: SchemaProfile, *, scale: float, seed: int, base_time: datetime
+    ) -> None:
+        self.profile = profile
+        self.seed = seed
+        self.base_time = base_time
+        self.counts = row_counts(profile, scale)
+        self.domains = key_domains(profile, scale, seed, base_time)
+        self._tables: dict[str, Mapping[str, CellSource]] = {}
+
+    def columns(self, table: TableProfile) -> Mapping[str, CellSource]:
+        """A source for each column that is loaded, in the table's order; others are defaults."""
+        if table.qualified not in self._tables:
+            self._tables[table.qualified] = {}  # a circle of keys finds nothing to borrow
+            self._tables[table.qualified] = _Table(self, table).planned()
+        return self._tables[table.qualified]
+
+
+class _Table:
+    """One table while it is planned."""
+
+    def __init__(self, plan: Plan, table: TableProfile) -> None:
+        self.plan = plan
+        self.table = table
+        self.rows = plan.counts[table.qualified]
+        self.columns = [c for c in table.columns if not c.generated and generator_of(c) is not None]
+        self.keys = unique_keys(table)
+        self.unique = self._unique()
+        self.drafts = {column.name: self._draft(column) for column in self.columns}
+        self.filled: dict[str, CellSource] = {}
+        self.sources: dict[str, Source] = {}
+        self.leads: dict[str, Own] = {}
+
+    def planned(self) -> Mapping[str, CellSource]:
+        """A source for each column."""
+        for key in self.table.foreign_keys:
+            if len(key.columns) > 1 or not self._is_key(key.columns[0]):
+                self._borrow(key)
+        for names in self.keys:
+            self._lead(names)
+        for column in self.columns:
+            if column.name not in self.filled:
+                self._fill(column)
+        return {column.name: self.filled[column.name] for column in self.columns}
+
+    def _unique(self) -> set[str]:
+        """Columns whose values must all differ; of a key of several, one that nearly does so."""
+        unique = {key[0] for key in self.keys if len(key) == 1}
+        for key in self.keys:
+            if not unique.intersection(key):
+                nearly = (
+                    column.name
+                    for column in self.columns
+                    if column.name in key and foreign_key_of(self.table, column.name) is None
+                    if distinct_values(column, self.rows) >= _ALMOST_ALL * self.rows
+                    if not column.enum_labels
+                )
+                unique.update([name] if (name := next(nearly, None)) is not None else [])
+        return unique
+
+    def _draft(self, column: ColumnProfile) -> Draft:
+        plan, name = self.plan, self.table.qualified
+        key = key_of(plan.seed, "values", name, column.name)
+        domain = plan.domains.get((name, column.name))
+        if domain is not None and (domain.table, domain.column) != (name, column.name):
+            root = plan.profile.table(domain.table)
+            return KeyDraft(
+                column=column,
+                domain=domain,
+                parents=root.rows if root is not None else domain.size,
+                unique=column.name in self.unique,
+                key=key,
+                rows=self.rows,
+            )
+        return ValueDraft(
+            Wanted(
+                column=column,
+                distinct=distinct_values(column, self.rows),
+                unique=column.name in self.unique,
+                key=key,
+                shift_us=shift_us(plan.profile, plan.base_time),
+                now_us=epoch_us(plan.base_time),
+                labels=allowed_values(self.table, column),
+            )
+        )
+
+    def _is_key(self, column: str) -> bool:
+        return (self.table.qualified, column) in self.plan.domains
+
+    def _borrow(self, key: ForeignKey) -> None:
+        """A foreign key of several columns: all of them show one row of the parent.
+
+        Where one of them alone is a key, it goes by its own statistics and finds the row.
+        """
+        parent = self.plan.profile.table(key.parent)
+        if parent is None or not self.plan.counts[parent.qualified]:
+            return
+        theirs = self.plan.columns(parent)
+        pairs = dict(zip(key.columns, key.parent_columns, strict=True))
+        names = [name for name in pairs if name in self.drafts and pairs[name] in theirs]
+        domains = self.plan.domains
+        anchors = (
+            name
+            for name in names
+            if (domain := domains.get((self.table.qualified, name))) is not None
+            if (domain.table, domain.column) == (parent.qualified, pairs[name])
+        )
+        anchor = next(anchors, None)
+        parent_rows = (
+            self._drawn(key, names)
+            if anchor is None
+            else self._found(anchor, theirs[pairs[anchor]])
+        )
+        for name in names:
+            if name != anchor and name not in self.filled:
+                column = self._column(name)
+                self.filled[name] = Borrowed(parent_rows, theirs[pairs[name]], self._nulls(column))
+
+    def _found(self, anchor: str, root: CellSource) -> Callable[[Ints], Ints]:
+        """Rows of the parent by the key in one column."""
+        assert isinstance(root, Filled)
+        assert isinstance(root.source, Own)
+        order, sources = root.source.order, self.sources
+        return lambda rows: order.rows_at(sources[anchor].points(rows))
+
+    def _drawn(self, key: ForeignKey, names: Sequence[str]) -> Callable[[Ints], Ints]:
+        """Rows of the parent, evenly, as many different ones as the columns show."""
+        last = self.plan.counts[key.parent] - 1
+        distinct = max((self.drafts[name].distinct for name in names), default=1)
+        seed = key_of(self.plan.seed, "parents", self.table.qualified, key.name)
+        spread = shared(
+            self.rows, common=(), bounds=(0, last), distinct=min(distinct, last + 1), scatter=seed
+        )
+        return Own(spread, Order.correlated(self.rows, None, table=seed, column=seed)).points
+
+    def _lead(self, key: tuple[str, ...]) -> None:
+        """A unique key of several columns: the one with most values leads, the others follow."""
+        free = [name for name in key if name in self.drafts and name not in self.filled]
+        led = [name for name in key if name in self.leads]
+        if self.unique.intersection(key) or not free or len(free) + len(led) < _PAIR:
+            return
+        lead = led[0] if led else max(free, key=lambda name: self.drafts[name].distinct)
+        followers = [name for name in free if name != lead]
+        made = {name: self.drafts[name].made(self.rows) for name in (lead, *followers)}
+        if led:
+            made[lead] = replace(made[lead], spread=self.leads[lead].spread)
+        for name in sorted(followers, key=lambda name: -self.drafts[name].distinct):
+            others = math.prod(made[other].spread.values for other in followers if other != name)
+            wanted = -(-made[lead].spread.most // others)
+            if wanted > made[name].spread.values:
+                made[name] = self.drafts[name].made(self.rows, distinct=wanted)
+        room = math.prod(made[name].spread.values for name in followers)
+        if room < made[lead].spread.most and not led:
+            distinct = max(-(-self.rows // room), self.drafts[lead].distinct)
+            made[lead] = self.drafts[lead].made(self.rows, distinct=distinct, most=room)
+        if not led:
+            self.leads[lead] = Own(made[lead].spread, self._order(self._column(lead)))
+            self._place(lead, self.leads[lead], made[lead])
+        self._follow(self.leads[lead], followers, made)
+
+    def _follow(self, lead: Own, followers: Sequence[str], made: Mapping[str, Made]) -> None:
+        step = 1
+        for name in followers:
+            seed = key_of(self.plan.seed, "follow", self.table.qualified, name)
+            key = seed if self.drafts[name].rotates else None
+            self._place(name, Following(lead, made[name].spread, step, key), made[name])
+            step *= made[name].spread.values
+
+    def _fill(self, column: ColumnProfile) -> None:
+        """By its own statistics."""
+        name = column.name
+        domain = self.plan.domains.get((self.table.qualified, name))
+        nulls = self._nulls(column)
+        if domain is not None and (domain.table, domain.column) == (self.table.qualified, name):
+            spread = ladder(self.rows, (0, self.rows - 1))
+            made = Made(spread, domain.encode, domain.family.values.decode)
+            self._place(name, Own(spread, self._order(column)), made)
+        elif nulls is not None and nulls.count < self.rows and name in self.unique:
+            made = self.drafts[name].made(self.rows - nulls.count)
+            self._place(name, Packed(made.spread, nulls), made)
+        else:
+            made = self.drafts[name].made(self.rows)
+            self._place(name, Own(made.spread, self._order(column)), made)
+
+    def _place(self, name: str, source: Source, made: Made) -> None:
+        self.sources[name] = source
+        nulls = self._nulls(self._column(name))
+        self.filled[name] = Filled(source, made.encode, made.text, nulls)
+
+    def _column(self, name: str) -> ColumnProfile:
+        return next(column for column in self.columns if column.name == name)
+
+    def _order(self, column: ColumnProfile) -> Order:
+        seed, name = self.plan.seed, self.table.qualified
+        return Order.correlated(
+            self.rows,
+            column.correlation,
+            table=key_of(seed, "order", name),
+            column=key_of(seed, "order", name, column.name),
+        )
+
+    def _nulls(self, column: ColumnProfile) -> Nulls | None:
+        count = 0 if column.not_null else round(column.null_fraction * self.rows)
+        if not column.not_null and self._parentless(column):
+            count = self.rows
+        key = key_of(self.plan.seed, "null", self.table.qualified, round(column.null_fraction, 6))
+        return Nulls(Permutation(self.rows, key), count) if count else None
+
+    def _parentless(self, column: ColumnProfile) -> bool:
+        key = foreign_key_of(self.table, column.name)
+        return key is not None and not self.plan.counts.get(key.parent, 0)

@@ -1,0 +1,112 @@
+"""Rows of generated tables: any block, any cell, from the profile alone.
+
+Nothing here looks at another row: a value depends on scale, seed, base time, table, column and row
+number only, so blocks may be made in any order, anywhere, and one value can be told again later.
+"""
+
+import functools
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import numpy as np
+
+from data_gen.cells import Cells, copy_rows
+from data_gen.plan import Plan
+from data_gen.profile import SchemaProfile, TableProfile
+from data_gen.shuffle import Ints
+
+_PLANS = 4  # plans kept for value_at: a program works with one or two targets
+_BLOCK_BYTES = 1 << 24
+_BLOCK_ROWS = 1 << 16
+_TRIED_ROWS = 64
+
+
+def value_at(
+    profile: SchemaProfile,
+    table: str,
+    column: str,
+    row: int,
+    *,
+    scale: float,
+    seed: int,
+    base_time: datetime,
+) -> str | None:
+    """One cell of a generated table in PostgreSQL's text form; None is NULL."""
+    numbers = np.array([row], np.int64)
+    (value,) = column_values(
+        profile, table, column, numbers, scale=scale, seed=seed, base_time=base_time
+    )
+    return value
+
+
+def column_values(
+    profile: SchemaProfile,
+    table: str,
+    column: str,
+    rows: Ints,
+    *,
+    scale: float,
+    seed: int,
+    base_time: datetime,
+) -> list[str | None]:
+    """Cells of one column in PostgreSQL's text form, one a row number; None is NULL.
+
+    A row number beyond the table's end has no value, nor has a column that is left to its default.
+    """
+    plan = _plan(_Same(profile), scale, seed, base_time)
+    found = plan.profile.table(table)
+    source = plan.columns(found).get(column) if found is not None else None
+    count = plan.counts[found.qualified] if found is not None else 0
+    if source is None or not count:
+        return [None] * rows.size
+    raw = source.cells(rows % count).raw()
+    inside = rows < count
+    return [
+        source.decode(value) if value is not None and here else None
+        for value, here in zip(raw, inside, strict=True)
+    ]
+
+
+def columns_of(plan: Plan, table: TableProfile) -> tuple[str, ...]:
+    """The columns that blocks hold, in order; the others take their defaults."""
+    return tuple(plan.columns(table))
+
+
+def blocks(plan: Plan, table: TableProfile) -> Iterator[tuple[int, bytes]]:
+    """All rows of a table as parts of a COPY BINARY stream, with the number of rows in each."""
+    count = plan.counts[table.qualified]
+    step = _block_rows(plan, table)
+    for first in range(0, count, step):
+        rows = np.arange(first, min(first + step, count), dtype=np.int64)
+        yield rows.size, copy_rows(_cells(plan, table, rows))
+
+
+def _cells(plan: Plan, table: TableProfile, rows: Ints) -> Sequence[Cells]:
+    return [source.cells(rows) for source in plan.columns(table).values()]
+
+
+def _block_rows(plan: Plan, table: TableProfile) -> int:
+    """So many rows that their padded values stay within some megabytes."""
+    tried = np.arange(min(_TRIED_ROWS, plan.counts[table.qualified]), dtype=np.int64)
+    widths = [
+        4 + piece.data.shape[1] for cells in _cells(plan, table, tried) for piece in cells.pieces
+    ]
+    return max(min(_BLOCK_BYTES // max(sum(widths), 1), _BLOCK_ROWS), 1)
+
+
+class _Same:
+    """A profile as a key of a cache: the very object, not what it holds."""
+
+    def __init__(self, profile: SchemaProfile) -> None:
+        self.profile = profile
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.profile is other.profile
+
+    def __hash__(self) -> int:
+        return id(self.profile)
+
+
+@functools.lru_cache(maxsize=_PLANS)
+def _plan(same: _Same, scale: float, seed: int, base_time: datetime) -> Plan:
+    return Plan(same.profile, scale=scale, seed=seed, base_time=base_time)

@@ -1,0 +1,132 @@
+"""Where a column's points come from: its own statistics, another column's turn, or a parent's row.
+
+Every source maps row numbers to points (or straight to cells) without looking at other rows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from data_gen.cells import Cells, Piece
+from data_gen.shuffle import Flags, Ints, Order, Permutation, mixed
+from data_gen.spread import Spread
+
+
+class Source(Protocol):
+    """Row numbers to points."""
+
+    def points(self, rows: Ints) -> Ints:
+        """The point of each row."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Own:
+    """A column by its own spread, in its own physical order."""
+
+    spread: Spread
+    order: Order
+
+    def points(self, rows: Ints) -> Ints:
+        """Slots in the column's order, then their points."""
+        return self.spread.points(self.order.slots(rows))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Packed:
+    """A unique column with NULLs: the rows that have a value share its slots out among them."""
+
+    spread: Spread
+    nulls: "Nulls"
+
+    def points(self, rows: Ints) -> Ints:
+        """Points of the rows that are not NULL; any point elsewhere."""
+        places = self.nulls.permutation.forward(rows) - self.nulls.count
+        return self.spread.points(np.maximum(places, 0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Following:
+    """A further column of a unique key: it counts on while the leading column repeats.
+
+    The first row of a leading value takes a point by its frequency (or the most common, where the
+    column counts from the start, as line numbers do), the next row the next point, and so on: no
+    pair comes twice. `step` is the number of combinations of the followers before this one.
+    """
+
+    lead: Own
+    spread: Spread
+    step: int
+    key: int | None  # None: count from the most common
+
+    def points(self, rows: Ints) -> Ints:
+        """Points by number of their rank."""
+        slots = self.lead.order.slots(rows)
+        turn = self.lead.spread.occurrences(slots) // self.step
+        if self.key is not None:
+            drawn = mixed(self.lead.spread.points(slots), self.key) % np.uint64(self.spread.rows)
+            turn += self.spread.ranks(drawn.view(np.int64))
+        return self.spread.by_rank(turn % self.spread.values)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Nulls:
+    """Which rows of a column are NULL; columns with one fraction share their rows."""
+
+    permutation: Permutation
+    count: int
+
+    def flags(self, rows: Ints) -> Flags:
+        """Whether each row is."""
+        return self.permutation.forward(rows) < self.count
+
+
+class CellSource(Protocol):
+    """Row numbers to a column's cells."""
+
+    def cells(self, rows: Ints) -> Cells:
+        """The values of some rows, in binary form."""
+
+    def decode(self, raw: bytes) -> str:
+        """PostgreSQL's text form of one value."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Filled:
+    """A column that is made from points."""
+
+    source: Source
+    encode: Callable[[Ints], tuple[Piece, ...]]
+    text: Callable[[bytes], str]
+    nulls: Nulls | None = None
+
+    def cells(self, rows: Ints) -> Cells:
+        """Points, their binary form, NULLs."""
+        null = self.nulls.flags(rows) if self.nulls is not None else None
+        return Cells(self.encode(self.source.points(rows)), null)
+
+    def decode(self, raw: bytes) -> str:
+        """As the type prints it."""
+        return self.text(raw)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Borrowed:
+    """A column of a foreign key of several: what stands in the parent's row."""
+
+    parent_rows: Callable[[Ints], Ints]
+    column: CellSource
+    nulls: Nulls | None = None
+
+    def cells(self, rows: Ints) -> Cells:
+        """The parent's cells."""
+        cells = self.column.cells(self.parent_rows(rows))
+        if self.nulls is None:
+            return cells
+        null = self.nulls.flags(rows)
+        return Cells(cells.pieces, null if cells.null is None else null | cells.null)
+
+    def decode(self, raw: bytes) -> str:
+        """As the parent prints it."""
+        return self.column.decode(raw)
