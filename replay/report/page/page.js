@@ -19,11 +19,14 @@ for (const button of all(".copy")) {
 for (const table of all("table.sortable")) {
   const heads = all("tr:not(.group) th", table);
   heads.forEach((head, column) => head.addEventListener("click", () => {
-    const down = head.getAttribute("aria-sort") !== "descending";
+    // Figures begin with the largest, words with the first; a second click turns the order.
+    const words = "text" in head.dataset;
+    const down = head.getAttribute("aria-sort") !== "descending"
+      && !(words && head.getAttribute("aria-sort") === null);
     heads.forEach((other) => other.removeAttribute("aria-sort"));
     head.setAttribute("aria-sort", down ? "descending" : "ascending");
     const value = (row) => row.cells[column].dataset.value;
-    const compare = "text" in head.dataset
+    const compare = words
       ? (a, b) => value(b).localeCompare(value(a))
       : (a, b) => value(b) - value(a);
     const rows = all("tbody tr", table).sort((a, b) => (down ? 1 : -1) * compare(a, b));
