@@ -4,8 +4,8 @@ Lexical rules: PostgreSQL manual, 4.1 "Lexical Structure". Never raises.
 """
 
 import re
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class Lexeme(IntEnum):
@@ -21,8 +21,7 @@ class Lexeme(IntEnum):
     PUNCTUATION = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One token; `text` is as it is compared, `value` what a literal means."""
 
     lexeme: Lexeme
@@ -30,9 +29,11 @@ class Token:
     value: str = ""
 
 
+_WORD = Lexeme.WORD  # an enum's members are slow to look up
 _TOKEN = re.compile(
     r"""
-      (?P<space>\s+|--[^\n]*)
+    (?P<gap>\s*)(?:
+      (?P<line>--[^\n]*)
     | (?P<comment>/\*)
     | (?P<prefixed>[eE]'(?:[^'\\]|\\.|'')*(?:'|\\?\Z))
     | (?P<unicode>[uU]&'(?:[^']|'')*(?:'|\Z))
@@ -45,7 +46,7 @@ _TOKEN = re.compile(
         |(?:\d[\d_]*(?:\.(?!\.)[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?\d+)?)
     | (?P<word>[^\W\d][\w$]*)
     | (?P<operator>::|:=|\.\.\.|\.\.|(?:(?!--|/\*)[-+*/<>=~!@#%^&|`?])+)
-    | (?P<other>.)
+    | (?P<other>\S))
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -96,25 +97,19 @@ _BEFORE_VALUE = frozenset(
 def scan(sql: str) -> list[Token]:
     """Tokens of a text in order; literals carry their value, a number its sign."""
     tokens: list[Token] = []
-    at, end = 0, len(sql)
+    at = 0
     match = _TOKEN.match
-    line_break = False
-    while at < end:
-        found = match(sql, at)
-        assert found is not None  # "other" takes any character
-        kind, text = found.lastgroup, found.group()
+    while found := match(sql, at):
+        kind = found.lastgroup or "other"
+        text = found[kind]
         at = found.end()
-        if kind == "space":
-            line_break = line_break or "\n" in text
-            continue
-        if kind == "comment":
-            at = _after_comment(sql, at)
-            continue
         if kind == "word":
-            tokens.append(Token(Lexeme.WORD, text.lower()))
+            tokens.append(Token(_WORD, text.lower()))
+        elif kind == "comment":
+            at = _after_comment(sql, at)
         elif kind == "operator":
             at -= _unread(text)
-            tokens.append(Token(Lexeme.OPERATOR, sql[found.start() : at]))
+            tokens.append(Token(Lexeme.OPERATOR, sql[found.start(kind) : at]))
         elif kind == "other":
             tokens.append(Token(Lexeme.PUNCTUATION, text))
         elif kind == "parameter":
@@ -128,11 +123,10 @@ def scan(sql: str) -> list[Token]:
         elif kind == "dollar":
             close = sql.find(text, at)
             body = sql[at:] if close < 0 else sql[at:close]
-            at = end if close < 0 else close + len(text)
+            at = len(sql) if close < 0 else close + len(text)
             tokens.append(Token(Lexeme.STRING, "?", body))
-        else:
-            _add_string(tokens, _decoded(kind, text), continues=line_break)
-        line_break = False
+        elif kind != "line":
+            _add_string(tokens, _decoded(kind, text), continues="\n" in found["gap"])
     return tokens
 
 
@@ -175,7 +169,7 @@ def _unread(operator: str) -> int:
     return len(operator) - max(len(kept), 1)
 
 
-def _decoded(kind: str | None, text: str) -> str:
+def _decoded(kind: str, text: str) -> str:
     body = text[text.index("'") + 1 :]
     body = body.removesuffix("'")
     body = body.replace("''", "'")
