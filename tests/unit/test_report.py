@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from html.parser import HTMLParser
 
 import made_run
 import pyarrow as pa
@@ -192,6 +193,24 @@ def test_the_page_tells_the_whole_story(page, story):
         *(run.name for run in runs),
     ):
         assert sought in page, sought
+
+
+def test_what_hovering_tells_is_what_the_chart_shows(page, story):
+    charts = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            if "data-hover" in dict(attrs):
+                charts.append(json.loads(dict(attrs)["data-hover"]))
+
+    Reader().feed(page)
+    summary = summarise(story[1], story[0])
+    sessions, from_due, _ = charts
+    assert {one["name"] for one in sessions["series"]} == {band.name for band in summary.waits}
+    p95 = next(one for one in from_due["series"] if one["name"] == "p95")
+    told = [None if value is None else wording.ms(value) for value in summary.ordinary_ms[1].values]
+    assert p95["values"] == told
+    assert from_due["steps"] == len(told) == summary.grid.count
 
 
 def test_every_anchor_of_the_page_leads_somewhere(page):
