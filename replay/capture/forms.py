@@ -1,0 +1,73 @@
+"""The text forms of values that scrubbing tells apart (PostgreSQL's output, ISO date style)."""
+
+import re
+
+NUMBER = re.compile(
+    r"(?P<sign>-?)(?P<whole>0|[1-9]\d{0,99})(?P<fraction>\.\d+)?(?P<exponent>[eE][+-]?\d{1,3})?"
+)
+TIME = re.compile(r"\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[+-]\d\d(?::?\d\d){0,2}|Z)?")
+_UNIT = (
+    r"(?:microsecond|millisecond|second|sec|minute|min|hour|day|week|month|mon|quarter|year|decade"
+    r"|century|centurie|millennium|millennia)s?"
+)
+INTERVAL = re.compile(
+    rf"(?=.)(?:[+-]?\d+(?:\.\d+)? ?{_UNIT} ?)*(?:[+-]?\d+:\d\d(?::\d\d(?:\.\d+)?)?)?(?: ?ago)?"
+    r"|-?P(?=.)(?:-?\d+[YMWD])*(?:T(?:-?\d+(?:\.\d+)?[HMS])+)?",
+    re.IGNORECASE,
+)
+# Words by which SQL itself names something; as whole values they are code, not data.
+SQL_WORD = re.compile(
+    rf"{_UNIT}|true|false|null|[tfyn]|yes|no|on|off|nan|-?infinity|now|today|tomorrow|yesterday|epoch|allballs"
+    r"|dow|doy|isodow|isoyear|timezone|julian|utc|gmt|empty|english|simple"
+    r"|(?:Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Etc|Europe|Indian|Pacific)"
+    r"(?:/[A-Za-z_]+){1,2}",
+    re.IGNORECASE,
+)
+# A pattern of to_char, to_date or to_timestamp.
+TEMPLATE_PATTERN = re.compile(
+    r"(?=.*(?:YY|HH|MM|DD|Mon|Day|:))(?:FM|TM|YYYY|YY|IYYY|MM|Month|MON|Mon|DDD|DD|Day|Dy|HH24|HH12|HH|MI|SS|MS|US|AM|PM|TZ|OF"
+    r'|IW|WW|Q|ID|D|"T"|[-/:., TZ])+'
+)
+IPV4 = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?:/(\d{1,2}))?")
+COLON_GROUPS = re.compile(r"(?=.*[0-9a-fA-F])[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}(/\d{1,3})?")
+HEX_RUN = re.compile(r"[0-9a-fA-F]+")
+
+# Pieces of any other text; what no alternative takes is punctuation, and stays.
+PIECE = re.compile(
+    r"(?P<date>(?<!\d)(?P<day>\d{4}-\d\d-\d\d)"
+    r"(?P<time>[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d(?::?\d\d){0,2})?)?(?!\d))"
+    r"|(?P<uuid>(?<![^\W_])[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![^\W_]))"
+    r"|\\x(?P<bytes>[0-9a-fA-F]+)|\\u(?P<code>[0-9a-fA-F]{4})|\\."
+    r"|(?P<word>[^\W_]+)",
+    re.DOTALL,
+)
+WORD = re.compile(r"[^\W_]+")
+EXPONENT = re.compile(r"(\d+)([eE])(\d+)")  # of a number inside JSON
+
+# Arrays, rows and ranges: elements, quoted or not, between brackets and commas.
+STRUCTURE = re.compile(
+    r'"(?P<quoted>(?:[^"\\]|\\.|"")*)"|(?P<plain>[^{}()\[\],"\\]+)|(?P<mark>[{}()\[\],])', re.DOTALL
+)
+ESCAPED = re.compile(r'\\(.)|""', re.DOTALL)
+
+
+def elements(text: str) -> list[re.Match[str]] | None:
+    """The parts of an array, a row or a range, in order; None for a text that is none of them.
+
+    JSON objects are none: there an element follows another without a comma.
+    """
+    if not text or text[0] not in "{([" or text[-1] not in "})]":
+        return None
+    parts: list[re.Match[str]] = []
+    position, after_element = 0, False
+    while position < len(text):
+        part = STRUCTURE.match(text, position)
+        if part is None:
+            return None
+        is_element = part["mark"] is None
+        if is_element and after_element:
+            return None
+        after_element = is_element or part["mark"] in "})]"
+        parts.append(part)
+        position = part.end()
+    return parts

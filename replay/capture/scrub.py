@@ -1,0 +1,176 @@
+"""Scrubbing: values become keyed tokens that keep what load and plans depend on, and nothing else.
+
+Driven by the text's form alone, so that a parameter and a statistic of the same text give the same
+token, whatever is known of the column. The key never reaches the disk: without it, or with
+another one, two captures cannot be matched.
+"""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from ipaddress import IPv4Address
+from re import Match
+
+from data_gen.profile import ColumnProfile, SchemaProfile, TableProfile
+from replay.capture import forms
+from replay.capture.tokens import Tokens
+
+POLICY = {
+    "numbers": "up to 9,999 before the point they stay, larger ones move by a keyed increasing map",
+    "dates": "dates and timestamps move by one keyed number of weeks; times and intervals stay",
+    "uuid": "keyed uuid",
+    "bytea": "keyed bytes, as many",
+    "network": "keyed addresses",
+    "text": "word by word: keyed letters and digits of the same number, case and kind",
+    "schema": "values that stand in the schema, and SQL's own words, stay",
+    "key": "forgotten, or kept by whoever gave it; not in this directory",
+}
+
+_SENTINEL_YEARS = 99  # 0001-01-01 says "never": it is nobody's date
+_WEEKS = (54, 1040)  # more than a year, so that no year survives
+_DAY_US = 86_400_000_000
+# Types whose tokens are in the order of their values.
+_NUMBERS = frozenset({"int2", "int4", "int8", "oid", "numeric", "float4", "float8", "bool"})
+_TIMES = frozenset({"date", "time", "timetz", "timestamp", "timestamptz", "interval"})
+
+
+class Scrubber:
+    """All tokens of one key; `kept` values stay, as whole values and as words in others."""
+
+    def __init__(self, key: bytes, kept: frozenset[str]) -> None:
+        self._tokens = Tokens(key)
+        self._kept = kept
+        first, last = _WEEKS
+        self._days = -7 * (first + self._tokens.draw("weeks", "") % (last - first))
+        self._scrubbed = lru_cache(maxsize=1 << 16)(self._scrub)
+
+    def value(self, text: str | None) -> str | None:
+        """The token of a value in PostgreSQL's text form; NULL stays."""
+        return None if text is None else self._scrubbed(text)
+
+    def bits(self, literal: str) -> str:
+        """The token of a bit string literal, B'…' or X'…'; as long."""
+        prefix, _, digits = literal.partition("'")
+        digits = digits.removesuffix("'")
+        if not digits:
+            return literal
+        token = self._tokens.hexadecimal(digits)
+        if prefix in "bB":
+            token = "".join("01"[int(digit, 16) % 2] for digit in token)
+        return f"{prefix}'{token}'"
+
+    def token(self, text: str) -> str:
+        """16 hex digits for an identity, of a session for example."""
+        return self._tokens.drawn("token", text, 8).hex()
+
+    def profile(self, profile: SchemaProfile) -> SchemaProfile:
+        """The profile with all statistics scrubbed; what stands in the schema itself stays."""
+        return replace(
+            profile,
+            tables=tuple(map(self._table, profile.tables)),
+            taken_at_us=profile.taken_at_us + self._days * _DAY_US,
+        )
+
+    def _table(self, table: TableProfile) -> TableProfile:
+        return replace(table, columns=tuple(map(self._column, table.columns)))
+
+    def _column(self, column: ColumnProfile) -> ColumnProfile:
+        histogram = [self._scrubbed(bound) for bound in column.histogram]
+        if column.base_type not in _NUMBERS | _TIMES:
+            histogram.sort()  # the tokens' own order; the values' is gone
+        return replace(
+            column,
+            common_values=tuple(map(self._scrubbed, column.common_values)),
+            histogram=tuple(histogram),
+        )
+
+    def _scrub(self, text: str) -> str:
+        if text in self._kept or forms.SQL_WORD.fullmatch(text):
+            return text
+        number = forms.NUMBER.fullmatch(text)
+        if number is not None:
+            return self._number(text, number)
+        if forms.TIME.fullmatch(text) or forms.INTERVAL.fullmatch(text):
+            return text
+        if forms.TEMPLATE_PATTERN.fullmatch(text):
+            return text
+        parts = forms.elements(text)
+        if parts is not None:
+            return "".join(map(self._element, parts))
+        if (address := forms.IPV4.fullmatch(text)) is not None:
+            return self._ipv4(text, address)
+        if forms.COLON_GROUPS.fullmatch(text):
+            groups, slash, width = text.partition("/")
+            return (
+                forms.HEX_RUN.sub(lambda run: self._tokens.hexadecimal(run[0]), groups)
+                + slash
+                + width
+            )
+        return forms.PIECE.sub(self._piece, text)
+
+    def _number(self, text: str, number: Match[str]) -> str:
+        whole, fraction = number["whole"], number["fraction"] or ""
+        if number["exponent"]:
+            plain = f"{abs(Decimal(text)):f}"
+            whole, _, rest = plain.partition(".")
+            fraction = f".{rest}" if rest else ""
+        moved = self._tokens.integer(int(whole))
+        return text if str(moved) == whole else f"{number['sign']}{moved}{fraction}"
+
+    def _element(self, part: Match[str]) -> str:
+        if part["mark"] is not None:
+            return part["mark"]
+        if part["plain"] is not None:
+            return self._scrubbed(part["plain"])
+        value = self._scrubbed(forms.ESCAPED.sub(lambda one: one[1] or '"', part["quoted"]))
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+    def _ipv4(self, text: str, address: Match[str]) -> str:
+        try:
+            number = int(IPv4Address(text.partition("/")[0]))
+        except ValueError:
+            return forms.PIECE.sub(self._piece, text)
+        width = min(int(address[5] or 32), 32)
+        host = (1 << (32 - width)) - 1
+        if number & host:  # an address inside the network
+            width, host = 32, 0
+        moved = self._tokens.permuted("ipv4", number >> (32 - width), 1 << width) if width else 0
+        return str(IPv4Address(moved << (32 - width))) + text[text.find("/") :] * ("/" in text)
+
+    def _piece(self, piece: Match[str]) -> str:
+        if piece["word"] is not None:
+            return self._word(piece["word"])
+        if piece["date"] is not None:
+            return self._date(piece)
+        if piece["uuid"] is not None:
+            return self._uuid(piece["uuid"])
+        if piece["bytes"] is not None:
+            return "\\x" + self._tokens.hexadecimal(piece["bytes"])
+        if piece["code"] is not None:
+            drawn = self._tokens.draw("code", piece["code"].lower())
+            return f"\\u{0x4E00 + drawn % 0x5000:04x}"
+        return piece[0]
+
+    def _word(self, word: str) -> str:
+        if word in self._kept or word.lower() in ("true", "false", "null"):
+            return word
+        if (number := forms.EXPONENT.fullmatch(word)) is not None:
+            return self._tokens.word(number[1]) + number[2] + self._tokens.word(number[3])
+        return self._tokens.word(word)
+
+    def _date(self, piece: Match[str]) -> str:
+        try:
+            day = date.fromisoformat(piece["day"])
+            moved = day if day.year <= _SENTINEL_YEARS else day + timedelta(days=self._days)
+        except (ValueError, OverflowError):
+            return forms.WORD.sub(lambda word: self._word(word[0]), piece[0])
+        return moved.isoformat() + (piece["time"] or "")
+
+    def _uuid(self, text: str) -> str:
+        digits = text.replace("-", "").lower()
+        drawn = self._tokens.hexadecimal(digits)
+        kept = drawn[:12] + digits[12] + drawn[13:16] + digits[16] + drawn[17:]  # version, variant
+        groups = (kept[:8], kept[8:12], kept[12:16], kept[16:20], kept[20:])
+        token = "-".join(groups)
+        return token.upper() if text.isupper() else token

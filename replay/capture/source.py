@@ -1,0 +1,91 @@
+"""What production's server says of itself, over one read-only connection: `--stats DSN`."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from data_gen.introspect import introspect
+from data_gen.profile import SchemaProfile
+from replay.capture.statements import Counted, read_statements
+from replay.sql.fingerprint import fingerprint
+from replay.target import connect_source, identity
+from replay.workload import Source
+
+_PLACEHOLDER = re.compile(r"%[sbt]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """All answers of the source."""
+
+    source: Source
+    profile: SchemaProfile  # raw: scrub it before it leaves
+    statements: tuple[Counted, ...]
+    own: frozenset[str]  # template ids of what this program itself sends to a source
+    notes: tuple[str, ...]
+
+
+def ask(dsn: str) -> Asked:
+    """Read identity, settings, schema, statistics and pg_stat_statements; then disconnect."""
+    with connect_source(dsn) as connection:
+        sent: list[str] = ["BEGIN READ ONLY"]
+        connection.cursor_factory = _recorder(sent)
+        source = replace(identity(connection), settings=_settings(connection))
+        profile = introspect(connection)
+        statements, notes = read_statements(connection)
+        connection.rollback()
+    return Asked(
+        source=source,
+        profile=profile,
+        statements=statements,
+        own=frozenset(fingerprint(text).id for text in sent),
+        notes=(*_sampling_notes(source.settings), *notes),
+    )
+
+
+def _settings(connection: psycopg.Connection) -> dict[str, str]:
+    text = files(__package__).joinpath("settings.sql").read_text(encoding="utf-8")
+    return dict(connection.execute(text.encode()).fetchall())
+
+
+def _recorder(sent: list[str]) -> type[psycopg.Cursor[Any]]:
+    """Cursors that note what they send: pg_stat_statements cannot tell it from production's."""
+
+    class Recorder(psycopg.Cursor[Any]):
+        def execute(self, query: Any, *arguments: Any, **options: Any) -> "Recorder":
+            text = query.as_string(self) if isinstance(query, sql.Composable) else query
+            sent.append(_numbered(text.decode() if isinstance(text, bytes) else text))
+            return super().execute(query, *arguments, **options)
+
+    return Recorder
+
+
+def _numbered(text: str) -> str:
+    """The text with psycopg's placeholders as $1, $2 …, as the server sees it."""
+    numbers = iter(range(1, text.count("%") + 1))
+    return _PLACEHOLDER.sub(lambda _: f"${next(numbers)}", text).replace("%%", "%")
+
+
+def _sampling_notes(settings: Mapping[str, str]) -> tuple[str, ...]:
+    notes = []
+    least = settings.get("log_min_duration_statement", "0")
+    share = float(settings.get("log_transaction_sample_rate", "0"))
+    if least != "0" and 0 < share < 1:
+        notes.append(
+            f"the server logs a sample of transactions (log_transaction_sample_rate = {share:g}): "
+            f"calls are those in the log; replay with --rate {1 / share:g} for production's load"
+        )
+    elif least not in ("0", "-1") and share == 0:
+        notes.append(
+            f"the server logs only statements of {least} and longer (log_min_duration_statement): "
+            "faster ones, and the BEGIN and COMMIT around these, are missing"
+        )
+    cut = settings.get("log_parameter_max_length", "-1")
+    if cut not in ("-1", "-1B"):
+        notes.append(f"parameters are cut off in the log (log_parameter_max_length = {cut})")
+    return tuple(notes)

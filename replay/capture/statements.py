@@ -1,0 +1,141 @@
+"""pg_stat_statements: exact counts, and the templates that the log does not show.
+
+Its texts have `$n` where the statement had a literal, and a template has `?`; so they are compared
+with both folded to one mark, after the query_id has had its say.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import files
+
+import psycopg
+from psycopg import sql
+
+from replay.sql.fingerprint import fingerprint
+from replay.tag import template_of
+from replay.workload import Template
+
+_SLOT = re.compile(r"\$\d+|\?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """One entry of pg_stat_statements, of this database."""
+
+    query_id: int
+    text: str
+    calls: int
+    total_ms: float
+    rows: int
+
+
+def read_statements(connection: psycopg.Connection) -> tuple[tuple[Counted, ...], tuple[str, ...]]:
+    """All entries of this database's top-level statements; and what a reader should know."""
+    found = connection.execute(
+        "SELECT n.nspname FROM pg_catalog.pg_extension e"
+        " JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace"
+        " WHERE e.extname = 'pg_stat_statements'"
+    ).fetchone()
+    if found is None:
+        return (), ("pg_stat_statements is not installed in this database: CREATE EXTENSION it",)
+    extension = sql.Identifier(found[0])
+    text = files(__package__).joinpath("statements.sql").read_text(encoding="utf-8")
+    try:
+        with connection.transaction():
+            rows = connection.execute(sql.SQL(text).format(extension=extension)).fetchall()
+            evicted = _evictions(connection, extension)
+    except psycopg.errors.ObjectNotInPrerequisiteState:
+        return (), ("pg_stat_statements is not in shared_preload_libraries: it counts nothing",)
+    counted = tuple(
+        Counted(query_id=row[0], text=row[1], calls=row[2], total_ms=row[3], rows=row[4])
+        for row in rows
+        if row[0] is not None
+    )
+    hidden = len(rows) - len(counted)
+    notes = [evicted] if evicted else []
+    if hidden:
+        notes.append(
+            f"{hidden} entries of pg_stat_statements are hidden from this user; "
+            "GRANT pg_read_all_stats shows them"
+        )
+    return counted, tuple(notes)
+
+
+def join(
+    templates: Sequence[Template], counted: Iterable[Counted], own: Collection[str]
+) -> list[Template]:
+    """Templates with what pg_stat_statements adds, and after them those that only it knows.
+
+    An entry belongs to the template that the log showed under its query_id, else to one of the same
+    text; entries that are the program's own are left out.
+    """
+    by_query_id: dict[int, list[Template]] = defaultdict(list)
+    by_text: dict[str, list[Template]] = defaultdict(list)
+    for template in templates:
+        by_text[_folded(template.sql)].append(template)
+        for query_id, _ in template.query_ids:
+            by_query_id[query_id].append(template)
+    rows: dict[str, int] = defaultdict(int)
+    alone: dict[str, Template] = {}
+    for entry in counted:
+        found = fingerprint(entry.text)
+        same_text = by_text.get(_folded(found.sql), [])
+        same_id = by_query_id.get(entry.query_id, [])
+        both = [template for template in same_id if template in same_text]
+        match = max(both or same_id or same_text, key=lambda t: t.calls, default=None)
+        if match is not None:
+            rows[match.id] += entry.rows
+        elif found.id not in own and not template_of(entry.text):
+            known = alone.get(found.id) or Template(
+                id=found.id,
+                sql=found.sql,
+                kind=found.kind,
+                tables=found.tables,
+                calls=0,
+                errors=0,
+                total_ms=0.0,
+                source="statements",
+                rows=0,
+            )
+            alone[found.id] = _added(known, entry)
+    joined = [
+        replace(template, source="both", rows=rows[template.id])
+        if template.id in rows
+        else template
+        for template in templates
+    ]
+    return joined + list(alone.values())
+
+
+def _added(template: Template, entry: Counted) -> Template:
+    query_ids: Mapping[int, int] = dict(template.query_ids)
+    calls = query_ids.get(entry.query_id, 0) + entry.calls
+    return replace(
+        template,
+        calls=template.calls + entry.calls,
+        total_ms=template.total_ms + entry.total_ms,
+        rows=(template.rows or 0) + entry.rows,
+        query_ids=tuple({**query_ids, entry.query_id: calls}.items()),
+    )
+
+
+def _evictions(connection: psycopg.Connection, extension: sql.Identifier) -> str:
+    try:
+        with connection.transaction():
+            row = connection.execute(
+                sql.SQL("SELECT dealloc FROM {}.pg_stat_statements_info").format(extension)
+            ).fetchone()
+    except psycopg.errors.UndefinedTable:  # before version 1.9 of the extension
+        return ""
+    if row is None or not row[0]:
+        return ""
+    return (
+        f"pg_stat_statements evicted entries {row[0]} times: templates that it lacks may exist; "
+        "raise pg_stat_statements.max"
+    )
+
+
+def _folded(text: str) -> str:
+    return _SLOT.sub("?", text)

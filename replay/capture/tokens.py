@@ -1,0 +1,145 @@
+"""Keyed tokens: permutations and monotone maps that depend on nothing but a key and the value.
+
+A permutation keeps distinct words distinct. None has a fixed point: it is a cycle through its whole
+domain, in an order that a Feistel network (Luby, Rackoff 1988; cycle walking: Black, Rogaway 2002)
+draws from the key.
+"""
+
+from functools import cache, lru_cache
+from hashlib import blake2b, sha256, shake_256
+
+_DIGITS = "0123456789"
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_HEX_LETTERS = "abcdef"
+_PERMUTED_AT_MOST = 1 << 48  # larger domains are hashed into: collisions are out of reach
+_FORTH, _BACK = range(4), range(3, -1, -1)  # rounds of the Feistel network
+
+_SMALL = 9_999  # whole numbers up to here stay
+_SEGMENTS = 64  # of an octave
+_UNIT = 1 << 16  # fixed point of the slopes
+_STEEPEST, _FLATTEST = _UNIT // 2, _UNIT // 20  # slopes 1.5 and 1.05, less 1
+_FIRST_OCTAVE = _SMALL.bit_length() - 1
+
+
+class Tokens:
+    """All maps of one key."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = sha256(key).digest()
+        self.word = lru_cache(maxsize=1 << 16)(self._word)
+        self._subkey = lru_cache(maxsize=1 << 12)(lambda purpose: self.drawn("rounds", purpose, 32))
+        self._octaves: list[tuple[int, tuple[int, ...]]] = []
+
+    def draw(self, purpose: str, data: str, size: int = 8) -> int:
+        """A number of `size` bytes that the key draws for the data."""
+        return int.from_bytes(self.drawn(purpose, data, size), "big")
+
+    def drawn(self, purpose: str, data: str, size: int) -> bytes:
+        """`size` bytes that the key draws for the data."""
+        text = f"{purpose}\0{data}".encode()
+        if size <= blake2b.MAX_DIGEST_SIZE:
+            return blake2b(text, key=self._key, digest_size=size).digest()
+        return shake_256(self._key + text).digest(size)
+
+    def permuted(self, purpose: str, number: int, size: int) -> int:
+        """Another number below `size`; `size` 1 has none."""
+        if size > _PERMUTED_AT_MOST:
+            drawn = self.draw(purpose, str(number), size.bit_length() // 8 + 9) % size
+            return drawn if drawn != number else (drawn + 1) % size
+        place = self._walk(purpose, number, size, _BACK)
+        return self._walk(purpose, (place + 1) % size, size, _FORTH)
+
+    def integer(self, value: int) -> int:
+        """Strictly increasing; numbers of up to four digits stay, slopes lie in 1.05 to 1.5."""
+        size = abs(value)
+        if size <= _SMALL:
+            return value
+        octave = size.bit_length() - 1
+        before, slopes = self._octave(octave)
+        width = (1 << octave) // _SEGMENTS
+        segment, within = divmod(size - (1 << octave), width)
+        extra = before + sum(slopes[:segment]) * width + slopes[segment] * within
+        moved = size + extra // _UNIT
+        return moved if value > 0 else -moved
+
+    def hexadecimal(self, digits: str) -> str:
+        """Hexadecimal digits for hexadecimal digits, as many."""
+        count = len(digits)
+        return f"{self.permuted(f'hex{count}', int(digits, 16), 16**count):0{count}x}"
+
+    def _word(self, word: str) -> str:
+        """Same length; a digit for a digit, a letter for a letter of the same case.
+
+        Case does not matter to the choice, so that lower() of a token is the token of lower().
+        """
+        lower = word.lower()
+        if len(lower) != len(word):
+            lower = word  # a letter that has no single small one
+        alphabets = _alphabets(lower)
+        number, size = 0, 1
+        for letter, alphabet in zip(lower, alphabets, strict=True):
+            number = number * len(alphabet) + (ord(letter) - ord(alphabet[0])) % len(alphabet)
+            size *= len(alphabet)
+        letters = []
+        number = self.permuted("word" + "".join(a[0] for a in alphabets), number, size)
+        for alphabet in reversed(alphabets):
+            number, index = divmod(number, len(alphabet))
+            letters.append(alphabet[index])
+        token = "".join(reversed(letters))
+        return "".join(t.upper() if w.isupper() else t for t, w in zip(token, word, strict=True))
+
+    def _octave(self, octave: int) -> tuple[int, tuple[int, ...]]:
+        """What the octaves before have added, and this octave's slopes by segment."""
+        while len(self._octaves) <= octave - _FIRST_OCTAVE:
+            number = len(self._octaves) + _FIRST_OCTAVE
+            drawn = self.drawn("slopes", str(number), 4 * _SEGMENTS)
+            draws = (int.from_bytes(drawn[i : i + 4], "big") for i in range(0, len(drawn), 4))
+            slopes = tuple(_FLATTEST + draw % (_STEEPEST - _FLATTEST) for draw in draws)
+            added = 0
+            if self._octaves:
+                before, last = self._octaves[-1]
+                added = before + sum(last) * ((1 << (number - 1)) // _SEGMENTS)
+            self._octaves.append((added, slopes))
+        return self._octaves[octave - _FIRST_OCTAVE]
+
+    def _walk(self, purpose: str, number: int, size: int, turns: range) -> int:
+        """The Feistel network, its rounds in that order, walked until it lands in the domain."""
+        bits = (size - 1).bit_length()
+        low = (bits + 1) // 2
+        low_mask, high_mask = (1 << low) - 1, (1 << (bits - low)) - 1
+        key = self._subkey(purpose)
+        while True:
+            left, right = number >> low, number & low_mask
+            for turn in turns:
+                if turn % 2:
+                    right ^= _round(key, turn, left) & low_mask
+                else:
+                    left ^= _round(key, turn, right) & high_mask
+            number = left << low | right
+            if number < size:
+                return number
+
+
+def _round(key: bytes, turn: int, half: int) -> int:
+    text = (half << 2 | turn).to_bytes(8, "big")
+    return int.from_bytes(blake2b(text, key=key, digest_size=8).digest(), "big")
+
+
+def _alphabets(word: str) -> list[str]:
+    """What each letter of a word in lower case may become."""
+    if word.isascii() and word.isdigit():  # no number gains or loses a leading zero
+        return ["0" if word[0] == "0" else _DIGITS[1:]] + [_DIGITS] * (len(word) - 1)
+    letters = _LETTERS
+    if len(word) >= 8 and all(c in "0123456789abcdef" for c in word):  # a hash, most likely
+        letters = _HEX_LETTERS
+    return [
+        (letters if c.isalpha() else _DIGITS) if c.isascii() else _beyond_ascii(c) for c in word
+    ]
+
+
+@cache
+def _beyond_ascii(letter: str) -> str:
+    """Letters of the same length in UTF-8."""
+    size = len(letter.encode())
+    first, last = {2: (0x430, 0x44F), 3: (0x4E00, 0x9FA5), 4: (0x20000, 0x2A6D6)}[size]
+    return "".join(map(chr, range(first, last + 1)))
