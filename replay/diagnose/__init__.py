@@ -1,0 +1,29 @@
+"""Diagnose a run that broke: every rule looks at the evidence, what fires is ranked."""
+
+from dataclasses import replace
+
+from replay.diagnose.evidence import Evidence
+from replay.diagnose.rules import RULES, unexplained
+from replay.finding import Finding, Fix
+
+
+def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
+    """Findings by the blocked and queue-seconds that they explain, most first.
+
+    A run that held its objective has none; one that broke has at least one, and be it that nothing
+    explains it. Where several findings ask for the same SQL, they carry the same fix.
+    """
+    if evidence.run.healthy:
+        return ()
+    found = [finding for rule in RULES for finding in rule(evidence)] or [unexplained(evidence)]
+    ranked = sorted(found, key=lambda finding: -(finding.blocked_s + finding.queue_s))
+    fixes: dict[tuple[str, str], Fix] = {}
+    return tuple(
+        replace(
+            finding,
+            fixes=tuple(
+                dict.fromkeys(fixes.setdefault((f.kind, f.sql or f.why), f) for f in finding.fixes)
+            ),
+        )
+        for finding in ranked
+    )

@@ -1,0 +1,205 @@
+"""Blocking edges folded into episodes: one root transaction, who waited for it, and why so long.
+
+The root of a chain is who waits for nobody. What its session was seen to run is often not what
+made the others wait: a COMMIT, or the update that took the lock. So the wait is laid over the
+statements of the root's transaction, as the client recorded them, from the moment that the root
+itself waited no more to the transaction's end: the statement that fills most of it is the culprit.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from replay.diagnose.attempts import Attempts
+from replay.diagnose.sums import summed
+from replay.diagnose.timeline import PAUSE, Timeline
+
+ROW_LOCKS = frozenset({"transactionid", "tuple"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episode:
+    """One root transaction that others waited for."""
+
+    root: int  # pid; 0 is a prepared transaction
+    ours: bool  # the root is a transaction of the replay
+    culprit: str  # template that fills most of the hold; the tag that was seen where not ours
+    statements: tuple[str, ...]  # templates of the root's transaction, in order
+    pause_share: float  # of the hold, in which the client sent nothing
+    hold_ms: float  # from the root's last own wait, or its begin, to its end; 0 where not ours
+    lock_type: str  # what most of the time was waited for
+    relation: str  # the same; "" where the server did not tell
+    waiting: Mapping[str, float]  # template -> seconds that its sessions waited
+    sessions: int  # most sessions behind it at once
+    depth: int  # longest chain of waiters
+    blocked_s: float
+    foremost_s: float  # of blocked_s: while most waiters on that relation were behind this root
+    longest_ms: float  # longest single wait that was seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocking:
+    """All episodes, and who was held up in each sample."""
+
+    episodes: tuple[Episode, ...]  # those that blocked longest first
+    behind: Mapping[tuple[int, int], str]  # (sample's time, pid of root or waiter) -> culprit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Edge:
+    at_us: int
+    waiter: int
+    blocker: int
+    waiter_template: str
+    blocker_template: str
+    blocker_state: str
+    lock_type: str
+    relation: str
+    wait_us: int
+
+
+@dataclass(slots=True)
+class _Growing:
+    """An episode while it is put together."""
+
+    root: int
+    transaction: int | None  # position in Attempts.first; None: no transaction of ours
+    seen: list[tuple[str, float]] = field(default_factory=list)  # tag of the root, weight
+    profile: list[tuple[str, float]] = field(default_factory=list)  # template or PAUSE, weight
+    waiting: list[tuple[str, float]] = field(default_factory=list)
+    locks: list[tuple[tuple[str, str], float]] = field(default_factory=list)
+    held_up: set[tuple[int, int]] = field(default_factory=set)
+    sessions: int = 0
+    depth: int = 0
+    blocked: float = 0.0  # in samples
+    foremost: float = 0.0
+    longest_us: int = 0
+    hold_from_us: int = 0
+
+
+def analyse(table: pa.Table, attempts: Attempts, period_s: float) -> Blocking:
+    """Episodes of a table of rundir.BLOCKING, sampled every `period_s` seconds."""
+    samples = _by_sample(table)
+    timeline = Timeline(attempts, _waits(samples))
+    growing: dict[tuple[int, int | None], _Growing] = {}
+    for edges in samples.values():
+        _add_sample(growing, edges, timeline)
+    episodes = [(grown, _episode(grown, timeline, period_s)) for grown in growing.values()]
+    return Blocking(
+        episodes=tuple(sorted((e for _, e in episodes), key=lambda e: -e.blocked_s)),
+        behind={where: episode.culprit for grown, episode in episodes for where in grown.held_up},
+    )
+
+
+def _add_sample(
+    growing: dict[tuple[int, int | None], _Growing], edges: list[_Edge], timeline: Timeline
+) -> None:
+    behind: dict[int, list[_Edge]] = defaultdict(list)
+    for edge in edges:
+        behind[edge.waiter].append(edge)
+    tags = {edge.blocker: edge.blocker_template for edge in edges}
+    below: Counter[int] = Counter()  # root -> waiters in this sample
+    on_relation: dict[str, Counter[int]] = defaultdict(Counter)
+    parts: list[tuple[_Growing, _Edge, float]] = []
+    for waiter, own in behind.items():
+        roots = _roots(waiter, behind)
+        for root, depth in roots.items():
+            transaction = timeline.transaction(root, own[0].at_us, tags[root])
+            grown = growing.setdefault((root, transaction), _Growing(root, transaction))
+            weight = 1 / len(roots)
+            parts.append((grown, own[0], weight))
+            grown.depth = max(grown.depth, depth)
+            grown.seen.append((tags[root], weight))
+            below[root] += 1
+            on_relation[own[0].relation][root] += 1
+    foremost = {relation: max(on, key=lambda r: on[r]) for relation, on in on_relation.items()}
+    for grown, edge, weight in parts:
+        _add_wait(grown, edge, weight, timeline)
+        grown.sessions = max(grown.sessions, below[grown.root])
+        if foremost[edge.relation] == grown.root:
+            grown.foremost += weight
+
+
+def _add_wait(grown: _Growing, edge: _Edge, weight: float, timeline: Timeline) -> None:
+    grown.blocked += weight
+    grown.waiting.append((edge.waiter_template, weight))
+    grown.locks.append(((edge.lock_type, edge.relation), weight))
+    grown.longest_us = max(grown.longest_us, edge.wait_us)
+    grown.held_up |= {(edge.at_us, edge.waiter), (edge.at_us, grown.root)}
+    if grown.transaction is None:
+        idle = edge.blocker_state.startswith("idle")
+        grown.profile.append((PAUSE if idle else edge.blocker_template, weight))
+        return
+    _, end_us = timeline.span_us(grown.transaction)
+    grown.hold_from_us = timeline.free_since_us(grown.transaction, grown.root, edge.at_us)
+    from_us = max(edge.at_us - edge.wait_us, grown.hold_from_us)
+    shares = timeline.profile(grown.transaction, from_us, max(end_us, edge.at_us))
+    grown.profile += [(template, share * weight) for template, share in shares]
+
+
+def _episode(grown: _Growing, timeline: Timeline, period_s: float) -> Episode:
+    lock_type, relation = next(iter(summed(grown.locks)))
+    profile = summed(grown.profile)
+    pause = profile.pop(PAUSE, 0.0)
+    statements: tuple[str, ...] = ()
+    hold_us = 0
+    if grown.transaction is not None:
+        statements = timeline.templates(grown.transaction)
+        hold_us = timeline.span_us(grown.transaction)[1] - grown.hold_from_us
+    return Episode(
+        root=grown.root,
+        ours=grown.transaction is not None,
+        culprit=next(iter(profile or summed(grown.seen))),
+        statements=statements,
+        pause_share=round(pause / ((pause + sum(profile.values())) or 1.0), 3),
+        hold_ms=max(hold_us, 0) / 1e3,
+        lock_type=lock_type,
+        relation=relation,
+        waiting={name: spent * period_s for name, spent in summed(grown.waiting).items()},
+        sessions=grown.sessions,
+        depth=grown.depth,
+        blocked_s=grown.blocked * period_s,
+        foremost_s=grown.foremost * period_s,
+        longest_ms=grown.longest_us / 1e3,
+    )
+
+
+def _roots(waiter: int, behind: Mapping[int, list[_Edge]]) -> dict[int, int]:
+    """Who is in the end in the waiter's way -> how many waits lie between."""
+    roots: dict[int, int] = {}
+    passed = {waiter}
+    ahead = [(edge.blocker, 1) for edge in behind[waiter]]
+    while ahead:
+        pid, depth = ahead.pop()
+        if pid not in behind:
+            roots[pid] = max(depth, roots.get(pid, 0))
+        elif pid not in passed:
+            passed.add(pid)
+            ahead += [(edge.blocker, depth + 1) for edge in behind[pid]]
+    # A deadlock has no root: the next in the way stands for it.
+    return roots or {behind[waiter][0].blocker: 1}
+
+
+def _waits(samples: Mapping[int, list[_Edge]]) -> dict[int, list[int]]:
+    """Session -> when it was seen waiting, in order."""
+    waits: dict[int, list[int]] = defaultdict(list)
+    for at_us, edges in sorted(samples.items()):
+        for pid in {edge.waiter for edge in edges}:
+            waits[pid].append(at_us)
+    return waits
+
+
+def _by_sample(table: pa.Table) -> dict[int, list[_Edge]]:
+    samples: dict[int, list[_Edge]] = defaultdict(list)
+    for edge in _edges(table):
+        samples[edge.at_us].append(edge)
+    return samples
+
+
+def _edges(table: pa.Table) -> Iterator[_Edge]:
+    names = tuple(_Edge.__dataclass_fields__)
+    columns = [table[name].to_pylist() for name in names]
+    for row in zip(*columns, strict=True):
+        yield _Edge(**dict(zip(names, row, strict=True)))

@@ -1,0 +1,85 @@
+"""Rule 7: a hot row, short holds by many transactions that all want the same row.
+
+What tells it: one blocker after the other, at any moment nearly all waiters behind the same one,
+and no scan that would explain the hold.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from replay.diagnose.blocking import ROW_LOCKS, Episode
+from replay.diagnose.evidence import Evidence
+from replay.diagnose.figures import of_episodes, of_pool
+from replay.diagnose.rules.missing_index_hold import is_prolonged_by_scan
+from replay.diagnose.sums import merged
+from replay.finding import Finding, Fix
+
+NUMBER = 7
+_ON_ONE_ROW = 0.8  # of the blocked time behind the foremost blocker of the moment
+_BLOCKERS_AT_LEAST = 5  # different transactions, one after the other
+_SHORT_MS = 1000.0  # median hold
+_NAMED = 0.1  # of the waiting, for a template to be named
+_FIX = Fix(
+    kind="application",
+    sql="",
+    why=(
+        "spread the row (several counters that are summed when read, or rows that are appended and "
+        "folded later), or touch it last in the transaction and commit at once"
+    ),
+)
+
+
+def hot_row(evidence: Evidence) -> Iterator[Finding]:
+    """One finding for each relation of which one row is wanted by all."""
+    by_relation: dict[str, list[Episode]] = defaultdict(list)
+    for episode in evidence.blocking.episodes:
+        if episode.lock_type in ROW_LOCKS and not is_prolonged_by_scan(evidence, episode):
+            by_relation[episode.relation].append(episode)
+    for relation, episodes in by_relation.items():
+        if _is_hot(episodes):
+            finding = _finding(evidence, relation, episodes)
+            if evidence.material(finding.blocked_s + finding.queue_s):
+                yield finding
+
+
+def _is_hot(episodes: Sequence[Episode]) -> bool:
+    seen = of_episodes(episodes)
+    return (
+        len(episodes) >= _BLOCKERS_AT_LEAST
+        and _concentration(episodes) >= _ON_ONE_ROW
+        and float(str(seen["hold_p50_ms"])) <= _SHORT_MS
+    )
+
+
+def _concentration(episodes: Sequence[Episode]) -> float:
+    return sum(e.foremost_s for e in episodes) / sum(e.blocked_s for e in episodes)
+
+
+def _finding(evidence: Evidence, relation: str, episodes: Sequence[Episode]) -> Finding:
+    waiting = merged(episode.waiting for episode in episodes)
+    named = [name for name, spent in waiting.items() if spent >= _NAMED * sum(waiting.values())]
+    blocked_s = sum(episode.blocked_s for episode in episodes)
+    seen = of_episodes(episodes)
+    culprits = {episode.culprit for episode in episodes}
+    queue_s = sum(evidence.queue.locks_s.get(culprit, 0.0) for culprit in culprits)
+    return Finding(
+        rule=NUMBER,
+        name="hot row",
+        summary=(
+            f"{len(episodes)} transactions one after the other held a row of "
+            f"{relation or 'an unknown relation'} for {seen['hold_p50_ms']:,.0f} ms each, with up "
+            f"to {seen['sessions_blocked_at_most']} sessions behind them, {blocked_s:.1f} s in sum"
+        ),
+        templates=tuple(evidence.culprit(name) for name in named if name),
+        relations=(relation,) if relation else (),
+        blocked_s=round(blocked_s, 3),
+        queue_s=round(queue_s, 3),
+        fixes=(_FIX,),
+        confidence=0.85 if relation else 0.6,
+        evidence={
+            **seen,
+            "on_one_row_share": round(_concentration(episodes), 3),
+            "pause_share": round(sum(e.pause_share * e.blocked_s for e in episodes) / blocked_s, 3),
+            **of_pool(evidence),
+        },
+    )

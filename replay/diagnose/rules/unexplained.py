@@ -1,0 +1,39 @@
+"""Rule 0, unexplained: the run broke and no rule can say why. It says so, with what was seen."""
+
+from replay.diagnose.evidence import Evidence
+from replay.diagnose.figures import of_pool
+from replay.diagnose.sums import summed
+from replay.finding import Finding
+
+NUMBER = 0
+_SHOWN = 5
+
+
+def unexplained(evidence: Evidence) -> Finding:
+    """The finding that names nobody."""
+    locks = summed(
+        (f"{episode.lock_type} {episode.relation}".strip(), episode.blocked_s)
+        for episode in evidence.blocking.episodes
+    )
+    busiest = sorted(evidence.templates.values(), key=lambda t: -t.service_s)[:_SHOWN]
+    worst = max(evidence.series, key=lambda second: second.p95_ms, default=None)
+    return Finding(
+        rule=NUMBER,
+        name="unexplained",
+        summary=(
+            "the run missed its objective and no rule explains it: "
+            f"{evidence.blocked_s:.1f} s blocked on locks, "
+            f"{evidence.queue.total_s:.1f} s waited for a pool slot"
+        ),
+        templates=(),
+        blocked_s=round(evidence.blocked_s, 3),
+        queue_s=round(evidence.queue.total_s, 3),
+        evidence={
+            **of_pool(evidence),
+            "waits": dict(list(evidence.waits.items())[:_SHOWN]),
+            "locks_s": {name: round(spent, 3) for name, spent in list(locks.items())[:_SHOWN]},
+            "service_s": {t.id: round(t.service_s, 3) for t in busiest if t.calls},
+            "worst_second": worst.second if worst else None,
+            "worst_p95_ms": round(worst.p95_ms, 1) if worst else None,
+        },
+    )

@@ -1,0 +1,260 @@
+"""A run made by hand, statement by statement, as its tables would stand on disk."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+
+from data_gen.profile import (
+    ColumnProfile,
+    Constraint,
+    IndexProfile,
+    SchemaProfile,
+    TableProfile,
+)
+from replay import rundir
+from replay.diagnose.evidence import gather
+from replay.outcome import SKIPPED_POOL
+from replay.rundir import RunManifest
+from replay.workload import Manifest, Statement, Template, Transaction, Workload
+
+READ, SCAN, WRITE_SCAN, BUMP, COMMIT, NAP = (f"{n:016x}" for n in range(1, 7))
+SQL = {
+    READ: "SELECT state FROM tasks WHERE id = $1",
+    SCAN: "SELECT id FROM tasks WHERE callback_id = $1",
+    WRITE_SCAN: "UPDATE tasks SET state = $1 WHERE worker_id = $2 AND state = $3",
+    BUMP: "UPDATE counters SET n = n + 1 WHERE id = $1",
+    COMMIT: "COMMIT",
+    NAP: "SELECT pg_sleep($1)",
+}
+CALLS = {READ: 9000, SCAN: 4, WRITE_SCAN: 4, BUMP: 600, COMMIT: 600, NAP: 600}
+MEAN_MS = {NAP: 80.0}  # in production; 1 ms where not named
+BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def column(name, distinct):
+    return ColumnProfile(
+        name=name, type="text", base_type="text", not_null=False, n_distinct=distinct, analyzed=True
+    )
+
+
+TASKS = TableProfile(
+    schema="public",
+    name="tasks",
+    rows=1_200_000,
+    pages=20_000,
+    dead_rows=0,
+    columns=(
+        column("id", -1.0),
+        column("callback_id", -0.3),
+        column("worker_id", 2500.0),
+        column("state", 4.0),
+    ),
+    constraints=(
+        Constraint(name="tasks_pkey", kind="p", columns=("id",), definition="PRIMARY KEY (id)"),
+    ),
+)
+COUNTERS = replace(TASKS, name="counters", rows=10, columns=(column("id", -1.0), column("n", 1.0)))
+PROFILE = SchemaProfile(server_version=180000, tables=(TASKS, COUNTERS))
+
+
+def indexed(*columns, definition=""):
+    """The schema with an index on these columns of tasks."""
+    index = IndexProfile(
+        name="there", definition=definition, columns=columns, unique=False, valid=True, bytes=1
+    )
+    return replace(PROFILE, tables=(replace(TASKS, indexes=(index,)), COUNTERS))
+
+
+def workload():
+    statements = tuple(
+        Statement(
+            template=name,
+            sql=sql,
+            slots="p" * sql.count("$"),
+            values=("1",) * sql.count("$"),
+            prepared="",
+            offset_us=0,
+            duration_us=1000,
+        )
+        for name, sql in SQL.items()
+    )
+    return Workload(
+        manifest=Manifest(
+            tool_version="0",
+            format="jsonlog",
+            inputs=(),
+            begin=BEGIN,
+            end=BEGIN + timedelta(seconds=20),
+            slice_s=1.0,
+            seed=0,
+            per_stratum=64,
+            scrub={},
+            records=0,
+            executions=sum(CALLS.values()),
+            transactions=1,
+            sessions=1,
+        ),
+        templates=tuple(
+            Template(
+                id=name,
+                sql=sql,
+                kind=sql.split()[0].lower(),
+                tables=(),
+                calls=CALLS[name],
+                errors=0,
+                total_ms=CALLS[name] * MEAN_MS.get(name, 1.0),
+            )
+            for name, sql in SQL.items()
+        ),
+        transactions=(
+            Transaction(
+                id=0, session="s", start_us=0, weight=1, shape="0" * 16, statements=statements
+            ),
+        ),
+    )
+
+
+def plan(template, *, read, kept, ms, relation="tasks", condition="", write=False):
+    """An entry of plans.json: one sequential scan, below an update where it writes."""
+    scan = {
+        "Node Type": "Seq Scan",
+        "Schema": "public",
+        "Relation Name": relation,
+        "Filter": condition,
+        "Plan Rows": kept,
+        "Actual Rows": kept,
+        "Actual Loops": 1,
+        "Rows Removed by Filter": read - kept,
+    }
+    top = {
+        "Node Type": "ModifyTable",
+        "Schema": "public",
+        "Relation Name": relation,
+        "Actual Rows": 0,
+        "Actual Loops": 1,
+        "Plans": [scan],
+    }
+    return {
+        "sql": SQL[template],
+        "how": "analyze",
+        "plan": [{"Plan": top if write else scan, "Execution Time": ms}],
+        "error": "",
+    }
+
+
+SCANNING = {
+    SCAN: plan(SCAN, read=1_200_000, kept=1, ms=80.0, condition="(tasks.callback_id = 'x'::text)"),
+    WRITE_SCAN: plan(
+        WRITE_SCAN,
+        read=1_200_000,
+        kept=4,
+        ms=150.0,
+        condition="((tasks.worker_id = 'w'::text) AND (tasks.state = 's'::text))",
+        write=True,
+    ),
+}
+
+
+class Run:
+    """Times in ms since the origin."""
+
+    def __init__(self, seconds=10):
+        self.seconds = seconds
+        self.attempts = []
+        self.blocking = []
+        self.arrivals = 0
+
+    def transaction(self, pid, due, *statements):
+        """A transaction: (template, began, ended) a statement."""
+        before = due
+        for ordinal, (template, began, ended) in enumerate(statements):
+            self._attempt(ordinal, template, pid, before, began, ended, "ok")
+            before = ended
+        self.arrivals += 1
+
+    def skipped(self, due, ended, template=READ):
+        """A transaction that waited for a slot and was given up."""
+        self._attempt(0, template, 0, due, -0.001, ended, SKIPPED_POOL)
+        self.arrivals += 1
+
+    def edge(self, at, waiter, blocker, *, wait, tag, state="active", lock="transactionid"):
+        """A session that waits to bump a counter, behind one whose text shows `tag`."""
+        self.blocking.append(
+            {
+                "at_us": round(at * 1000),
+                "waiter": waiter,
+                "blocker": blocker,
+                "waiter_template": BUMP,
+                "blocker_template": tag,
+                "blocker_state": state,
+                "lock_type": lock,
+                "mode": "ShareLock",
+                "relation": "public.counters",
+                "wait_us": round(wait * 1000),
+            }
+        )
+
+    def evidence(self, directory, *, plans=None, healthy=False, profile=PROFILE):
+        """Write the run and gather what the rules see."""
+        path = directory / "made.run"
+        rundir.create(
+            path,
+            RunManifest(
+                tool_version="0",
+                workload="made.workload",
+                workload_id="0" * 16,
+                scenario="storm",
+                options={},
+                seed=0,
+                origin=BEGIN,
+                duration_s=self.seconds,
+                workers=1,
+                pool=20,
+                state="finished",
+                valid=True,
+                healthy=healthy,
+                objective={"objective_ms": 250.0},
+            ),
+        )
+        tables = {"attempts": self.attempts, "samples": self._samples(), "blocking": self.blocking}
+        for name, rows in tables.items():
+            rundir.write_table(path, name, pa.Table.from_pylist(rows, rundir.TABLES[name]))
+        rundir.write_plans(path, plans or {})
+        return gather(path, workload(), profile)
+
+    def _attempt(self, ordinal, template, pid, due, began, ended, outcome):
+        self.attempts.append(
+            {
+                "arrival": self.arrivals,
+                "ordinal": ordinal,
+                "template": template,
+                "session": pid,
+                "worker": 0,
+                "pid": pid,
+                "due_us": round(due * 1000),
+                "began_us": round(began * 1000),
+                "ended_us": round(ended * 1000),
+                "lag_us": 0,
+                "outcome": outcome,
+                "rows": 1,
+            }
+        )
+
+    def _samples(self):
+        """What a 10 Hz sampler would have seen: one look every 100 ms, from 50 ms on."""
+        return [
+            {
+                "at_us": at_us,
+                "pid": row["pid"],
+                "state": "active",
+                "wait_type": "",
+                "wait": "",
+                "template": row["template"],
+                "transaction_age_us": 0,
+                "query_age_us": at_us - row["began_us"],
+            }
+            for at_us in range(50_000, self.seconds * 1_000_000, 100_000)
+            for row in self.attempts
+            if row["began_us"] >= 0 and row["began_us"] <= at_us < row["ended_us"]
+        ]
