@@ -53,7 +53,7 @@ def before_load(profile: SchemaProfile) -> tuple[str, ...]:
         ),
         *map(_create_table, profile.tables),
         *(
-            f"ALTER SEQUENCE {dotted(*name)} OWNED BY {_place(table)}.{quoted(column.name)}"
+            f"ALTER SEQUENCE {dotted(*name)} OWNED BY {place(table)}.{quoted(column.name)}"
             for name, (table, column) in reversed(first_use.items())
         ),
     )
@@ -66,6 +66,17 @@ def after_load(profile: SchemaProfile) -> tuple[str, ...]:
         *(statement for table in profile.tables for statement in checks(table)),
         *(statement for table in profile.tables for statement in foreign_keys(table)),
         *(statement for table in profile.tables for statement in sequence_positions(table)),
+    )
+
+
+def undo(profile: SchemaProfile) -> tuple[str, ...]:
+    """Takes away what `before_load` and `after_load` make; schemas and extensions stay."""
+    return (
+        *(f"DROP TABLE IF EXISTS {place(table)} CASCADE" for table in profile.tables),
+        *(
+            f"DROP TYPE IF EXISTS {dotted(enum.schema, enum.name)} CASCADE"
+            for enum in profile.enums
+        ),
     )
 
 
@@ -99,7 +110,7 @@ def sequence_positions(table: TableProfile) -> tuple[str, ...]:
     """Each sequence of one table is set past the largest value that its column holds."""
     return tuple(
         f"SELECT setval({literal(dotted(*_split(column.sequence)))}, (SELECT "  # noqa: S608 - quoted
-        f"GREATEST(max({quoted(column.name)}), 0) + 1 FROM {_place(table)}), false)"
+        f"GREATEST(max({quoted(column.name)}), 0) + 1 FROM {place(table)}), false)"
         for column in table.columns
         if column.sequence is not None
     )
@@ -109,7 +120,7 @@ def _create_table(table: TableProfile) -> str:
     columns = ",\n".join(f"    {_column(column)}" for column in table.columns)
     body = f"(\n{columns}\n)" if columns else "()"
     options = f" WITH ({', '.join(table.options)})" if table.options else ""
-    return f"CREATE TABLE {_place(table)} {body}{options}"
+    return f"CREATE TABLE {place(table)} {body}{options}"
 
 
 def _column(column: ColumnProfile) -> str:
@@ -133,10 +144,11 @@ def _column(column: ColumnProfile) -> str:
 
 
 def _add_constraint(table: TableProfile, name: str, definition: str) -> str:
-    return f"ALTER TABLE {_place(table)} ADD CONSTRAINT {quoted(name)} {definition}"
+    return f"ALTER TABLE {place(table)} ADD CONSTRAINT {quoted(name)} {definition}"
 
 
-def _place(table: TableProfile) -> str:
+def place(table: TableProfile) -> str:
+    """A table's name as it stands in SQL."""
     return dotted(table.schema, table.name)
 
 

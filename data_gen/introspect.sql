@@ -98,9 +98,11 @@ SELECT k.conrelid AS oid, k.conname AS name, k.contype::text AS kind,
                  FROM unnest(k.confkey) WITH ORDINALITY AS u (attnum, place)
                  JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum),
                 '{}') AS parent_columns,
-       EXISTS (SELECT FROM pg_depend f
+       EXISTS (SELECT FROM pg_depend f JOIN pg_proc p ON f.refobjid = p.oid
                WHERE f.classid = 'pg_constraint'::regclass AND f.objid = k.oid
-                 AND f.refclassid = 'pg_proc'::regclass) AS calls_user_code
+                 AND f.refclassid = 'pg_proc'::regclass AND NOT EXISTS (
+                     SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass
+                       AND e.objid = p.oid AND e.deptype = 'e')) AS calls_user_code
 FROM pg_constraint k
 WHERE k.conrelid = ANY (%(tables)s) AND k.contype IN ('p', 'u', 'c', 'x', 'f') AND k.conparentid = 0
 ORDER BY k.conrelid, k.oid;

@@ -67,11 +67,6 @@ def column_values(
     ]
 
 
-def columns_of(plan: Plan, table: TableProfile) -> tuple[str, ...]:
-    """The columns that blocks hold, in order; the others take their defaults."""
-    return tuple(plan.columns(table))
-
-
 def blocks(plan: Plan, table: TableProfile) -> Iterator[tuple[int, bytes]]:
     """All rows of a table as parts of a COPY BINARY stream, with the number of rows in each."""
     count = plan.counts[table.qualified]
@@ -88,10 +83,10 @@ def _cells(plan: Plan, table: TableProfile, rows: Ints) -> Sequence[Cells]:
 def _block_rows(plan: Plan, table: TableProfile) -> int:
     """So many rows that their padded values stay within some megabytes."""
     tried = np.arange(min(_TRIED_ROWS, plan.counts[table.qualified]), dtype=np.int64)
-    widths = [
-        4 + piece.data.shape[1] for cells in _cells(plan, table, tried) for piece in cells.pieces
-    ]
-    return max(min(_BLOCK_BYTES // max(sum(widths), 1), _BLOCK_ROWS), 1)
+    width = sum(
+        int(piece.data.shape[1]) for cells in _cells(plan, table, tried) for piece in cells.pieces
+    )
+    return max(min(_BLOCK_BYTES // max(width, 1), _BLOCK_ROWS), 1)
 
 
 class _Same:
