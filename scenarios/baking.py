@@ -12,17 +12,17 @@ from replay.load import options
 from replay.target import connect_target
 
 
-def bake_mix(parsed: argparse.Namespace, shards: Path) -> Collection[str]:
+def bake_mix(parsed: argparse.Namespace, shards: Path, workers: int) -> Collection[str]:
     """Plan the mix; returns the templates whose rate is raised: none."""
-    return _bake("mix", parsed, shards)
+    return _bake("mix", parsed, shards, workers)
 
 
-def bake_storm(parsed: argparse.Namespace, shards: Path) -> Collection[str]:
+def bake_storm(parsed: argparse.Namespace, shards: Path, workers: int) -> Collection[str]:
     """Plan the storm; returns the templates whose rate is raised."""
-    return _bake("storm", parsed, shards)
+    return _bake("storm", parsed, shards, workers)
 
 
-def _bake(scenario: str, parsed: argparse.Namespace, shards: Path) -> Collection[str]:
+def _bake(scenario: str, parsed: argparse.Namespace, shards: Path, workers: int) -> Collection[str]:
     from replay import bundle  # noqa: PLC0415 - see the module
     from replay.conduct.bake import RunOptions, bake  # noqa: PLC0415 - see the module
 
@@ -36,6 +36,7 @@ def _bake(scenario: str, parsed: argparse.Namespace, shards: Path) -> Collection
         seed=parsed.seed,
         identity=parsed.bind == "identity",
     )
-    source = bundle.read_manifest(parsed.workload).source
+    workload = Path(parsed.workload)
+    source = bundle.read_manifest(workload).source
     with connect_target(options.target_of(parsed), source=source) as connection:
-        return bake(parsed.workload, connection, shards, run_options).boosted
+        return bake(workload, connection, shards, run_options, workers=workers).boosted

@@ -13,27 +13,35 @@ from replay.load.shard import read_arrivals, read_index
 
 
 def collect(
-    shards: Path, run: Path, *, t0_ns: int, duration_s: float, interrupted: bool
+    shards: Path,
+    run: Path,
+    *,
+    t0_ns: int,
+    duration_s: float,
+    interrupted: bool,
+    workers: Collection[int] | None = None,
 ) -> tuple[LoadReport, pa.Table]:
     """The report and the attempts (rundir.ATTEMPTS), also of workers that were killed.
 
-    Every planned transaction is in the table, and no record is read twice.
+    Every transaction that was planned for these workers (default: all) is in the table.
     """
     index = read_index(shards)
     arrivals = read_arrivals(shards)
-    tables, expected, reports = [], [], []
-    for worker in range(len(index.planned)):
+    numbers = range(len(index.planned)) if workers is None else workers
+    tables, expected, reports = [], [], {}
+    for worker in numbers:
         records = read_records(records_file(run, worker))
         expected.append(_expected(records))
         settled = settle(records, arrivals, index, worker, t0_ns)
         tables.append(to_table(settled, worker, index.templates, t0_ns))
-        reports.append(read_worker(run, worker))
-    present = tuple(report for report in reports if report is not None)
-    lost = tuple(worker for worker, report in enumerate(reports) if report is None)
+        reports[worker] = read_worker(run, worker)
+    present = tuple(report for report in reports.values() if report is not None)
+    lost = tuple(worker for worker, report in reports.items() if report is None)
     report = LoadReport(
         state=_state(present, lost, interrupted),
         t0_ns=t0_ns,
         duration_s=duration_s,
+        planned=sum(index.planned[worker] for worker in numbers),
         workers=present,
         lost_workers=lost,
         missing=_missing(present, lost, interrupted),

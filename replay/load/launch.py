@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from replay import rundir
-from replay.errors import InputError
+from replay.errors import EnvironmentFaultError, InputError
 from replay.load.child import Child
 from replay.load.collect import collect
 from replay.load.record import records_file
@@ -44,7 +44,8 @@ def launch(
 
     `ready` is called with the origin (CLOCK_MONOTONIC ns) some 200 ms before it. A run that is
     stopped by SIGINT or SIGTERM, or that lost a worker, still returns its report, which says so.
-    Raises RefusedError, InputError or EnvironmentFaultError where the load could not begin.
+    Raises RefusedError, InputError or EnvironmentFaultError where the load could not begin, and
+    EnvironmentFaultError where the attempts cannot be written.
     """
     workers = len(read_index(shards).planned)
     if pool < workers:
@@ -92,7 +93,10 @@ def launch(
         duration_s=duration_s,
         interrupted=interrupted,
     )
-    rundir.write_table(run, "attempts", attempts)
+    try:
+        rundir.write_table(run, "attempts", attempts)
+    except OSError as error:
+        raise EnvironmentFaultError(f"{run}: cannot write the attempts: {error}") from error
     for worker in range(workers):
         records_file(run, worker).unlink(missing_ok=True)
     return report

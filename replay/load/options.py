@@ -1,8 +1,10 @@
-"""The command line of a scenario under Locust, beside Locust's own options."""
+"""The command line of a scenario under Locust, beside Locust's own options.
+
+All values are plain text and numbers: a Locust master sends them to its workers.
+"""
 
 import argparse
 import os
-from pathlib import Path
 
 from replay.errors import InputError
 
@@ -12,12 +14,10 @@ TARGET = "REPLAY_TARGET"
 def add_to(parser: argparse.ArgumentParser) -> None:
     """Add our options to Locust's parser."""
     group = parser.add_argument_group("Replay")
-    group.add_argument("--workload", type=Path, help="Workload directory to replay")
+    group.add_argument("--workload", help="Workload directory to replay")
     group.add_argument("--target", help=f"DSN of a marked database; or {TARGET} in the environment")
-    group.add_argument(
-        "--shards", type=Path, help="Load that is baked already, instead of a workload"
-    )
-    group.add_argument("--run-directory", type=Path, help="Keep the attempts' records here")
+    group.add_argument("--shards", help="Load that is baked already, instead of a workload")
+    group.add_argument("--run-directory", help="Keep the attempts' records here")
     group.add_argument("--worker-index", type=int, default=0, help="Which shard to drive")
     group.add_argument("--rate", type=float, default=1.0, help="Multiple of production's rate")
     group.add_argument(
@@ -30,9 +30,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--duration", type=float, default=20.0, help="Seconds of arrivals")
     group.add_argument("--drain", type=float, default=5.0, help="Seconds to end what is under way")
     group.add_argument("--pool", type=int, default=20, help="Connections, as the service has")
-    group.add_argument(
-        "--pool-timeout-ms", type=int, default=5000, help="How long one is waited for"
-    )
+    group.add_argument("--pool-timeout-ms", type=int, default=5000, help="Longest wait for one")
     group.add_argument("--statement-timeout-ms", type=int, default=30_000)
     group.add_argument("--objective-ms", type=float, default=250.0, help="p95 that is promised")
     group.add_argument("--seed", type=int, default=0)

@@ -35,6 +35,7 @@ class LoadReport:
     state: str  # finished, interrupted, failed
     t0_ns: int  # the origin, CLOCK_MONOTONIC
     duration_s: float  # planned
+    planned: int  # transactions
     workers: tuple[WorkerReport, ...]  # those that left a report
     lost_workers: tuple[int, ...]  # those that did not
     missing: tuple[str, ...]  # what a stopped run lacks

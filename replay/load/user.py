@@ -8,7 +8,6 @@ environment. One user is one worker: it drives its whole shard in one long task.
 
 import argparse
 import logging
-import os
 import signal
 import tempfile
 import threading
@@ -19,13 +18,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import gevent
+import numpy as np
 from locust import User, events
 from locust.exception import StopUser
+from locust.runners import MasterRunner, WorkerRunner
 from locust.stats import RequestStats, StatsEntry, StatsError, bucket_response_time
 
 from replay.errors import INTERRUPTED_EXIT_CODE, NotValidError, ReplayError
 from replay.load import options, verdict
 from replay.load.channel import Channel
+from replay.load.cluster import MasterSide, Place, WorkerSide
 from replay.load.collect import collect
 from replay.load.report import FINISHED, WorkerReport
 from replay.load.shard import Index, read_index
@@ -37,18 +39,34 @@ log = logging.getLogger(__name__)
 _LEAD_NS = 100_000_000  # from the barrier to the origin, where nobody else sets it
 _NAME_LENGTH = 60
 
+# Plans the load from the options for so many workers and writes its shards into the directory;
+# returns the templates whose rate is raised.
+Bake = Callable[[argparse.Namespace, Path, int], Collection[str]]
+
 
 def _add_options(parser: argparse.ArgumentParser, **_: Any) -> None:
     options.add_to(parser)
 
 
 def _take_over(environment: Any, **_: Any) -> None:
-    """Let Ctrl-C and SIGTERM end the run in order, whatever code they meet."""
-    parsed = environment.parsed_options
+    """Let Ctrl-C end the run in order, whatever code it meets; take a place among the workers."""
+    parsed, runner = environment.parsed_options, environment.runner
     if parsed.run_time:
         # Locust would count from before the sessions are open: the schedule ends by itself.
         parsed.duration, parsed.run_time = float(parsed.run_time), None
-    gevent.signal_handler(signal.SIGINT, environment.runner.quit)
+    gevent.signal_handler(signal.SIGINT, runner.quit)
+    if isinstance(runner, MasterRunner):
+        # Each worker drives its shard with one user.
+        parsed.num_users = max(parsed.num_users or 1, parsed.expect_workers)
+        parsed.spawn_rate = parsed.spawn_rate or parsed.num_users
+
+        def end(exit_code: int) -> None:
+            environment.process_exit_code = exit_code
+            gevent.spawn(runner.quit if parsed.headless else runner.stop)
+
+        events.test_start.add_listener(MasterSide(runner, end).plan)
+    elif isinstance(runner, WorkerRunner):
+        ReplayUser.cluster = WorkerSide(runner)
 
 
 def _end_user_first(environment: Any, **_: Any) -> None:
@@ -66,28 +84,37 @@ class ReplayUser(User):
     """Drives one shard of a planned load; a scenario says how to bake it."""
 
     abstract = True
-    # Plans the load from the options and writes its shards into the directory; returns the
-    # templates whose rate is raised.
-    bake: ClassVar[Callable[[argparse.Namespace, Path], Collection[str]]]
+    bake: ClassVar[Bake]
+    cluster: ClassVar[WorkerSide | None] = None
+    running: ClassVar[bool] = False  # a process drives one shard, however many users it is given
 
     def replay(self) -> None:
         """The whole run, then Locust's end."""
-        environment = self.environment
-        environment.process_exit_code = INTERRUPTED_EXIT_CODE  # until something else is known
+        if ReplayUser.running:
+            raise StopUser
+        ReplayUser.running = True
+        code = INTERRUPTED_EXIT_CODE  # where the greenlet is killed nothing else is learned
         channel = Channel.inherited()
+        parsed = self.environment.parsed_options
         try:
-            if channel is None:
-                environment.process_exit_code = self._run_alone(environment.parsed_options)
-            else:
-                environment.process_exit_code = self._run_launched(
-                    environment.parsed_options, channel
-                )
+            code = self._run_launched(parsed, channel) if channel else self._run_alone(parsed)
         except Exception as error:  # noqa: BLE001 - told, and turned into the exit code
-            environment.process_exit_code = _tell(error, channel)
-        gevent.spawn(environment.runner.quit)
+            code = _tell(error, channel)
+        finally:
+            ReplayUser.running = False
+            self.environment.process_exit_code = code
+        self._end(code)
         raise StopUser
 
     tasks: ClassVar[list[Callable[..., None]]] = [replay]
+
+    def _end(self, code: int) -> None:
+        if self.cluster is not None:
+            self.cluster.done(code)
+        elif self.environment.parsed_options.headless:
+            gevent.spawn(self.environment.runner.quit)
+        else:
+            gevent.spawn(self.environment.runner.stop)  # the web UI stays
 
     def _run_launched(self, parsed: argparse.Namespace, channel: Channel) -> int:
         def barrier() -> int | None:
@@ -96,45 +123,55 @@ class ReplayUser(User):
             threading.Thread(target=_stop_at_hangup, args=(channel, worker), daemon=True).start()
             return None if message is None else int(message["origin_ns"])
 
-        worker = self._worker(parsed, parsed.shards, parsed.run_directory)
+        shards, run = Path(parsed.shards), Path(parsed.run_directory)
+        worker = self._worker(parsed, shards, run, Place(worker=parsed.worker_index))
         return _exit_code(worker.run(barrier))
 
     def _run_alone(self, parsed: argparse.Namespace) -> int:
         origin_ns = time.monotonic_ns()
+        place = self.cluster.place() if self.cluster is not None else Place()
 
         def barrier() -> int:
             nonlocal origin_ns
-            origin_ns = time.monotonic_ns() + _LEAD_NS
+            if self.cluster is None:
+                origin_ns = time.monotonic_ns() + _LEAD_NS
+            else:
+                origin_ns = self.cluster.barrier()
             return origin_ns
 
         with ExitStack() as stack:
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="replay-")))
-            shards = parsed.shards or scratch
-            run = parsed.run_directory or scratch
-            boosted = () if parsed.shards else type(self).bake(parsed, shards)
-            code = _exit_code(self._worker(parsed, shards, run).run(barrier))
+            shards = Path(parsed.shards or scratch)
+            run = Path(parsed.run_directory or scratch)
+            boosted = () if parsed.shards else type(self).bake(parsed, shards, place.workers)
+            code = _exit_code(self._worker(parsed, shards, run, place).run(barrier))
             report, attempts = collect(
-                shards, run, t0_ns=origin_ns, duration_s=parsed.duration, interrupted=False
+                shards,
+                run,
+                t0_ns=origin_ns,
+                duration_s=parsed.duration,
+                interrupted=False,
+                workers=(place.worker,),
             )
-            judged = verdict.judge(
-                attempts,
-                planned=len(report.shape_of),
-                report=report,
-                objective_ms=parsed.objective_ms,
-                boosted=boosted,
-            )
-            for line in verdict.in_words(judged):
-                print(line)
+        judged = verdict.judge(
+            attempts,
+            planned=report.planned,
+            report=report,
+            objective_ms=parsed.objective_ms,
+            boosted=boosted,
+        )
+        for line in verdict.in_words(judged):
+            print(line)
         return code or (0 if judged.valid else NotValidError.exit_code)
 
-    def _worker(self, parsed: argparse.Namespace, shards: Path, run: Path) -> Worker:
+    def _worker(self, parsed: argparse.Namespace, shards: Path, run: Path, place: Place) -> Worker:
         index = read_index(shards)
         work = WorkerTask(
             shards=shards,
             run=run,
-            worker=parsed.worker_index,
+            worker=place.worker,
             dsn=options.target_of(parsed),
-            pool=parsed.pool,
+            pool=place.share(parsed.pool),
             pool_timeout_ms=parsed.pool_timeout_ms,
             statement_timeout_ms=parsed.statement_timeout_ms,
             duration_s=parsed.duration,
@@ -168,8 +205,9 @@ class _Feed:
         batch.last_request_timestamp = now
         batch.num_reqs_per_sec[int(now)] = count
         batch.num_fail_per_sec[int(now)] = batch.num_failures
-        for latency_ms in news.latencies_ms.round().tolist():
-            batch.response_times[bucket_response_time(latency_ms)] += 1
+        whole_ms, times = np.unique(news.latencies_ms.round(), return_counts=True)
+        for latency_ms, number in zip(whole_ms.tolist(), times.tolist(), strict=True):
+            batch.response_times[bucket_response_time(latency_ms)] += number
         self._stats.entries[name, method].extend(batch)
         self._stats.total.extend(batch)
         for outcome, failed in news.failures.items():
@@ -180,8 +218,7 @@ class _Feed:
 
 def _shown(template: str, example: str) -> tuple[str, str]:
     """Locust's type and name of a template: its verb, its beginning, and its id."""
-    text = " ".join(example.split())
-    verb, _, rest = text.partition(" ")
+    verb, _, rest = " ".join(example.split()).partition(" ")
     if len(rest) > _NAME_LENGTH:
         rest = rest[: _NAME_LENGTH - 1] + "…"
     return verb.upper(), f"{rest} [{template[:8]}]".lstrip()
@@ -209,5 +246,5 @@ def _tell(error: Exception, channel: Channel | None) -> int:
         try:
             channel.send({"state": "failed", "exit_code": code, "message": message})
         except OSError:
-            log.warning("the launcher is gone (process %d)", os.getppid())
+            log.warning("the launcher is gone")
     return code

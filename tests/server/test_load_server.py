@@ -387,9 +387,13 @@ def test_a_killed_worker_leaves_books_that_balance(
 
 @contextlib.contextmanager
 def bare_locust(
-    staging: str, transactions: list[PlannedTransaction], tmp_path: Path, *options: str
+    staging: str,
+    transactions: list[PlannedTransaction],
+    tmp_path: Path,
+    *options: str,
+    workers: int = 1,
 ) -> Iterator[subprocess.Popen[str]]:
-    shard.write_shards(tmp_path, transactions)
+    shard.write_shards(tmp_path, transactions, workers=workers)
     scenario = Path(__file__).parents[2] / "scenarios" / "mix.py"
     command = [
         *(sys.executable, "-m", "locust", "-f", str(scenario), "--headless", "--only-summary"),
@@ -412,6 +416,16 @@ def test_a_bare_locust_runs_it_too(staging: str, tmp_path: Path) -> None:
     assert "planned 300 = started 300 + skipped 0" in said
     assert "t SET n = n + 1 WHERE id = $1 [bbbbbbbb]" in said  # Locust's own table
     assert one(staging, "SELECT sum(n) FROM t") == 300
+
+
+def test_locusts_own_workers_share_the_load(staging: str, tmp_path: Path) -> None:
+    load = arrivals(200, 3.0, update)
+    options = ("--processes", "2", "--duration", "3", "--pool", "5")
+    with bare_locust(staging, load, tmp_path, *options, workers=2) as process:
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert said.count("planned 300 = started 300 + skipped 0") == 2
+    assert one(staging, "SELECT sum(n) FROM t") == 600
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

@@ -68,6 +68,7 @@ def judged(
     }
     report = LoadReport(
         t0_ns=ORIGIN,
+        planned=planned,
         lost_workers=(),
         shape_of=np.array(shape_of or [0] * planned),
         shapes=shapes,
@@ -163,6 +164,7 @@ def test_books_that_do_not_balance_are_a_fault_of_ours() -> None:
         state="finished",
         t0_ns=0,
         duration_s=1,
+        planned=2,
         workers=(),
         lost_workers=(),
         missing=(),
