@@ -40,6 +40,7 @@ def read_or_make(path: Path | None, workload: Path) -> tuple[bytes, Path]:
 
 def _make(file: Path) -> bytes:
     key = secrets.token_bytes(_BYTES)
+    file.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.write(handle, f"{key.hex()}\n".encode("ascii"))

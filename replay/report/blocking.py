@@ -6,14 +6,15 @@ tree add up to the seconds that sessions waited.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from replay import rundir
-from replay.report.columns import ints
+from replay.report.columns import ints, names
 from replay.report.waits import spans_us
 
 _DEEPEST = 6  # levels shown; what waits further down is counted at the last
@@ -63,7 +64,7 @@ def trees(run: Path) -> tuple[Node, ...]:
     sampled = ints(rundir.read_table(run, "samples"), "at_us")
     spans = spans_us(np.concatenate([sampled, ints(table, "at_us")]))
     ground = _Growing()
-    for at_us, edges in _by_sample(table.to_pylist()).items():
+    for at_us, edges in _by_sample(table).items():
         _grow(ground, edges, spans[at_us] / 1e6)
     return tuple(
         sorted(
@@ -73,19 +74,27 @@ def trees(run: Path) -> tuple[Node, ...]:
     )
 
 
-def _by_sample(rows: Iterable[Mapping[str, object]]) -> dict[int, list[Edge]]:
+def _by_sample(table: pa.Table) -> dict[int, list[Edge]]:
     samples: dict[int, list[Edge]] = defaultdict(list)
-    for row in rows:
-        words = {name: str(value or "") for name, value in row.items()}
-        samples[int(words["at_us"] or 0)].append(
+    numbers = (ints(table, name).tolist() for name in ("at_us", "waiter", "blocker"))
+    words = (
+        names(table, name).text()
+        for name in (
+            *("waiter_template", "blocker_template", "blocker_state"),
+            *("lock_type", "mode", "relation"),
+        )
+    )
+    for at_us, waiter, blocker, *texts in zip(*numbers, *words, strict=True):
+        waiter_template, blocker_template, blocker_state, lock_type, mode, relation = texts
+        samples[at_us].append(
             Edge(
-                waiter=int(words["waiter"] or 0),
-                blocker=int(words["blocker"] or 0),
-                waiter_template=words["waiter_template"],
-                blocker_template=words["blocker_template"],
-                blocker_state=words["blocker_state"],
-                lock=" ".join(filter(None, (words["lock_type"], words["mode"]))),
-                relation=words["relation"],
+                waiter=waiter,
+                blocker=blocker,
+                waiter_template=waiter_template,
+                blocker_template=blocker_template,
+                blocker_state=blocker_state,
+                lock=f"{lock_type} {mode}".strip(),
+                relation=relation,
             )
         )
     return samples

@@ -61,7 +61,7 @@ def summarise(runs: Sequence[Path], workload: Path | None = None) -> Summary:
     texts = _texts(run, findings, source)
     whole = latency.whole(attempts, boosted)
     trees = blocking.trees(run)
-    lines = tuple(_line(path) for path in runs)
+    lines = (_line(run, trees), *(_line(path, blocking.trees(path)) for path in runs[1:]))
     return Summary(
         name=run.name,
         manifest=manifest,
@@ -103,14 +103,14 @@ def find_workload(run: Path, manifest: RunManifest, given: Path | None) -> Workl
     return bundle.read(given)
 
 
-def _line(run: Path) -> Line:
+def _line(run: Path, trees: Sequence[blocking.Node]) -> Line:
     manifest = rundir.read_manifest(run)
     findings = rundir.read_findings(run)
     return Line(
         name=run.name,
         manifest=manifest,
         verdict=wording.verdict(manifest, findings),
-        blocked_s=round(sum(tree.blocked_s for tree in blocking.trees(run)), 3),
+        blocked_s=round(sum(tree.blocked_s for tree in trees), 3),
         causes=tuple(dict.fromkeys(finding.name for finding in findings)),
     )
 

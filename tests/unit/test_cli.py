@@ -204,10 +204,11 @@ def test_no_command_at_all_shows_the_help(capsys):
 
 
 def test_the_key_is_made_once_for_its_owner_alone(tmp_path):
-    key, path = keys.read_or_make(None, tmp_path / "shop.workload")
-    assert path == tmp_path / "shop.workload.key"
+    workload = tmp_path / "new" / "shop.workload"
+    key, path = keys.read_or_make(None, workload)
+    assert path == tmp_path / "new" / "shop.workload.key"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert keys.read_or_make(None, tmp_path / "shop.workload") == (key, path)
+    assert keys.read_or_make(None, workload) == (key, path)
     assert keys.read_or_make(path, tmp_path / "other.workload") == (key, path)
 
 
