@@ -1,17 +1,17 @@
 """The identity of a statement: its text without literals, white space, comments and list lengths.
 
 What is kept apart: bound parameters from inline literals, casts, the order of a select list, BEGIN's
-isolation level. Never raises, also on truncated SQL.
+isolation level, IS NULL from IS TRUE. Never raises, also on truncated SQL.
 """
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from replay.sql.scanner import Lexeme, Token, scan
-from replay.sql.text import joined
+from replay.sql.scanner import FIRST, Lexeme, lexeme, scan, takes_sign
+from replay.sql.tables import tables_of
+from replay.sql.text import folded, joined
 
-_SLOTS = {Lexeme.PARAMETER, Lexeme.STRING, Lexeme.NUMBER, Lexeme.BITS}
-_CONSTANT_WORDS = frozenset({"null", "true", "false"})
 _KINDS = {
     "select": "select",
     "values": "select",
@@ -32,9 +32,12 @@ _KINDS = {
     "reset": "set",
     "copy": "copy",
 }
-_WRITES = frozenset({"insert", "update", "delete", "merge"})
-_FROM_INSIDE = frozenset({"extract", "substring", "trim", "overlay", "position"})
-_NOT_A_TABLE = frozenset({"select", "lateral", "only", "values", "unnest", "skip", "nowait", "of"})
+_QUERIES = frozenset({"select", "insert", "update", "delete", "merge"})
+_CONSTANTS = frozenset({"null", "true", "false"})
+_LISTS = ("in", "array", "values")  # what stands before a list that folds
+_OPENING = frozenset("([")
+_CLOSING = frozenset(")]")
+_LITERALS = frozenset({Lexeme.STRING, Lexeme.NUMBER, Lexeme.BITS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,199 +47,156 @@ class Fingerprint:
     id: str  # 16 hex digits
     sql: str  # canonical text: parameters $n, literals ?, lists folded
     kind: str  # see workload.Template
-    tables: tuple[str, ...]  # in order of appearance, as written
+    tables: tuple[str, ...]  # in order of appearance, as written, unquoted
 
 
 def fingerprint(sql: str) -> Fingerprint:
     """Identity, canonical text, kind and tables of a statement, or of several sent as one."""
-    tokens = scan(sql)
-    while tokens and tokens[-1].text == ";":
-        tokens.pop()
-    text = joined(_folded(tokens))
+    words = _masked(scan(sql))
+    for opening in _LISTS:
+        if opening in words:
+            _fold(words, opening)
+    _close_ranks(words)
+    text = joined(words)
     return Fingerprint(
         id=hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest(),
         sql=text,
-        kind=_kind(tokens),
-        tables=_tables(tokens),
+        kind=_kind(words),
+        tables=tables_of(words),
     )
 
 
-def _folded(tokens: list[Token]) -> list[str]:
-    """Texts of the tokens with lists folded and parameters numbered by appearance."""
-    numbers: dict[str, str] = {}
+def _masked(tokens: list[str]) -> list[str]:
+    """The tokens with words in lower case and each value, with its sign, as `?`."""
     words: list[str] = []
-    at = 0
-    while at < len(tokens):
-        token = tokens[at]
-        if token.text == "values" and token.lexeme is Lexeme.WORD:
-            words.append("values")
-            at = _fold_rows(tokens, at + 1, words, numbers)
-            continue
-        if token.text in {"(", "["} and words and words[-1] in {"in", "array"}:
-            close = _end_of_list(tokens, at)
-            if close:
-                first = _slot(tokens[at + 1], numbers)
-                words += [token.text, first, ",", "...", tokens[close].text]
-                at = close + 1
-                continue
-        words.append(_slot(token, numbers))
-        at += 1
+    add = words.append
+    first_of = FIRST.get
+    before = ""
+    for token in tokens:
+        kind = first_of(token[0], Lexeme.WORD)
+        if kind is Lexeme.WORD:
+            before = folded(token)
+            if "'" in token or '"' in token:
+                kind = lexeme(token)
+                before = token
+            elif before in _CONSTANTS and not (words and words[-1] in {"is", "not"}):
+                kind = Lexeme.STRING
+        elif kind is Lexeme.MARK:
+            before = token
+            if len(token) > 1 or token == "?":
+                kind = Lexeme.STRING if token == "?" else lexeme(token)
+        else:
+            before = token
+        if kind in _LITERALS:
+            while words and words[-1] in {"-", "+"} and takes_sign(words[-2] if words[1:] else ""):
+                words.pop()
+            before = "?"
+        add(before)
     return words
 
 
-def _slot(token: Token, numbers: dict[str, str]) -> str:
-    if token.lexeme is Lexeme.PARAMETER:
-        return numbers.setdefault(token.text, f"${len(numbers) + 1}")
-    if token.lexeme is Lexeme.WORD and token.text in _CONSTANT_WORDS:
-        return "?"
-    return token.text
+def _fold(words: list[str], opening: str) -> None:
+    """Keep one of each shape of the lists (IN, ARRAY) or of the rows (VALUES) behind a word."""
+    at = 0
+    while opening in words[at:]:
+        at = words.index(opening, at) + 1
+        if at == len(words) or words[at] not in _OPENING:
+            continue
+        if opening == "values":
+            rows, end = _rows(words, at)
+            words[at:end] = _listed(_distinct(rows))
+            continue
+        items, close = _items(words, at)
+        if all(map(_has_value, items)) and "select" not in words[at:close]:
+            kept = _distinct(item for item in items if item != ["..."])
+            words[at + 1 : close] = _listed([*kept, ["..."]])
 
 
-def _is_value(token: Token) -> bool:
-    return token.lexeme in _SLOTS or token.text in _CONSTANT_WORDS
-
-
-def _end_of_list(tokens: list[Token], at: int) -> int:
-    """Position of the bracket that closes a list of nothing but values; 0 where it is no such."""
-    position = at + 1
-    while position + 1 < len(tokens) and _is_value(tokens[position]):
-        if tokens[position + 1].text in {")", "]"}:
-            return position + 1
-        if tokens[position + 1].text != ",":
-            return 0
-        position += 2
-    return 0
-
-
-def _fold_rows(tokens: list[Token], at: int, words: list[str], numbers: dict[str, str]) -> int:
-    """Write the first row of VALUES and fold those of the same shape behind it."""
-    first: list[str] | None = None
-    folded = False
-    while at < len(tokens) and tokens[at].text == "(":
-        close = _matching(tokens, at)
-        row = tokens[at:close]
-        shape = ["$" if t.lexeme is Lexeme.PARAMETER else _slot(t, {}) for t in row]
-        if first is None:
-            first = shape
-            words += [_slot(t, numbers) for t in row]
-        elif shape == first:
-            folded = True
-        else:
-            break
-        at = close
-        if at + 1 < len(tokens) and tokens[at].text == "," and tokens[at + 1].text == "(":
-            at += 1
-        else:
-            break
-    if folded:
-        words += [",", "..."]
-    return at
-
-
-def _matching(tokens: list[Token], at: int) -> int:
-    """Position behind the bracket that closes the one at `at`, or the end."""
+def _items(words: Sequence[str], at: int) -> tuple[list[list[str]], int]:
+    """What stands between commas inside the bracket at `at`, and where that closes."""
+    items: list[list[str]] = [[]]
     depth = 0
-    for position in range(at, len(tokens)):
-        depth += {"(": 1, ")": -1}.get(tokens[position].text, 0)
-        if depth == 0:
-            return position + 1
-    return len(tokens)
+    for position in range(at + 1, len(words)):
+        word = words[position]
+        if word in _OPENING:
+            depth += 1
+        elif word in _CLOSING:
+            depth -= 1
+            if depth < 0:
+                return items, position
+        elif word == "," and not depth:
+            items.append([])
+            continue
+        items[-1].append(word)
+    return items, len(words)
 
 
-def _kind(tokens: list[Token]) -> str:
-    words = [t.text for t in tokens if t.text != "("]
-    if not words:
+def _rows(words: Sequence[str], at: int) -> tuple[list[list[str]], int]:
+    """Rows in brackets, parted by commas, and the position behind the last."""
+    rows: list[list[str]] = []
+    while at < len(words) and words[at] == "(":
+        items, close = _items(words, at)
+        rows.append(["(", *_listed(items), *words[close : close + 1]])
+        at = close + 1
+        if words[at : at + 2] != [",", "("]:
+            break
+        at += 1
+    return rows, at
+
+
+def _distinct(items: Iterable[list[str]]) -> list[list[str]]:
+    """The first item of each shape, whatever its parameters' numbers."""
+    first: dict[tuple[str, ...], list[str]] = {}
+    for item in items:
+        first.setdefault(tuple("$" if word[0] == "$" else word for word in item), item)
+    return list(first.values())
+
+
+def _listed(items: Sequence[list[str]]) -> list[str]:
+    words = [word for item in items for word in (*item, ",")]
+    return words[:-1]
+
+
+def _has_value(item: Sequence[str]) -> bool:
+    return any(word in {"?", "..."} or word[0] == "$" for word in item)
+
+
+def _close_ranks(words: list[str]) -> None:
+    """Number parameters without the gaps that folded lists leave."""
+    numbers = {word for word in words if word[0] == "$" and lexeme(word) is Lexeme.PARAMETER}
+    ranked = sorted(numbers, key=lambda word: int(word[1:]))
+    if ranked and ranked[-1] != f"${len(ranked)}":
+        new = {word: f"${rank}" for rank, word in enumerate(ranked, 1)}
+        words[:] = [new.get(word, word) for word in words]
+
+
+def _kind(words: Sequence[str]) -> str:
+    """The first statement's kind; of several, the first that reads or writes rows."""
+    kinds = [_kind_of(words, 0)]
+    if ";" in words:
+        kinds += [_kind_of(words, at + 1) for at, word in enumerate(words) if word == ";"]
+    return next((kind for kind in kinds if kind in _QUERIES), kinds[0])
+
+
+def _kind_of(words: Sequence[str], at: int) -> str:
+    while at < len(words) and words[at] == "(":
+        at += 1
+    if at == len(words):
         return "other"
-    first = words[0]
+    first = words[at]
     if first == "with":
-        return _kind_of_with(tokens)
-    if first in {"rollback", "abort"} and "to" in words[1:4]:
+        return _kind_of_with(words, at)
+    if first in {"rollback", "abort"} and "to" in words[at + 1 : at + 3]:
         return "savepoint"
-    if first in {"commit", "rollback"} and words[1:2] == ["prepared"]:
+    if first in {"commit", "rollback"} and words[at + 1 : at + 2] == ["prepared"]:
         return "other"
     return _KINDS.get(first, "other")
 
 
-def _kind_of_with(tokens: list[Token]) -> str:
+def _kind_of_with(words: Sequence[str], at: int) -> str:
     depth = 0
-    for token in tokens:
-        depth += {"(": 1, ")": -1}.get(token.text, 0)
-        if (
-            depth == 0
-            and token.lexeme is Lexeme.WORD
-            and (token.text in _WRITES or token.text == "select")
-        ):
-            return token.text
+    for word in words[at:]:
+        depth += (word == "(") - (word == ")")
+        if depth == 0 and word in _QUERIES:
+            return word
     return "select"
-
-
-def _tables(tokens: list[Token]) -> tuple[str, ...]:
-    found: dict[str, None] = {}
-    ctes: set[str] = set()
-    functions: list[str] = []
-    for at, token in enumerate(tokens):
-        if token.text == "(":
-            functions.append(tokens[at - 1].text if at else "")
-            if at > 1 and tokens[at - 1].text == "as":
-                ctes.add(tokens[at - 2].text)
-        elif token.text == ")" and functions:
-            functions.pop()
-        elif token.lexeme is Lexeme.WORD and _opens_tables(tokens, at, functions):
-            at_name = at + 1
-            while name := _name_at(tokens, at_name):
-                text, behind = name
-                if text not in ctes:
-                    found[text] = None
-                at_name = _next_in_list(tokens, behind) if token.text == "from" else 0
-                if not at_name:
-                    break
-    return tuple(found)
-
-
-def _opens_tables(tokens: list[Token], at: int, functions: list[str]) -> bool:
-    word = tokens[at].text
-    before = tokens[at - 1].text if at else ""
-    if word == "from":
-        inside = functions[-1] if functions else ""
-        return inside not in _FROM_INSIDE and before != "distinct"
-    if word == "update":
-        return before not in {"for", "key", "do"}
-    return word in {"join", "into"} or (
-        word == "using" and "delete" in {t.text for t in tokens[:1]}
-    )
-
-
-def _name_at(tokens: list[Token], at: int) -> tuple[str, int] | None:
-    if at < len(tokens) and tokens[at].text == "only":
-        at += 1
-    parts: list[str] = []
-    while at < len(tokens) and tokens[at].lexeme in {Lexeme.WORD, Lexeme.QUOTED}:
-        if not parts and tokens[at].text in _NOT_A_TABLE:
-            return None
-        parts.append(_plain(tokens[at]))
-        at += 1
-        if at < len(tokens) and tokens[at].text == ".":
-            at += 1
-        else:
-            break
-    if not parts or (at < len(tokens) and tokens[at].text == "(" and tokens[at - 1].text != ","):
-        is_insert = bool(parts) and _is_insert(tokens, at - len(parts))
-        return (".".join(parts), at) if is_insert else None
-    return ".".join(parts), at
-
-
-def _is_insert(tokens: list[Token], at: int) -> bool:
-    return any(t.text == "into" for t in tokens[max(at - 3, 0) : at + 1])
-
-
-def _plain(token: Token) -> str:
-    return token.text[1:-1].replace('""', '"') if token.lexeme is Lexeme.QUOTED else token.text
-
-
-def _next_in_list(tokens: list[Token], at: int) -> int:
-    """Position of the next table of a comma-parted FROM list, past an alias; 0 for none."""
-    if at < len(tokens) and tokens[at].text == "as":
-        at += 1
-    if at < len(tokens) and tokens[at].lexeme in {Lexeme.WORD, Lexeme.QUOTED}:
-        at += 1
-    return at + 1 if at < len(tokens) and tokens[at].text == "," else 0

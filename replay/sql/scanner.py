@@ -1,197 +1,154 @@
 """SQL text into tokens, in one pass, whatever the text: truncated and broken SQL included.
 
-Lexical rules: PostgreSQL manual, 4.1 "Lexical Structure". Never raises.
+Tokens are plain strings as written, comments and white space left out: a regular expression cuts
+them in one call, which is what makes a fingerprint cheap. Only texts that no regular expression can
+cut (nested comments, dollar quotes) are walked by position.
+Lexical rules: PostgreSQL manual, 4.1 "Lexical Structure", and scan.l. Never raises.
 """
 
 import re
 from enum import IntEnum
-from typing import NamedTuple
 
 
 class Lexeme(IntEnum):
-    """Kinds of tokens; comments and white space are none."""
+    """Kinds of tokens."""
 
-    WORD = 1  # identifiers and keywords, unquoted, in lower case
-    QUOTED = 2  # "identifiers" as written
+    WORD = 1  # identifiers and keywords, unquoted
+    QUOTED = 2  # "identifiers"
     PARAMETER = 3  # $1
-    STRING = 4
+    STRING = 4  # of all kinds
     NUMBER = 5
     BITS = 6  # B'…' and X'…'
-    OPERATOR = 7
-    PUNCTUATION = 8
+    MARK = 7  # operators and punctuation
 
 
-class Token(NamedTuple):
-    """One token; `text` is as it is compared, `value` what a literal means."""
-
-    lexeme: Lexeme
-    text: str
-    value: str = ""
-
-
-_WORD = Lexeme.WORD  # an enum's members are slow to look up
+_COMMENT = r"/\*(?:[^*/]++|\*(?!/)|/(?!\*))*+\*/"  # that holds no other
+_BLANK = rf"(?:[ \t\n\r\f\v]++|--[^\n\r]*+|{_COMMENT})*+"
+NEW_LINE = r"(?:[ \t\f\v]|--[^\n\r]*+)*+[\n\r](?:[ \t\n\r\f\v]++|--[^\n\r]*+[\n\r])*+"
+PLAIN = r"'[^']*+(?:''[^']*+)*+'?"
+ESCAPED = r"'(?:[^'\\]++|\\.?|'')*+'?"
+_QUOTED = r'"[^"]*+(?:""[^"]*+)*+"?'
+_LETTER = r"[A-Za-z_\x80-\U0010ffff]"
+_WORD = rf"{_LETTER}(?:[A-Za-z0-9_$\x80-\U0010ffff])*+"
+_TAG = rf"\$(?:{_LETTER}[A-Za-z0-9_\x80-\U0010ffff]*+)?\$"
+_DIGITS = r"[0-9]++(?:_[0-9]++)*+"
+_NUMBER = (
+    r"0[xX](?:_?[0-9a-fA-F])++|0[oO](?:_?[0-7])++|0[bB](?:_?[01])++"
+    rf"|(?:{_DIGITS}(?:\.(?!\.)(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?"
+)
+_UESCAPE = rf"(?:{_BLANK}[uU][eE][sS][cC][aA][pP][eE]{_BLANK}'[^']'?)?"
+# An operator ends in + or - only where it holds one of ~ ! @ # % ^ & | ` ?, so that `=-1` is `=`
+# and `-1`; it never holds the beginning of a comment.
+_ANY = r"(?:(?!--|/\*)[-+*/<>=~!@#%^&|`?])"
+_OPERATOR = rf"(?={_ANY}{{0,62}}?[~!@#%^&|`?]){_ANY}++|{_ANY}{{0,62}}[*/<>=]|[-+]"
 _TOKEN = re.compile(
-    r"""
-    (?P<gap>\s*)(?:
-      (?P<line>--[^\n]*)
-    | (?P<comment>/\*)
-    | (?P<prefixed>[eE]'(?:[^'\\]|\\.|'')*(?:'|\\?\Z))
-    | (?P<unicode>[uU]&'(?:[^']|'')*(?:'|\Z))
-    | (?P<bits>[bBxX]'[^']*(?:'|\Z))
-    | (?P<string>[nN]?'(?:[^']|'')*(?:'|\Z))
-    | (?P<quoted>(?:[uU]&)?"(?:[^"]|"")*(?:"|\Z))
-    | (?P<parameter>\$\d+)
-    | (?P<dollar>\$(?:[^\W\d]\w*)?\$)
-    | (?P<number>0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+
-        |(?:\d[\d_]*(?:\.(?!\.)[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?\d+)?)
-    | (?P<word>[^\W\d][\w$]*)
-    | (?P<operator>::|:=|\.\.\.|\.\.|(?:(?!--|/\*)[-+*/<>=~!@#%^&|`?])+)
-    | (?P<other>\S))
-    """,
-    re.VERBOSE | re.DOTALL,
+    rf"{_BLANK}("
+    rf"{_WORD}(?!['\"&])"  # most tokens; none that might be the prefix of a string
+    r"|[(),;\[\]]|\.(?![.0-9])"
+    rf"|\$[0-9]++|{_TAG}"
+    rf"|{PLAIN}(?:{NEW_LINE}{PLAIN})*+"
+    rf"|{_NUMBER}"
+    rf"|[eE]{ESCAPED}(?:{NEW_LINE}{ESCAPED})*+"
+    rf"|[uU]&{PLAIN}(?:{NEW_LINE}{PLAIN})*+{_UESCAPE}"
+    rf"|[bBxXnN]{PLAIN}(?:{NEW_LINE}{PLAIN})*+"
+    rf"|(?:[uU]&)?{_QUOTED}"
+    rf"|{_WORD}"
+    r"|\.\.\.?|::|:=|/\*"
+    rf"|{_OPERATOR}"
+    r"|.|\Z)",
+    re.DOTALL,
 )
+# What needs a walk: a dollar that opens a quote, a comment inside another, a comment without end.
+_HARD = re.compile(rf"{_TAG}|/\*(?:[^*/]++|\*(?!/)|/(?!\*))*+(?:/\*|\Z)")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
-_ESCAPE = re.compile(
-    r"\\(?:x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{1,3})|(.))", re.DOTALL
-)
-_UNICODE = re.compile(r"\\(?:\+([0-9a-fA-F]{6})|([0-9a-fA-F]{4})|(\\))")
-_PLAIN_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_MAKES_OPERATOR = set("~!@#%^&|`?")  # only with one of these may an operator end in + or -
-# Words after which a sign belongs to the number that follows.
+
+FIRST = dict.fromkeys("(),;[].:+-*/<>=~!@#%^&|`?'\"$0123456789", Lexeme.MARK)
+FIRST |= dict.fromkeys("0123456789", Lexeme.NUMBER)
+FIRST |= {"'": Lexeme.STRING, '"': Lexeme.QUOTED}
+_PREFIXED = {"b": Lexeme.BITS, "x": Lexeme.BITS, "e": Lexeme.STRING, "n": Lexeme.STRING}
+_MOST_PARAMETERS = 65535  # of the protocol's bind message
+
+# Words after which a sign belongs to the value that follows; after any other it subtracts.
 _BEFORE_VALUE = frozenset(
-    [
-        "select",
-        "where",
-        "and",
-        "or",
-        "not",
-        "then",
-        "else",
-        "when",
-        "case",
-        "between",
-        "limit",
-        "offset",
-        "fetch",
-        "in",
-        "values",
-        "by",
-        "on",
-        "set",
-        "returning",
-        "having",
-        "default",
-        "return",
-        "like",
-        "ilike",
-        "is",
-        "from",
-        "interval",
-        "all",
-        "any",
-        "distinct",
-    ]
+    "select where and or not then else when case between limit offset fetch in values by on set "
+    "returning having default return like ilike is from for to interval all any distinct using "
+    "escape".split()
 )
+_BEFORE_SIGN = frozenset("([,;:+-*/<>=~!@#%^&|`")
 
 
-def scan(sql: str) -> list[Token]:
-    """Tokens of a text in order; literals carry their value, a number its sign."""
-    tokens: list[Token] = []
-    at = 0
-    match = _TOKEN.match
-    while found := match(sql, at):
-        kind = found.lastgroup or "other"
-        text = found[kind]
-        at = found.end()
-        if kind == "word":
-            tokens.append(Token(_WORD, text.lower()))
-        elif kind == "comment":
-            at = _after_comment(sql, at)
-        elif kind == "operator":
-            at -= _unread(text)
-            tokens.append(Token(Lexeme.OPERATOR, sql[found.start(kind) : at]))
-        elif kind == "other":
-            tokens.append(Token(Lexeme.PUNCTUATION, text))
-        elif kind == "parameter":
-            tokens.append(Token(Lexeme.PARAMETER, text))
-        elif kind == "number":
-            _add_number(tokens, text)
-        elif kind == "quoted":
-            tokens.append(Token(Lexeme.QUOTED, text if text.endswith('"') else text + '"'))
-        elif kind == "bits":
-            tokens.append(Token(Lexeme.BITS, "?", text if text.endswith("'") else text + "'"))
-        elif kind == "dollar":
-            close = sql.find(text, at)
-            body = sql[at:] if close < 0 else sql[at:close]
-            at = len(sql) if close < 0 else close + len(text)
-            tokens.append(Token(Lexeme.STRING, "?", body))
-        elif kind != "line":
-            _add_string(tokens, _decoded(kind, text), continues="\n" in found["gap"])
+def scan(sql: str) -> list[str]:
+    """Tokens of a text in order, as written, without trailing semicolons.
+
+    A literal in several pieces (parted by a line break) is one token; an identifier whose quote
+    was cut off is closed.
+    """
+    tokens: list[str] = _walked(sql) if _HARD.search(sql) else _TOKEN.findall(sql)
+    while tokens and tokens[-1] in {"", ";"}:
+        tokens.pop()
+    if tokens and lexeme(tokens[-1]) is Lexeme.QUOTED and tokens[-1].count('"') % 2:
+        tokens[-1] += '"'
     return tokens
 
 
-def _add_string(tokens: list[Token], value: str, *, continues: bool) -> None:
-    """Strings parted by a line break are one literal."""
-    if continues and tokens and tokens[-1].lexeme is Lexeme.STRING:
-        value = tokens.pop().value + value
-    tokens.append(Token(Lexeme.STRING, "?", value))
+def lexeme(token: str) -> Lexeme:
+    """What a token is."""
+    first = token[0]
+    kind = FIRST.get(first, Lexeme.WORD)
+    if kind is Lexeme.WORD:
+        if "'" not in token and '"' not in token:
+            return kind
+        if token[1] == "&":
+            return Lexeme.STRING if token[2] == "'" else Lexeme.QUOTED
+        return _PREFIXED[first.lower()]
+    if kind is Lexeme.MARK and len(token) > 1:
+        if first == "$":
+            return _of_dollar(token)
+        if first == "." and token[1] != ".":
+            return Lexeme.NUMBER
+    return kind
 
 
-def _add_number(tokens: list[Token], text: str) -> None:
-    if tokens and tokens[-1].text in {"-", "+"} and tokens[-1].lexeme is Lexeme.OPERATOR:
-        before = tokens[-2] if len(tokens) > 1 else None
-        if before is None or _expects_value(before):
-            text = tokens.pop().text + text
-    tokens.append(Token(Lexeme.NUMBER, "?", text.removeprefix("+")))
+def takes_sign(before: str) -> bool:
+    """Whether a + or - after this token, in lower case, is a sign; no token is ""."""
+    if not before:
+        return True
+    if before in _BEFORE_VALUE:
+        return True
+    return before[-1] in _BEFORE_SIGN and before[0] not in "'\"$"
 
 
-def _expects_value(token: Token) -> bool:
-    if token.lexeme is Lexeme.WORD:
-        return token.text in _BEFORE_VALUE
-    return token.lexeme is Lexeme.OPERATOR or token.text in {"(", "[", ",", ";"}
+def _of_dollar(token: str) -> Lexeme:
+    if not token[1].isdecimal():
+        return Lexeme.STRING
+    is_number = len(token) < 7 and 0 < int(token[1:]) <= _MOST_PARAMETERS
+    return Lexeme.PARAMETER if is_number else Lexeme.MARK
+
+
+def _walked(sql: str) -> list[str]:
+    tokens: list[str] = []
+    at = 0
+    while at < len(sql):
+        found = _TOKEN.match(sql, at)
+        assert found is not None  # a token may be any character, or the end
+        token, at = found[1], found.end()
+        if token == "/*":
+            at = _after_comment(sql, at)
+        elif len(token) > 1 and token[0] == token[-1] == "$":
+            close = sql.find(token, at)
+            end = len(sql) if close < 0 else close + len(token)
+            tokens.append(sql[found.start(1) : end])
+            at = end
+        else:
+            tokens.append(token)
+    return tokens
 
 
 def _after_comment(sql: str, at: int) -> int:
     """Position behind a block comment whose opening was read; comments nest."""
     depth = 1
     for edge in _COMMENT_EDGE.finditer(sql, at):
-        depth += 1 if edge.group() == "/*" else -1
+        depth += 1 if edge[0] == "/*" else -1
         if depth == 0:
             return edge.end()
     return len(sql)
-
-
-def _unread(operator: str) -> int:
-    """How many trailing signs are no part of the operator: `=-1` is `=` and `-1`."""
-    if len(operator) == 1 or not _MAKES_OPERATOR.isdisjoint(operator):
-        return 0
-    kept = operator.rstrip("+-")
-    return len(operator) - max(len(kept), 1)
-
-
-def _decoded(kind: str, text: str) -> str:
-    body = text[text.index("'") + 1 :]
-    body = body.removesuffix("'")
-    body = body.replace("''", "'")
-    if kind == "prefixed":
-        return _ESCAPE.sub(_escaped, body)
-    if kind == "unicode":
-        return _UNICODE.sub(_unicoded, body)
-    return body
-
-
-def _escaped(found: re.Match[str]) -> str:
-    hexadecimal = found.group(1) or found.group(2) or found.group(3)
-    if hexadecimal:
-        return _character(int(hexadecimal, 16))
-    if found.group(4):
-        return _character(int(found.group(4), 8) & 0xFF)
-    return _PLAIN_ESCAPES.get(found.group(5), found.group(5))
-
-
-def _unicoded(found: re.Match[str]) -> str:
-    return "\\" if found.group(3) else _character(int(found.group(1) or found.group(2), 16))
-
-
-def _character(code: int) -> str:
-    return chr(code) if 0 < code <= 0x10FFFF and not 0xD800 <= code < 0xE000 else "\ufffd"

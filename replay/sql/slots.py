@@ -7,16 +7,27 @@ parsed and planned; `render` puts literals back inline, quoted anew, for sending
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from replay.sql.scanner import Lexeme, scan
-from replay.sql.text import joined
+from replay.sql.literals import (
+    bits_literal,
+    bits_of,
+    number_literal,
+    number_of,
+    string_literal,
+    text_of,
+)
+from replay.sql.scanner import Lexeme, lexeme, scan, takes_sign
+from replay.sql.text import folded, joined
 
 _LETTERS = {Lexeme.STRING: "s", Lexeme.NUMBER: "n", Lexeme.BITS: "b"}
-_PIECES = re.compile(r"""("(?:[^"]|"")*")|\$(\d+)""")
-_NUMBER = re.compile(
-    r"-?(?:0[xXoObB][0-9a-fA-F_]+|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?)"
+_LITERAL = {"s": string_literal, "n": number_literal, "b": bits_literal}
+_PIECE = re.compile(r'"(?:[^"]|"")*+"|[A-Za-z_\x80-\U0010ffff][\w$]*+|\$([0-9]++)')
+# Types whose length is no expression in PostgreSQL's grammar: varchar(40) stays as it is.
+_MODIFIED = frozenset(
+    "varchar character char varying nchar bpchar numeric decimal dec timestamp timestamptz time "
+    "timetz interval second float bit varbit".split()
 )
-_BITS = re.compile(r"[bBxX]'[0-9a-fA-F]*'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,52 +40,78 @@ class Slotted:
 
 
 def extract(sql: str) -> Slotted:
-    """Take the literals out; comments and trailing semicolons go too. Never raises."""
-    tokens = scan(sql)
-    while tokens and tokens[-1].text == ";":
-        tokens.pop()
-    parameters = max((int(t.text[1:]) for t in tokens if t.lexeme is Lexeme.PARAMETER), default=0)
-    pieces: list[str] = []
-    slots = ["p"] * parameters
+    """Take the literals out; comments and trailing semicolons go too. Never raises.
+
+    A number's value holds its sign. Lengths of types, NULL, true and false stay in the text.
+    """
+    tokens = [(token, lexeme(token)) for token in scan(sql)]
+    parameters = [int(token[1:]) for token, kind in tokens if kind is Lexeme.PARAMETER]
+    slots = ["p"] * max(parameters, default=0)
+    words: list[str] = []
     literals: list[str] = []
-    for token in tokens:
-        text = token.text
-        if token.lexeme in _LETTERS:
-            slots.append(_LETTERS[token.lexeme])
-            literals.append(token.value)
-            text = f"${len(slots)}"
-        pieces.append(text)
-    return Slotted(sql=joined(pieces), slots="".join(slots), literals=tuple(literals))
+    for token, kind in tokens:
+        if kind is Lexeme.WORD:
+            words.append(folded(token))
+        elif kind not in _LETTERS or (kind is Lexeme.NUMBER and _is_modifier(words)):
+            words.append(token)
+        else:
+            literals.append(_value(token, kind, words))
+            slots.append(_LETTERS[kind])
+            words.append(f"${len(slots)}")
+    return Slotted(sql=joined(words), slots="".join(slots), literals=tuple(literals))
 
 
 def render(
     sql: str, slots: str, values: Sequence[str | None]
 ) -> tuple[str, tuple[str | None, ...]]:
     """Put literals back: the text to send, with `$n` for bound parameters only, and their values."""
+    if len(values) != len(slots):
+        raise ValueError(f"{len(values)} values for {len(slots)} slots: {sql}")
+    pieces, inline = _cut(sql, slots)
+    parameters = tuple(value for letter, value in zip(slots, values, strict=True) if letter == "p")
+    if not inline:
+        return sql, parameters
+    filled = list(pieces)
+    for place, number in inline:
+        value = values[number]
+        filled[place] = "NULL" if value is None else _LITERAL[slots[number]](value)
+    return "".join(filled), parameters
 
-    def inlined(found: re.Match[str]) -> str:
-        if found.group(1):
-            return found.group(1)  # a quoted identifier, whatever stands in it
-        number = int(found.group(2))
-        letter = slots[number - 1]
-        return found.group() if letter == "p" else _literal(letter, values[number - 1])
 
-    return _PIECES.sub(inlined, sql), tuple(
-        value for letter, value in zip(slots, values, strict=True) if letter == "p"
+@lru_cache(maxsize=4096)
+def _cut(sql: str, slots: str) -> tuple[tuple[str, ...], tuple[tuple[int, int], ...]]:
+    """Pieces of the text, and (place among them, slot from 0) of those that literals fill."""
+    pieces: list[str] = []
+    inline: list[tuple[int, int]] = []
+    at = 0
+    for found in _PIECE.finditer(sql):
+        slot = int(found[1]) - 1 if found[1] else -1
+        if 0 <= slot < len(slots) and slots[slot] != "p":
+            inline.append((len(pieces) + 1, slot))
+            pieces += [sql[at : found.start()], ""]
+            at = found.end()
+    return (*pieces, sql[at:]), tuple(inline)
+
+
+def _value(token: str, kind: Lexeme, words: list[str]) -> str:
+    """What the literal means; takes a sign before a number off the words."""
+    if kind is Lexeme.STRING:
+        return text_of(token)
+    if kind is Lexeme.BITS:
+        return bits_of(token)
+    value = number_of(token)
+    if words and words[-1] in {"-", "+"} and takes_sign(words[-2] if words[1:] else ""):
+        return f"-{value}" if words.pop() == "-" else value
+    return value
+
+
+def _is_modifier(words: Sequence[str]) -> bool:
+    """Whether a number comes next that is a type's length, precision or scale."""
+    if words[-1:] == ["("]:
+        return words[-2:-1] != [] and words[-2] in _MODIFIED
+    return (
+        words[-1:] == [","]
+        and words[-3:-2] == ["("]
+        and words[-4:-3] != []
+        and words[-4] in _MODIFIED
     )
-
-
-def quoted(value: str) -> str:
-    """A string literal that means the value under any setting of standard_conforming_strings."""
-    body = value.replace("'", "''")
-    return f"E'{body.replace(chr(92), chr(92) * 2)}'" if "\\" in body else f"'{body}'"
-
-
-def _literal(letter: str, value: str | None) -> str:
-    if value is None:
-        return "NULL"
-    if letter == "n" and _NUMBER.fullmatch(value):
-        return f" {value}" if value.startswith("-") else value
-    if letter == "b" and _BITS.fullmatch(value):
-        return value
-    return quoted(value)
