@@ -40,6 +40,11 @@ class Cells:
     pieces: tuple[Piece, ...]
     null: Flags | None = None
 
+    @property
+    def width(self) -> int:
+        """Bytes that the widest value may take."""
+        return sum(int(piece.data.shape[1]) for piece in self.pieces)
+
     def raw(self) -> list[bytes | None]:
         """Each value's bytes; None is NULL."""
         count = self.pieces[0].data.shape[0]
@@ -64,7 +69,7 @@ def fixed(numbers: npt.NDArray[np.generic]) -> Piece:
 def copy_rows(columns: Sequence[Cells]) -> bytes:
     """The rows of a COPY BINARY stream, without header and trailer."""
     count = columns[0].pieces[0].data.shape[0]
-    width = 2 + sum(4 + piece.data.shape[1] for cells in columns for piece in cells.pieces)
+    width = 2 + sum(4 + cells.width for cells in columns)
     matrix = np.empty((count, width), np.uint8)
     keep: Flags | None = None
     matrix[:, :2] = np.frombuffer(len(columns).to_bytes(2, "big"), np.uint8)

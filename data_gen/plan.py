@@ -17,7 +17,7 @@ from data_gen.profile import ColumnProfile, ForeignKey, SchemaProfile, TableProf
 from data_gen.shuffle import Ints, Order, Permutation, key_of
 from data_gen.sizes import distinct_values, foreign_key_of, row_counts, unique_keys
 from data_gen.sources import Borrowed, CellSource, Filled, Following, Nulls, Own, Packed, Source
-from data_gen.spread import ladder, shared
+from data_gen.spread import Spread, ladder, shared
 from data_gen.values import generator_of
 from data_gen.values.family import Wanted
 
@@ -161,7 +161,7 @@ class _Table:
         spread = shared(
             self.rows, common=(), bounds=(0, last), distinct=min(distinct, last + 1), scatter=seed
         )
-        return Own(spread, Order.correlated(self.rows, None, table=seed, column=seed)).points
+        return Own(spread, Order.of(self.rows, 0.0, table=seed, column=seed)).points
 
     def _lead(self, key: tuple[str, ...]) -> None:
         """A unique key of several columns: the one with most values leads, the others follow."""
@@ -184,7 +184,8 @@ class _Table:
             distinct = max(-(-self.rows // room), self.drafts[lead].distinct)
             made[lead] = self.drafts[lead].made(self.rows, distinct=distinct, most=room)
         if not led:
-            self.leads[lead] = Own(made[lead].spread, self._order(self._column(lead)))
+            spread = made[lead].spread
+            self.leads[lead] = Own(spread, self._order(self._column(lead), spread))
             self._place(lead, self.leads[lead], made[lead])
         self._follow(self.leads[lead], followers, made)
 
@@ -204,13 +205,14 @@ class _Table:
         if domain is not None and (domain.table, domain.column) == (self.table.qualified, name):
             spread = ladder(self.rows, (0, self.rows - 1))
             made = Made(spread, domain.encode, domain.family.values.decode)
-            self._place(name, Own(spread, self._order(column)), made)
+            known = column if column.analyzed else replace(column, correlation=1.0)
+            self._place(name, Own(spread, self._order(known, spread)), made)
         elif nulls is not None and nulls.count < self.rows and name in self.unique:
             made = self.drafts[name].made(self.rows - nulls.count)
             self._place(name, Packed(made.spread, nulls), made)
         else:
             made = self.drafts[name].made(self.rows)
-            self._place(name, Own(made.spread, self._order(column)), made)
+            self._place(name, Own(made.spread, self._order(column, made.spread)), made)
 
     def _place(self, name: str, source: Source, made: Made) -> None:
         self.sources[name] = source
@@ -220,11 +222,11 @@ class _Table:
     def _column(self, name: str) -> ColumnProfile:
         return next(column for column in self.columns if column.name == name)
 
-    def _order(self, column: ColumnProfile) -> Order:
+    def _order(self, column: ColumnProfile, spread: Spread) -> Order:
         seed, name = self.plan.seed, self.table.qualified
-        return Order.correlated(
+        return Order.of(
             self.rows,
-            column.correlation,
+            spread.strength(column.correlation),
             table=key_of(seed, "order", name),
             column=key_of(seed, "order", name, column.name),
         )

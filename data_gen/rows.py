@@ -83,9 +83,7 @@ def _cells(plan: Plan, table: TableProfile, rows: Ints) -> Sequence[Cells]:
 def _block_rows(plan: Plan, table: TableProfile) -> int:
     """So many rows that their padded values stay within some megabytes."""
     tried = np.arange(min(_TRIED_ROWS, plan.counts[table.qualified]), dtype=np.int64)
-    width = sum(
-        int(piece.data.shape[1]) for cells in _cells(plan, table, tried) for piece in cells.pieces
-    )
+    width = sum(4 + cells.width for cells in _cells(plan, table, tried))
     return max(min(_BLOCK_BYTES // max(width, 1), _BLOCK_ROWS), 1)
 
 

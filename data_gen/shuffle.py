@@ -17,6 +17,7 @@ Words = npt.NDArray[np.uint64]
 Flags = npt.NDArray[np.bool_]
 
 _ROUNDS = 3
+_HALF = 0.5
 _STRIDE = 256  # rows are displaced by their number modulo this: the grain of a correlation
 
 
@@ -93,11 +94,11 @@ class Permutation:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Which slot of a column's sorted values a row takes, at a given physical correlation.
+    """Which slot of a column's sorted values a row takes.
 
-    Of every 256 rows the first 256 · (1 - |correlation|) are displaced, permuted among their like
+    Of every 256 rows the first 256 · (1 - |strength|) are displaced, permuted among their like
     over the whole table, as updates move rows of a table that was filled in order; the others stand
-    in their slots. That gives the correlation that pg_stats shows, and stays a bijection.
+    in their slots. Strength is the correlation of rows with slots, and all of it stays a bijection.
     """
 
     rows: int
@@ -106,19 +107,20 @@ class Order:
     permutation: Permutation | None
 
     @classmethod
-    def correlated(
-        cls, rows: int, correlation: float | None, *, table: int, column: int
-    ) -> "Order":
-        """Columns that follow the row order share the table's key: their rows moved together."""
-        strength = min(abs(correlation or 0.0), 1.0)
-        displaced = round((1 - strength) * _STRIDE)
+    def of(cls, rows: int, strength: float, *, table: int, column: int) -> "Order":
+        """An order as strong as that, -1 … 1.
+
+        Columns that follow the row order share the table's key: their rows moved together.
+        """
+        displaced = round((1 - min(abs(strength), 1.0)) * _STRIDE)
         size = rows // _STRIDE * displaced + min(rows % _STRIDE, displaced)
-        key = table if strength > 0.5 else column
         return cls(
             rows=rows,
             displaced=displaced,
-            reverse=(correlation or 0.0) < 0 and displaced < _STRIDE,
-            permutation=Permutation(size, key) if size else None,
+            reverse=strength < 0 and displaced < _STRIDE,
+            permutation=Permutation(size, table if abs(strength) > _HALF else column)
+            if size
+            else None,
         )
 
     def slots(self, rows: Ints) -> Ints:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from data_gen.profile import ColumnProfile, ForeignKey, SchemaProfile, TableProfile
 
+_TURNS = 20
+
 
 def row_counts(profile: SchemaProfile, scale: float) -> Mapping[str, int]:
     """Rows by qualified table name.
@@ -20,11 +22,19 @@ def row_counts(profile: SchemaProfile, scale: float) -> Mapping[str, int]:
 
 
 def distinct_values(column: ColumnProfile, rows: int) -> int:
-    """n_distinct of pg_stats, for a table of that many rows; all different where it is unknown."""
+    """Values to spread over all rows of a table; all different where nothing is known.
+
+    That is n_distinct of pg_stats, and as many more as NULLs cover up: a value of n rows loses all
+    of them with probability f ** n, f being the fraction of NULLs.
+    """
     if not column.analyzed:
         return rows
-    number = column.n_distinct if column.n_distinct > 0 else -column.n_distinct * rows
-    return max(min(round(number), rows), 1)
+    wanted = column.n_distinct if column.n_distinct > 0 else -column.n_distinct * rows
+    spread = wanted = max(min(wanted, rows), 1.0)
+    for _ in range(_TURNS):
+        left = 1 - column.null_fraction ** (rows / spread)
+        spread = max(min(wanted / max(left, 1e-9), rows), 1.0)
+    return round(spread)
 
 
 def unique_keys(table: TableProfile) -> tuple[tuple[str, ...], ...]:

@@ -50,6 +50,21 @@ class Spread:
         """Rows of the point that has most."""
         return int((-(-self.counts // self.distinct)).max(initial=0))
 
+    def strength(self, correlation: float | None) -> float:
+        """How far rows must follow slots, -1 … 1, to show that correlation in pg_stats.
+
+        ANALYZE breaks ties by physical order (compute_scalar_stats), so equal values add to the
+        correlation by themselves: rows in no order at all show Σ p², rows in reverse 2 Σ p³ - 1, p
+        being each value's share of the rows.
+        """
+        if correlation is None or not self.rows:
+            return 0.0
+        shares = self.counts / self.distinct / self.rows
+        none = float((self.distinct * shares**2).sum())
+        reverse = 2 * float((self.distinct * shares**3).sum()) - 1
+        span = 1 - none if correlation > none else none - reverse
+        return max(-1.0, min((correlation - none) / max(span, 1e-9), 1.0))
+
     def points(self, slots: Ints) -> Ints:
         """The point of each slot."""
         return self._point(*self._share(slots))

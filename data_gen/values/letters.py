@@ -74,10 +74,9 @@ def prose(points: Ints, lengths: Ints, key: int) -> Piece:
 
 @functools.lru_cache(maxsize=16)
 def _chunks(alphabet: str) -> Octets:
-    numbers = np.arange(1 << 16, dtype=np.int64)
+    drawn = mixed(np.arange(1 << 16, dtype=np.int64), len(alphabet)).view(np.uint8)
     symbols = np.frombuffer(alphabet.encode(), np.uint8)
-    places = [len(alphabet) ** place for place in range(_CHUNK)]
-    return np.stack([symbols[numbers // place % len(alphabet)] for place in places], axis=1)
+    return symbols[drawn.reshape(1 << 16, 8)[:, :_CHUNK] % len(alphabet)]
 
 
 @functools.lru_cache(maxsize=4)
