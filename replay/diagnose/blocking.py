@@ -7,8 +7,8 @@ itself waited no more to the transaction's end: the statement that fills most of
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
@@ -36,7 +36,7 @@ class Episode:
     depth: int  # longest chain of waiters
     blocked_s: float
     foremost_s: float  # of blocked_s: while most waiters on that relation were behind this root
-    longest_ms: float  # longest single wait that was seen
+    longest_ms: float  # longest wait of one statement, as far as it was seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +79,22 @@ class _Growing:
     hold_from_us: int = 0
 
 
-def analyse(table: pa.Table, attempts: Attempts, period_s: float) -> Blocking:
-    """Episodes of a table of rundir.BLOCKING, sampled every `period_s` seconds."""
-    samples = _by_sample(table)
-    timeline = Timeline(attempts, _waits(samples))
+def analyse(
+    table: pa.Table, attempts: Attempts, targets: Mapping[str, str], period_s: float
+) -> Blocking:
+    """Episodes of a table of rundir.BLOCKING, sampled every `period_s` seconds.
+
+    `targets` has the relation that a template works on: a session that follows a row through its
+    new versions waits for their transaction and for nothing that has the relation's name.
+    """
+    edges = _edges(table, targets)
+    timeline = Timeline(attempts, _waits(edges))
+    samples: dict[int, list[_Edge]] = defaultdict(list)
+    for edge in _whole_waits(edges, timeline):
+        samples[edge.at_us].append(edge)
     growing: dict[tuple[int, int | None], _Growing] = {}
-    for edges in samples.values():
-        _add_sample(growing, edges, timeline)
+    for seen in samples.values():
+        _add_sample(growing, seen, timeline)
     episodes = [(grown, _episode(grown, timeline, period_s)) for grown in growing.values()]
     return Blocking(
         episodes=tuple(sorted((e for _, e in episodes), key=lambda e: -e.blocked_s)),
@@ -182,24 +191,37 @@ def _roots(waiter: int, behind: Mapping[int, list[_Edge]]) -> dict[int, int]:
     return roots or {behind[waiter][0].blocker: 1}
 
 
-def _waits(samples: Mapping[int, list[_Edge]]) -> dict[int, list[int]]:
-    """Session -> when it was seen waiting, in order."""
-    waits: dict[int, list[int]] = defaultdict(list)
-    for at_us, edges in sorted(samples.items()):
-        for pid in {edge.waiter for edge in edges}:
-            waits[pid].append(at_us)
-    return waits
-
-
-def _by_sample(table: pa.Table) -> dict[int, list[_Edge]]:
-    samples: dict[int, list[_Edge]] = defaultdict(list)
-    for edge in _edges(table):
-        samples[edge.at_us].append(edge)
-    return samples
-
-
-def _edges(table: pa.Table) -> Iterator[_Edge]:
+def _edges(table: pa.Table, targets: Mapping[str, str]) -> list[_Edge]:
     names = tuple(_Edge.__dataclass_fields__)
     columns = [table[name].to_pylist() for name in names]
-    for row in zip(*columns, strict=True):
-        yield _Edge(**dict(zip(names, row, strict=True)))
+    edges = []
+    for values in zip(*columns, strict=True):
+        row = dict(zip(names, values, strict=True))
+        if not row["relation"] and row["lock_type"] in ROW_LOCKS:
+            row["relation"] = targets.get(row["waiter_template"], "")
+        edges.append(_Edge(**row))
+    return sorted(edges, key=lambda edge: edge.at_us)
+
+
+def _waits(edges: Iterable[_Edge]) -> dict[int, list[int]]:
+    """Session -> when it was seen waiting, in order."""
+    waits: dict[int, dict[int, None]] = defaultdict(dict)
+    for edge in edges:
+        waits[edge.waiter][edge.at_us] = None
+    return {pid: list(moments) for pid, moments in waits.items()}
+
+
+def _whole_waits(edges: Iterable[_Edge], timeline: Timeline) -> Iterator[_Edge]:
+    """Edges whose wait counts from the first time that the waiter's statement was seen waiting.
+
+    The server's clock starts anew for each lock: in a queue for a row there is one after the other.
+    """
+    since: dict[int, tuple[int, int]] = {}  # waiter -> statement, when its wait began
+    for edge in edges:
+        statement = timeline.statement(edge.waiter, edge.at_us)
+        if statement < 0:
+            yield edge
+            continue
+        if since.get(edge.waiter, (-1, 0))[0] != statement:
+            since[edge.waiter] = (statement, edge.at_us - edge.wait_us)
+        yield replace(edge, wait_us=edge.at_us - since[edge.waiter][1])

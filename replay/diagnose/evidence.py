@@ -66,7 +66,7 @@ def gather(run: Path, workload: Workload, profile: SchemaProfile | None) -> Evid
     samples = rundir.read_table(run, "samples")
     edges = rundir.read_table(run, "blocking")
     moments = _moments(samples, edges, manifest)
-    blocked = blocking.analyse(edges, attempts, _period_s(moments))
+    blocked = blocking.analyse(edges, attempts, _targets(workload, profile), _period_s(moments))
     plans = {
         template: found
         for template, entry in rundir.read_plans(run).items()
@@ -97,6 +97,16 @@ def _moments(samples: pa.Table, edges: pa.Table, manifest: RunManifest) -> Ints:
 
 def _period_s(moments: Ints) -> float:
     return float(np.median(np.diff(moments))) / 1e6 if len(moments) > 1 else _PERIOD_S
+
+
+def _targets(workload: Workload, profile: SchemaProfile | None) -> dict[str, str]:
+    """Template -> the first relation that it names: what an UPDATE or DELETE works on."""
+    targets = {}
+    for template in workload.templates:
+        for name in template.tables[:1]:
+            table = profile.table(name) if profile else None
+            targets[template.id] = table.qualified if table else name
+    return targets
 
 
 def _waits(samples: pa.Table) -> dict[str, float]:

@@ -15,25 +15,32 @@ class Timeline:
 
     def __init__(self, attempts: Attempts, waits: Mapping[int, list[int]]) -> None:
         self.attempts = attempts
-        self._rows: dict[int, tuple[list[int], list[int]]] = {}
+        self._rows: dict[int, tuple[list[int], list[int]]] = {}  # pid -> began, row
         order = np.lexsort((attempts.began_us, attempts.pid))
         order = order[attempts.sent[order] & (attempts.pid[order] > 0)]
         pids = attempts.pid[order]
         for rows in np.split(order, np.flatnonzero(np.diff(pids)) + 1):
             if len(rows):
                 began = attempts.began_us[rows].tolist()
-                self._rows[int(attempts.pid[rows[0]])] = (began, attempts.number[rows].tolist())
+                self._rows[int(attempts.pid[rows[0]])] = (began, rows.tolist())
         self._waits = waits
 
     def transaction(self, pid: int, at_us: int, seen: str) -> int | None:
         """The session's transaction at that time; near an edge the one that `seen` belongs to."""
         if pid not in self._rows:
             return None
-        began, numbers = self._rows[pid]
+        began, rows = self._rows[pid]
         at = bisect_right(began, at_us) - 1
-        near = [numbers[i] for i in (at, at - 1, at + 1) if 0 <= i < len(numbers)]
+        around = [rows[i] for i in (at, at - 1, at + 1) if 0 <= i < len(rows)]
+        near = [int(self.attempts.number[row]) for row in around]
         fitting = (number for number in near if seen in self.templates(number))
         return next(fitting, near[0] if near else None)
+
+    def statement(self, pid: int, at_us: int) -> int:
+        """Position of the statement that the session was in, or had ended last; -1 for none."""
+        began, rows = self._rows.get(pid, ([], []))
+        at = bisect_right(began, at_us) - 1
+        return rows[at] if at >= 0 else -1
 
     def templates(self, transaction: int) -> tuple[str, ...]:
         """Templates of a transaction's statements, in order."""

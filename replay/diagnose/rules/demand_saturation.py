@@ -83,6 +83,7 @@ def _finding(evidence: Evidence, named: Sequence[TemplateFigures], queue_s: floa
             "sessions_blocked_at_most": max(
                 (episode.sessions for episode in evidence.blocking.episodes), default=0
             ),
+            **of_scan(evidence, named[0].id),
             "by_template": figures,
         },
     )
