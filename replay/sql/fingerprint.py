@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from replay.sql.scanner import FIRST, Lexeme, lexeme, scan, takes_sign
+from replay.sql.scanner import Lexeme, lexeme, scan, takes_sign
 from replay.sql.tables import tables_of
 from replay.sql.text import folded, joined
 
@@ -33,11 +33,15 @@ _KINDS = {
     "copy": "copy",
 }
 _QUERIES = frozenset({"select", "insert", "update", "delete", "merge"})
-_CONSTANTS = frozenset({"null", "true", "false"})
+_VALUES = frozenset({"?", "null", "true", "false"})
+_BEFORE_STATE = frozenset({"is", "not"})  # IS NULL asks for a state, and compares with no value
+_SIGNS = frozenset({"-", "+"})
 _LISTS = ("in", "array", "values")  # what stands before a list that folds
 _OPENING = frozenset("([")
 _CLOSING = frozenset(")]")
 _LITERALS = frozenset({Lexeme.STRING, Lexeme.NUMBER, Lexeme.BITS})
+_KNOWN_AT_MOST = 16_384
+_known: dict[str, str] = {}  # words, names and marks as written -> as they are compared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,35 +74,35 @@ def _masked(tokens: list[str]) -> list[str]:
     """The tokens with words in lower case and each value, with its sign, as `?`."""
     words: list[str] = []
     add = words.append
-    first_of = FIRST.get
-    before = ""
+    known = _known.get
     for token in tokens:
-        kind = first_of(token[0], Lexeme.WORD)
-        if kind is Lexeme.WORD:
-            before = folded(token)
-            if "'" in token or '"' in token:
-                kind = lexeme(token)
-                before = token
-            elif before in _CONSTANTS and not (words and words[-1] in {"is", "not"}):
-                kind = Lexeme.STRING
-        elif kind is Lexeme.MARK:
-            before = token
-            if len(token) > 1 or token == "?":
-                kind = Lexeme.STRING if token == "?" else lexeme(token)
-        else:
-            before = token
-        if kind in _LITERALS:
-            while words and words[-1] in {"-", "+"} and takes_sign(words[-2] if words[1:] else ""):
-                words.pop()
-            before = "?"
-        add(before)
+        word = known(token) or _mask(token)
+        if word in _VALUES:
+            if word == "?":
+                while words and words[-1] in _SIGNS and takes_sign(words[-2] if words[1:] else ""):
+                    words.pop()
+            elif not (words and words[-1] in _BEFORE_STATE):
+                word = "?"
+        add(word)
     return words
+
+
+def _mask(token: str) -> str:
+    """The token as it is compared; all but literals are remembered, for they come again."""
+    kind = lexeme(token)
+    if kind in _LITERALS:
+        return "?"
+    word = folded(token) if kind is Lexeme.WORD else token
+    if len(_known) >= _KNOWN_AT_MOST:
+        _known.clear()
+    _known[token] = word
+    return word
 
 
 def _fold(words: list[str], opening: str) -> None:
     """Keep one of each shape of the lists (IN, ARRAY) or of the rows (VALUES) behind a word."""
     at = 0
-    while opening in words[at:]:
+    for _ in range(words.count(opening)):
         at = words.index(opening, at) + 1
         if at == len(words) or words[at] not in _OPENING:
             continue

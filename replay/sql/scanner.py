@@ -62,17 +62,19 @@ _TOKEN = re.compile(
 _HARD = re.compile(rf"{_TAG}|/\*(?:[^*/]++|\*(?!/)|/(?!\*))*+(?:/\*|\Z)")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 
-FIRST = dict.fromkeys("(),;[].:+-*/<>=~!@#%^&|`?'\"$0123456789", Lexeme.MARK)
-FIRST |= dict.fromkeys("0123456789", Lexeme.NUMBER)
-FIRST |= {"'": Lexeme.STRING, '"': Lexeme.QUOTED}
+_FIRST = dict.fromkeys("(),;[].:+-*/<>=~!@#%^&|`?'\"$0123456789", Lexeme.MARK)
+_FIRST |= dict.fromkeys("0123456789", Lexeme.NUMBER)
+_FIRST |= {"'": Lexeme.STRING, '"': Lexeme.QUOTED}
 _PREFIXED = {"b": Lexeme.BITS, "x": Lexeme.BITS, "e": Lexeme.STRING, "n": Lexeme.STRING}
 _MOST_PARAMETERS = 65535  # of the protocol's bind message
 
 # Words after which a sign belongs to the value that follows; after any other it subtracts.
 _BEFORE_VALUE = frozenset(
-    "select where and or not then else when case between limit offset fetch in values by on set "
-    "returning having default return like ilike is from for to interval all any distinct using "
-    "escape".split()
+    (  # noqa: SIM905 - words are read, and kept in order, more easily as a text
+        "select where and or not then else when case between limit offset fetch in values by on "
+        "set returning having default return like ilike is from for to interval all any distinct "
+        "using escape"
+    ).split()
 )
 _BEFORE_SIGN = frozenset("([,;:+-*/<>=~!@#%^&|`")
 
@@ -94,7 +96,7 @@ def scan(sql: str) -> list[str]:
 def lexeme(token: str) -> Lexeme:
     """What a token is."""
     first = token[0]
-    kind = FIRST.get(first, Lexeme.WORD)
+    kind = _FIRST.get(first, Lexeme.WORD)
     if kind is Lexeme.WORD:
         if "'" not in token and '"' not in token:
             return kind
@@ -131,16 +133,14 @@ def _walked(sql: str) -> list[str]:
     while at < len(sql):
         found = _TOKEN.match(sql, at)
         assert found is not None  # a token may be any character, or the end
-        token, at = found[1], found.end()
-        if token == "/*":
+        text, at = found[1], found.end()
+        if text == "/*":
             at = _after_comment(sql, at)
-        elif len(token) > 1 and token[0] == token[-1] == "$":
-            close = sql.find(token, at)
-            end = len(sql) if close < 0 else close + len(token)
-            tokens.append(sql[found.start(1) : end])
-            at = end
-        else:
-            tokens.append(token)
+            continue
+        if len(text) > 1 and text[0] == text[-1] == "$":
+            close = sql.find(text, at)
+            at = len(sql) if close < 0 else close + len(text)
+        tokens.append(sql[found.start(1) : at])
     return tokens
 
 

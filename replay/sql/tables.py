@@ -7,28 +7,35 @@ before. Where it must be certain, resolve.py parses.
 from collections.abc import Iterator, Sequence
 
 _OPENERS = frozenset({"from", "join", "into", "update", "using", "table"})
+_OF_ONE = frozenset({"join", "into", "update", "table"})  # no list of tables follows
 _FIRST_OPENERS = frozenset({"copy", "truncate", "lock", "vacuum", "analyze"})
 _BEFORE_A_TABLE = frozenset({"only", "lateral", "table", "if", "not", "exists"})
 _FROM_INSIDE = frozenset({"extract", "substring", "trim", "overlay", "position"})
 _NO_UPDATE_AFTER = frozenset({"for", "key", "do", "then", "on", "before", "after", "or"})
 _USING_STATEMENTS = frozenset({"delete", "merge"})
 _NOT_A_TABLE = frozenset(
-    "select values set skip nowait of where on as with stdin stdout rows row "
-    "( ) , ; . ? = * ...".split()
-)
+    (  # noqa: SIM905 - words are read, and kept in order, more easily as a text
+        "select values set skip nowait of where on as with stdin stdout row rows ( ) , ; . ? = * "
+        "..."
+    ).split()
+) | {""}
 
 
 def tables_of(words: Sequence[str]) -> tuple[str, ...]:
     """Names of tables in order of appearance, each once, unquoted; CTEs are none."""
+    openers = [at for at, word in enumerate(words) if word in _OPENERS]
+    if words and words[0] in _FIRST_OPENERS:
+        openers.insert(0, 0)
+    if not openers:
+        return ()
     found: dict[str, None] = {}
-    for at, word in enumerate(words):
-        if word in _OPENERS and _opens(words, at):
-            listed = word in {"from", "using"}
-            found |= dict.fromkeys(_names(words, at + 1, listed=listed))
-        elif not at and word in _FIRST_OPENERS:
-            found |= dict.fromkeys(_names(words, 1, listed=True))
-    if found and "with" in words:
-        for cte in _ctes(words):
+    padded = [*words, "", ""]  # so that a look ahead finds something
+    for at in openers:
+        if _opens(padded, at):
+            for name in _names(padded, at + 1, listed=padded[at] not in _OF_ONE):
+                found[name] = None
+    if "with" in words:
+        for cte in _ctes(padded):
             found.pop(cte, None)
     return tuple(found)
 
@@ -39,7 +46,9 @@ def _opens(words: Sequence[str], at: int) -> bool:
     if before == ".":
         return False
     if word == "from":
-        return before != "distinct" and _function_around(words, at) not in _FROM_INSIDE
+        if before == "distinct":
+            return False
+        return _FROM_INSIDE.isdisjoint(words) or _function_around(words, at) not in _FROM_INSIDE
     if word == "update":
         return before not in _NO_UPDATE_AFTER
     if word == "using":
@@ -66,43 +75,51 @@ def _function_around(words: Sequence[str], at: int) -> str:
 def _names(words: Sequence[str], at: int, *, listed: bool) -> Iterator[str]:
     """The table at a position, and with `listed` those behind commas; sub-selects are passed over."""
     while True:
-        while words[at : at + 1] and words[at] in _BEFORE_A_TABLE:
+        while words[at] in _BEFORE_A_TABLE:
             at += 1
-        parts: list[str] = []
-        while at < len(words) and words[at] not in _NOT_A_TABLE and words[at][0] not in "$;":
-            parts.append(_plain(words[at]))
-            at += 1
-            if words[at : at + 1] != ["."]:
-                break
-            at += 1
-        is_call = listed and words[at : at + 1] == ["("]
-        if parts and not is_call:
-            yield ".".join(parts)
+        name, at = _name(words, at)
+        if name and not (listed and words[at] == "("):
+            yield name
+        if not listed:
+            return
         at = _behind_alias(words, at)
-        if not listed or words[at : at + 1] != [","]:
+        if words[at] != ",":
             return
         at += 1
 
 
+def _name(words: Sequence[str], at: int) -> tuple[str, int]:
+    """A name with its schema, and the position behind it; "" where there is none."""
+    name = ""
+    while words[at] not in _NOT_A_TABLE and words[at][0] != "$":
+        name += _plain(words[at])
+        at += 1
+        if words[at] != ".":
+            break
+        name += "."
+        at += 1
+    return name, at
+
+
 def _behind_alias(words: Sequence[str], at: int) -> int:
     at = _behind_bracket(words, at)
-    if words[at : at + 1] == ["as"]:
+    if words[at] == "as":
         at += 1
-    if at < len(words) and words[at] not in _NOT_A_TABLE:
+    if words[at] not in _NOT_A_TABLE:
         at += 1
     return _behind_bracket(words, at)
 
 
 def _behind_bracket(words: Sequence[str], at: int) -> int:
     """Position behind the bracket that opens at `at`; `at` itself where none does."""
-    if words[at : at + 1] != ["("]:
+    if words[at] != "(":
         return at
     depth = 0
-    for position in range(at, len(words)):
+    for position in range(at, len(words) - 2):
         depth += (words[position] == "(") - (words[position] == ")")
         if not depth:
             return position + 1
-    return len(words)
+    return len(words) - 2
 
 
 def _plain(word: str) -> str:
@@ -112,7 +129,7 @@ def _plain(word: str) -> str:
 def _ctes(words: Sequence[str]) -> Iterator[str]:
     """Names before `AS (` and `AS MATERIALIZED (`, past a list of columns."""
     for at, word in enumerate(words):
-        if word != "as" or words[at + 1 : at + 2] not in (["("], ["materialized"], ["not"]):
+        if word != "as" or words[at + 1] not in {"(", "materialized", "not"}:
             continue
         name = at - 1
         if name > 0 and words[name] == ")":
