@@ -91,7 +91,8 @@ def _coverage(summary: Summary) -> dict[str, Any] | None:
     if covered is None:
         return None
     return {
-        "templates": covered.templates,
+        "in_log": covered.in_log,
+        "only_counted": covered.only_counted,
         "kept": covered.kept,
         "replayed": covered.replayed,
         "rare": [{**msgspec.to_builtins(path), "why_not": path.why_not} for path in covered.rare],

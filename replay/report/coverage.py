@@ -36,9 +36,10 @@ class Covered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """Templates in the log, kept and replayed: all of them counted, the rare ones listed."""
+    """How many templates are in the log, kept and replayed; the rare ones one by one."""
 
-    templates: int
+    in_log: int  # templates
+    only_counted: int  # more of them that pg_stat_statements knows and the log does not
     kept: int
     replayed: int
     rare: tuple[Covered, ...]  # by calls, fewest first
@@ -53,14 +54,16 @@ def coverage(workload: Workload, attempts: Attempts, boosted: set[str]) -> Cover
     """Compare the workload's templates with what the run sent."""
     sent = _count(attempts, attempts.sent)
     ok = _count(attempts, attempts.ok)
-    executions = max(sum(template.calls for template in workload.templates), 1)
+    executions = max(workload.manifest.executions, 1)
     rare = [
         _covered(template, executions, sent, ok, boosted)
         for template in workload.templates
         if template.rare
     ]
+    only_counted = sum(1 for template in workload.templates if template.source == "statements")
     return Coverage(
-        templates=len(workload.templates),
+        in_log=len(workload.templates) - only_counted,
+        only_counted=only_counted,
         kept=sum(1 for template in workload.templates if template.kept),
         replayed=sum(1 for template in workload.templates if sent.get(template.id)),
         rare=tuple(sorted(rare, key=lambda path: (path.in_log, path.id))),

@@ -100,4 +100,4 @@ def _stack(bands: Sequence[Band]) -> list[svg.Plotted]:
 
 def _pretty_sql(sql: str) -> str:
     """SQL broken into lines for reading."""
-    return str(sqlparse.format(sql, reindent=True, wrap_after=80))
+    return str(sqlparse.format(sql, reindent=True, keyword_case="upper", wrap_after=80))

@@ -101,20 +101,22 @@ def stacked(
         below = sums
         sums = [low + (value or 0.0) for low, value in zip(below, one.values, strict=True)]
         layers.append((one, below, sums))
-    top = _round_step(max(max(sums, default=0.0), 1.0) / 4)
-    scale = _linear(4 * top if 4 * top >= max(sums, default=0.0) else 5 * top)
+    highest = max(*sums, 1.0)
+    level = _round_step(highest / 5)
+    levels = math.ceil(round(highest / level, 6))
+    scale = _linear(levels * level)
     shapes = tuple(
         Shape(name=one.name, tone=one.tone, path=_area(axis, low, high, scale), filled=True)
         for one, low, high in layers
     )
-    levels = [number * top for number in range(6)]
     return Chart(
         title=title,
         note=note,
         shapes=shapes,
         x_ticks=axis.ticks(),
         y_ticks=tuple(
-            Tick(at=scale(level), label=f"{level:g}") for level in levels if scale(level) >= _TOP
+            Tick(at=scale(number * level), label=f"{number * level:g}")
+            for number in range(levels + 1)
         ),
         end=axis.end(),
         hover=_hover(axis, series, tell),

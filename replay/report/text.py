@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
@@ -83,17 +84,17 @@ def _finding(number: int, finding: Finding) -> RenderableType:
         weight.append(f"{wording.seconds(finding.blocked_s)} blocked on locks")
     if finding.queue_s:
         weight.append(f"{wording.seconds(finding.queue_s)} queued for the pool")
-    lines = [
-        Text.assemble((f"{number}. {finding.name}", "bold red"), (f"  {', '.join(weight)}", "dim")),
-        Text(f"   {finding.summary}"),
-    ]
-    for culprit in finding.templates:
-        share = wording.share(culprit.share)
-        lines.append(
-            Text.assemble(f"   {share} of calls  ", (culprit.id, "dim"), f"  {culprit.sql}")
+    head = Text.assemble(
+        (f"{number}. {finding.name}", "bold red"), (f"  {', '.join(weight)}", "dim")
+    )
+    culprits = (
+        Text.assemble(
+            f"{wording.share(culprit.share)} of calls  ", (culprit.id, "dim"), f"  {culprit.sql}"
         )
-    fixes = (Text(f"   {fix.sql or fix.why}", style="green") for fix in finding.fixes)
-    return Group(*lines, *fixes)
+        for culprit in finding.templates
+    )
+    fixes = (Text(fix.sql or fix.why, style="green") for fix in finding.fixes)
+    return Group(head, Padding(Group(Text(finding.summary), *culprits, *fixes), (0, 0, 0, 3)))
 
 
 def _proof(proof: Proof) -> RenderableType:
@@ -156,9 +157,11 @@ def _latency(rows: tuple[TemplateLatency, ...]) -> RenderableType:
 def _coverage(coverage: Coverage) -> RenderableType:
     words = (
         f"{coverage.rare_replayed} of {len(coverage.rare)} rare paths replayed; of "
-        f"{coverage.templates} templates in the log {coverage.kept} kept, "
+        f"{coverage.in_log} templates in the log {coverage.kept} kept, "
         f"{coverage.replayed} replayed"
     )
+    if coverage.only_counted:
+        words += f"; {coverage.only_counted} more are known only from pg_stat_statements"
     table = _table("rare path", "in the log", "kept", "replayed", "ok")
     for path in coverage.rare:
         table.add_row(

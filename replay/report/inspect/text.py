@@ -29,7 +29,7 @@ def write(workload: Workload, templates: Sequence[Template], console: Console) -
             wording.ms(_mean_ms(template)),
             wording.ms(captured_quantile(template)),
             f"{template.kept:,}",
-            Text("rare", style="yellow") if template.rare else "",
+            _mark(template),
         )
     console.print(table if templates else Text("no such templates in this workload"))
 
@@ -49,7 +49,7 @@ def write_one(workload: Workload, template: Template, console: Console) -> None:
     }
     for name, value in facts.items():
         console.print(Text.assemble((f"{name:<10}", "dim"), value))
-    console.print(Text(f"\n{sqlparse.format(template.sql, reindent=True)}\n"))
+    console.print(Text(f"\n{sqlparse.format(template.sql, reindent=True, keyword_case='upper')}\n"))
     kept = list(views.kept_statements(workload, template.id))
     for statement in kept[:_SAMPLES]:
         values = ", ".join("NULL" if value is None else repr(value) for value in statement.values)
@@ -100,6 +100,12 @@ def _head(workload: Workload, console: Console) -> None:
         )
     for note in manifest.notes:
         console.print(Text(note, style="yellow"))
+
+
+def _mark(template: Template) -> Text:
+    if template.rare:
+        return Text("rare", style="yellow")
+    return Text("only counted" if template.source == "statements" else "", style="dim")
 
 
 def _mean_ms(template: Template) -> float | None:
