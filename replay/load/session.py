@@ -185,19 +185,16 @@ class Session:
 
     def _over(self) -> None:
         """All results of what was sent are in, or something was heard while nothing was sent."""
-        if self._pgconn.status != _OK:
-            self._broken(self)
-        elif self.state in (FREE, PAUSED):
-            return  # a notice or a changed parameter
-        elif self._to_execute is not None:
+        if self._to_execute is not None and self._code == CODE_OK:
             (name, values), self._to_execute = self._to_execute, None
-            if self._code == CODE_OK:
-                self._known.add(name)
-                self._rows = -1
-                self._pgconn.send_query_prepared(name, values)
-                if self._pgconn.flush():
-                    self._writer.start(self._writable)
-            else:
-                self._answered(self, self._code, -1)
-        else:
+            self._known.add(name)
+            self._rows = -1
+            self._pgconn.send_query_prepared(name, values)
+            if self._pgconn.flush():
+                self._writer.start(self._writable)
+        elif self._code != CODE_OK and self._pgconn.status != _OK:
+            self._broken(self)
+        elif self.state in (RUNNING, ROLLING_BACK):
+            self._to_execute = None
             self._answered(self, self._code, self._rows)
+        # Else a notice or a changed parameter came in between two statements.

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 import numpy as np
@@ -23,6 +23,7 @@ from replay.tag import tagged
 INDEX = "shards.json"
 ARRIVALS = "arrivals.npy"
 _LENGTH = struct.Struct("<I")
+_BLOCK = 64  # transactions that are encoded and decoded together
 _ARRIVAL = np.dtype([("due_us", "<i8"), ("shape", "<i4")])
 
 
@@ -121,6 +122,27 @@ class _Numbering:
         return self.shapes.setdefault(key, len(self.shapes))
 
 
+class _ShardWriter:
+    """Writes one worker's arrivals, a block at a time."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._block: list[Arrival] = []
+        self._encode = msgspec.msgpack.Encoder().encode
+
+    def add(self, arrival: Arrival) -> None:
+        """Write an arrival, sooner or later."""
+        self._block.append(arrival)
+        if len(self._block) == _BLOCK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is left."""
+        payload = self._encode(self._block)
+        self._file.write(_LENGTH.pack(len(payload)) + payload)
+        self._block.clear()
+
+
 def shard_file(directory: Path, worker: int) -> Path:
     """Where a worker's shard is."""
     return directory / f"shard-{worker}.bin"
@@ -138,10 +160,9 @@ def write_shards(
     left_out: Counter[str] = Counter()
     arrivals: list[tuple[int, int]] = []
     statements = 0
-    encode = msgspec.msgpack.Encoder().encode
     with ExitStack() as stack:
-        files = [
-            stack.enter_context(shard_file(directory, worker).open("wb"))
+        shards = [
+            _ShardWriter(stack.enter_context(shard_file(directory, worker).open("wb")))
             for worker in range(workers)
         ]
         for transaction in transactions:
@@ -150,11 +171,11 @@ def write_shards(
                 continue
             assert not arrivals or arrivals[-1][0] <= transaction.due_us, transaction
             lines = tuple(map(numbering.line, transaction.statements))
-            payload = encode(Arrival(len(arrivals), transaction.due_us, lines))
-            file = files[len(arrivals) % workers]
-            file.write(_LENGTH.pack(len(payload)) + payload)
+            shards[len(arrivals) % workers].add(Arrival(len(arrivals), transaction.due_us, lines))
             arrivals.append((transaction.due_us, numbering.shape(transaction.statements)))
             statements += len(lines)
+        for writer in shards:
+            writer.flush()
     if not arrivals:
         why = ", ".join(f"{name}: {count}" for name, count in left_out.items()) or "no arrival"
         raise InputError(
@@ -201,11 +222,11 @@ def read_arrivals(directory: Path) -> np.ndarray:
 
 
 def read_shard(directory: Path, worker: int) -> Iterator[Arrival]:
-    """The arrivals of one worker in order of due, decoded one by one as they are asked for."""
-    decode = msgspec.msgpack.Decoder(Arrival).decode
+    """The arrivals of one worker in order of due, decoded a block at a time as they are asked for."""
+    decode = msgspec.msgpack.Decoder(tuple[Arrival, ...]).decode
     with shard_file(directory, worker).open("rb", buffering=1 << 18) as file:
         while head := file.read(_LENGTH.size):
-            yield decode(file.read(_LENGTH.unpack(head)[0]))
+            yield from decode(file.read(_LENGTH.unpack(head)[0]))
 
 
 def _write_index(directory: Path, numbering: _Numbering, planned: int, workers: int) -> None:
