@@ -94,7 +94,9 @@ def _finding(number: int, finding: Finding) -> RenderableType:
         for culprit in finding.templates
     )
     fixes = (Text(fix.sql or fix.why, style="green") for fix in finding.fixes)
-    return Group(head, Padding(Group(Text(finding.summary), *culprits, *fixes), (0, 0, 0, 3)))
+    return Group(
+        head, Padding(Group(Text(finding.summary), *culprits, *fixes), (0, 0, 0, 3), expand=False)
+    )
 
 
 def _proof(proof: Proof) -> RenderableType:
