@@ -153,7 +153,7 @@ def shared(
     if points and (not lows or distinct <= len(points)):
         counts, tail_rows = _apportioned(counts, rows), 0
     if most is not None and lows:
-        counts = [min(count, most) for count in counts]
+        counts = _capped(counts, most, rows - most * sum(widths))
         tail_rows = rows - sum(counts)
     tail_counts = _apportioned(weights, tail_rows)
     if most is not None and any(n > most * w for n, w in zip(tail_counts, widths, strict=True)):
@@ -228,11 +228,22 @@ def _buckets(
     return lows, widths, weights
 
 
+def _capped(counts: Sequence[int], most: int, needed: int) -> list[int]:
+    """Rows of the common points, none above the cap, and together at least what is needed."""
+    capped = []
+    lacking = needed - sum(min(count, most) for count in counts)
+    for count in counts:
+        more = max(min(most - count, lacking), 0)
+        lacking -= more
+        capped.append(min(count, most) + more)
+    return capped
+
+
 def _apportioned(weights: Sequence[float], total: int) -> list[int]:
     """Whole numbers in proportion to the weights, with exactly that sum."""
     if not weights:
         return []
-    sums = np.cumsum([0.0, *weights])
+    sums = np.cumsum([0.0, *(weights if any(weights) else [1.0] * len(weights))])
     cuts = np.rint(sums / sums[-1] * total).astype(np.int64)
     return [int(count) for count in np.diff(cuts)]
 

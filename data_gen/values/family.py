@@ -92,6 +92,8 @@ def shares_of(column: ColumnProfile, values: Sequence[str]) -> tuple[float, ...]
     fractions = dict(zip(column.common_values, column.common_fractions, strict=True))
     missing = sum(value not in fractions for value in values)
     left = max(1.0 - column.null_fraction - sum(fractions.values()), 0.0)
+    if not fractions:
+        return (1.0 / len(values),) * len(values)
     return tuple(fractions.get(value, left / missing if missing else 0.0) for value in values)
 
 

@@ -3,6 +3,7 @@
 Timestamps and dates move by the profile's shift, so that "the last hour" stays the last hour.
 """
 
+import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from data_gen.shuffle import Ints
 from data_gen.values.family import Family, Wanted, ordered
 
 DAY_US = 86_400_000_000
+_GRAINS = (DAY_US, 3_600_000_000, 60_000_000, 1_000_000, 1_000, 1)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL counts from here
 _EPOCH_US = int(_EPOCH.timestamp()) * 1_000_000
 _LAST_US = 8_000 * 365 * DAY_US  # beyond it Python has no datetime to print
@@ -24,15 +26,17 @@ _INTERVAL = re.compile(r"([+-]?\d+) (year|mon|day)s?|([+-]?)(\d+):(\d\d):(\d\d(?
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """A type that is one count on the wire."""
+    """A type that is one count on the wire; points count in units, from an origin."""
 
     wire: str
     text: Callable[[int], str]
+    unit: int = 1
+    origin: int = 0
     zone: bool = False  # time with time zone: an offset of zero follows
 
     def encode(self, points: Ints) -> tuple[Piece, ...]:
         """The count, big-endian."""
-        count = fixed(points.astype(self.wire))
+        count = fixed((points * self.unit + self.origin).astype(self.wire))
         return (count, Piece(np.zeros((points.size, 4), np.uint8))) if self.zone else (count,)
 
     def decode(self, raw: bytes) -> str:
@@ -41,12 +45,15 @@ class Moments:
         return self.text(int.from_bytes(raw[:size], "big", signed=True))
 
 
+@dataclass(frozen=True, slots=True)
 class Intervals:
     """Days and the µs of a day; months are taken for 30 days, as comparing intervals does."""
 
+    unit: int
+
     def encode(self, points: Ints) -> tuple[Piece, ...]:
         """µs, days, months."""
-        days, rest = np.divmod(points, DAY_US)
+        days, rest = np.divmod(points * self.unit, DAY_US)
         months = np.zeros_like(points)
         return fixed(rest.astype(">i8")), fixed(np.stack([days, months], axis=1).astype(">i4"))
 
@@ -60,45 +67,62 @@ class Intervals:
 def timestamps(wanted: Wanted) -> Family:
     """With and without time zone; the year before now where nothing is known."""
     zoned = wanted.column.base_type == "timestamptz"
-    now = wanted.now_us - _EPOCH_US
-    values = Moments(">i8", lambda at: _instant(at) + ("+00" if zoned else ""))
+    unit, shift = _unit(wanted, timestamp_point), wanted.shift_us
+    now = wanted.now_us - _EPOCH_US - shift
     return ordered(
         wanted,
-        values,
-        lambda token: timestamp_point(token) + wanted.shift_us,
-        default=(now - 365 * DAY_US, now),
-        limits=(-_LAST_US, _LAST_US),
+        Moments(">i8", lambda at: _instant(at) + ("+00" if zoned else ""), unit, shift),
+        lambda token: timestamp_point(token) // unit,
+        default=((now - 365 * DAY_US) // unit, now // unit),
+        limits=((-_LAST_US - shift) // unit, (_LAST_US - shift) // unit),
     )
 
 
 def dates(wanted: Wanted) -> Family:
     """Dates move by whole days."""
-    today = (wanted.now_us - _EPOCH_US) // DAY_US
-    values = Moments(">i4", lambda day: str(_EPOCH.date() + timedelta(days=day)))
+    shift = wanted.shift_us // DAY_US
+    today = (wanted.now_us - _EPOCH_US) // DAY_US - shift
     return ordered(
         wanted,
-        values,
-        lambda token: (date.fromisoformat(token) - _EPOCH.date()).days + wanted.shift_us // DAY_US,
+        Moments(">i4", lambda day: str(_EPOCH.date() + timedelta(days=day)), origin=shift),
+        lambda token: (date.fromisoformat(token) - _EPOCH.date()).days,
         default=(today - 365, today),
-        limits=(-_LAST_US // DAY_US, _LAST_US // DAY_US),
+        limits=(-_LAST_US // DAY_US - shift, _LAST_US // DAY_US - shift),
     )
 
 
 def times(wanted: Wanted) -> Family:
     """Times of day; zones are taken for UTC."""
     zoned = wanted.column.base_type == "timetz"
+    unit = _unit(wanted, _clock_point)
     return ordered(
         wanted,
-        Moments(">i8", lambda at: _clock(at) + ("+00" if zoned else ""), zone=zoned),
-        _clock_point,
-        default=(0, DAY_US - 1),
-        limits=(0, DAY_US),
+        Moments(">i8", lambda at: _clock(at) + ("+00" if zoned else ""), unit, zone=zoned),
+        lambda token: _clock_point(token) // unit,
+        default=(0, (DAY_US - 1) // unit),
+        limits=(0, DAY_US // unit),
     )
 
 
 def intervals(wanted: Wanted) -> Family:
     """Lengths of time; up to a day where nothing is known."""
-    return ordered(wanted, Intervals(), interval_point, default=(0, DAY_US))
+    unit = _unit(wanted, interval_point)
+    return ordered(
+        wanted,
+        Intervals(unit),
+        lambda token: interval_point(token) // unit,
+        default=(0, DAY_US // unit),
+    )
+
+
+def _unit(wanted: Wanted, point: Callable[[str], int]) -> int:
+    """The largest unit that all values seen are whole numbers of: days, seconds … or a µs."""
+    column = wanted.column
+    seen = []
+    for token in (*column.common_values, *column.histogram):
+        with contextlib.suppress(ValueError):  # infinity
+            seen.append(point(token))
+    return next(unit for unit in _GRAINS if all(at % unit == 0 for at in seen)) if seen else 1
 
 
 def timestamp_point(token: str) -> int:
