@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,6 +32,21 @@ def stdout() -> "Console":
 def print_document(document: Mapping[str, Any]) -> None:
     """Print the one document of a `--json` command."""
     print(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a file whole or leave what stood there; a device or a pipe is written to as it is."""
+    in_place = file.exists() and not file.is_file()
+    part = file if in_place else file.with_name(f"{file.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        if not in_place:
+            part.replace(file)
+    except OSError as error:
+        error.filename = str(file)
+        if not in_place:
+            part.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

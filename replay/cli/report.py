@@ -52,7 +52,7 @@ def command(
         sys.stdout.write(page.render(summary))
         return
     if html is not None:
-        html.write_text(page.render(summary), encoding="utf-8")
+        output.write_whole(html, page.render(summary))
         output.say(f"wrote {html}")
     if as_json:
         output.print_document(document.document(summary))

@@ -13,7 +13,7 @@ import click
 import made_run
 import pytest
 
-from replay.cli import COMMANDS, faults, keys, reference, status
+from replay.cli import COMMANDS, faults, keys, output, reference, status
 from replay.cli.options import CONTEXT
 from replay.errors import (
     EnvironmentFaultError,
@@ -149,7 +149,21 @@ def test_a_closed_pipe_is_quiet(story):
 def test_a_report_onto_a_full_disk(story, capsys):
     _, runs = story
     assert status(["report", str(runs[0]), "--html", "/dev/full"]) == 5
-    assert "the disk is full" in capsys.readouterr().err
+    assert "/dev/full: the disk is full" in capsys.readouterr().err
+
+
+def test_a_report_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    file = tmp_path / "a.html"
+    output.write_whole(file, "old")
+
+    def half(self, text, encoding):
+        self.write_bytes(text.encode(encoding)[:2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", half)
+    with pytest.raises(OSError, match=r"a\.html"):
+        output.write_whole(file, "newer")
+    assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("a.html", "old")]
 
 
 @pytest.mark.parametrize(
