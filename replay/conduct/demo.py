@@ -94,6 +94,7 @@ def _fill_production(production: embedded.Server, say: Say) -> None:
             for statement in script.split(";\n"):
                 connection.execute(statement.encode())
         connection.execute("CREATE EXTENSION pg_stat_statements")
+        connection.execute("SELECT pg_stat_statements_reset()")
         connection.execute("ALTER SYSTEM SET log_min_duration_statement = 0")
         connection.execute("SELECT pg_reload_conf()")
         row = connection.execute("SELECT count(*) FROM tasks").fetchone()

@@ -91,7 +91,7 @@ def _verdict(
 
 
 def _build(connection: psycopg.Connection, sql: str, say: Callable[[str], None]) -> BuiltFix:
-    say(sql)
+    say(f"build       {sql}")
     before = _indexes(connection)
     began = time.monotonic()
     connection.execute(sql.encode())

@@ -33,9 +33,9 @@ class Client:
     rng: random.Random
     reserved: list[Row] = field(default_factory=list)
 
-    def project(self) -> int:
-        """A project by its popularity, as the tasks were filled."""
-        return 1 + int(_PROJECTS * self.rng.random() ** 4)
+    def project(self, skew: int = 4) -> int:
+        """A project by its popularity: at the skew of 4 as the tasks were filled."""
+        return 1 + int(_PROJECTS * self.rng.random() ** skew)
 
     def task(self) -> int:
         """A task's id; recent ones are asked for most."""
@@ -184,7 +184,7 @@ def release_worker(client: Client) -> None:
     with client.connection.transaction():
         client.rows(
             "UPDATE project_counters SET released = released + 1 WHERE project_id = %s",
-            client.project(),
+            client.project(skew=12),  # who runs the most workers loses the most
         )
         client.rows(
             "UPDATE tasks SET state = 'queued', started_at = NULL, worker_id = NULL"
