@@ -111,13 +111,16 @@ def _fold(words: list[str], opening: str) -> None:
             words[at:end] = _listed(_distinct(rows))
             continue
         items, close = _items(words, at)
-        if all(map(_has_value, items)) and "select" not in words[at:close]:
+        if items and all(map(_has_value, items)) and "select" not in words[at:close]:
             kept = _distinct(item for item in items if item != ["..."])
             words[at + 1 : close] = _listed([*kept, ["..."]])
 
 
 def _items(words: Sequence[str], at: int) -> tuple[list[list[str]], int]:
-    """What stands between commas inside the bracket at `at`, and where that closes."""
+    """What stands between commas inside the bracket at `at`, and where that closes.
+
+    Cut off between items, it closes at the end; cut off inside one, it has no items.
+    """
     items: list[list[str]] = [[]]
     depth = 0
     for position in range(at + 1, len(words)):
@@ -132,7 +135,7 @@ def _items(words: Sequence[str], at: int) -> tuple[list[list[str]], int]:
             items.append([])
             continue
         items[-1].append(word)
-    return items, len(words)
+    return ([] if depth else items), len(words)
 
 
 def _rows(words: Sequence[str], at: int) -> tuple[list[list[str]], int]:

@@ -20,8 +20,8 @@ _ESCAPE = re.compile(
     re.DOTALL,
 )
 _SHORT_ESCAPES = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
-_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_BITS = re.compile(r"[bB]'[01]*'|[xX]'[0-9a-fA-F]*'")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_BITS = re.compile(r"[bBxX]'[^']*'")
 _UNKNOWN = "\ufffd"  # no character: a broken escape
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 _OPENERS = frozenset({"from", "join", "into", "update", "using", "table"})
 _OF_ONE = frozenset({"join", "into", "update", "table"})  # no list of tables follows
+_BEFORE_A_CALL = frozenset({"from", "join", "using"})  # else a bracket opens a list of columns
 _FIRST_OPENERS = frozenset({"copy", "truncate", "lock", "vacuum", "analyze"})
 _BEFORE_A_TABLE = frozenset({"only", "lateral", "table", "if", "not", "exists"})
 _FROM_INSIDE = frozenset({"extract", "substring", "trim", "overlay", "position"})
@@ -32,7 +33,7 @@ def tables_of(words: Sequence[str]) -> tuple[str, ...]:
     padded = [*words, "", ""]  # so that a look ahead finds something
     for at in openers:
         if _opens(padded, at):
-            for name in _names(padded, at + 1, listed=padded[at] not in _OF_ONE):
+            for name in _names(padded, at + 1, padded[at]):
                 found[name] = None
     if "with" in words:
         for cte in _ctes(padded):
@@ -72,15 +73,15 @@ def _function_around(words: Sequence[str], at: int) -> str:
     return ""
 
 
-def _names(words: Sequence[str], at: int, *, listed: bool) -> Iterator[str]:
-    """The table at a position, and with `listed` those behind commas; sub-selects are passed over."""
+def _names(words: Sequence[str], at: int, opener: str) -> Iterator[str]:
+    """The table behind an opener, and those behind commas; sub-selects and calls are passed over."""
     while True:
         while words[at] in _BEFORE_A_TABLE:
             at += 1
         name, at = _name(words, at)
-        if name and not (listed and words[at] == "("):
+        if name and not (words[at] == "(" and opener in _BEFORE_A_CALL):
             yield name
-        if not listed:
+        if opener in _OF_ONE:
             return
         at = _behind_alias(words, at)
         if words[at] != ",":
