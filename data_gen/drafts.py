@@ -76,8 +76,8 @@ class ValueDraft:
         else:
             spread = shared(
                 rows,
-                common=_of_values(wanted.column, family.common),
-                bounds=family.bounds,
+                common=_of_values(wanted.column, family.common, distinct / rows),
+                bounds=_widened(family.bounds, distinct),
                 distinct=wanted.distinct,
                 most=most,
                 scatter=None if family.point is None else wanted.key,
@@ -118,14 +118,16 @@ class KeyDraft:
             for token, fraction in zip(column.common_values, column.common_fractions, strict=True)
         )
         bounds: Sequence[int] = everywhere
-        if domain.family.point is not None and (column.histogram or common):
+        if column.analyzed and not column.histogram and self.distinct <= len(common):
+            bounds = ()
+        elif domain.family.point is not None and column.histogram:
             bounds = sorted(domain.near(token) for token in column.histogram)
         if self.unique:
             spread = within(rows, bounds, domain.size - 1, everywhere)
         else:
             spread = shared(
                 rows,
-                common=_of_values(column, common),
+                common=_of_values(column, common, distinct / rows),
                 bounds=everywhere if distinct or most else bounds,
                 distinct=min(distinct or self.distinct, domain.size),
                 most=most,
@@ -135,11 +137,19 @@ class KeyDraft:
 
 
 def _of_values(
-    column: ColumnProfile, common: Sequence[tuple[int, float]]
+    column: ColumnProfile, common: Sequence[tuple[int, float]], kept: float
 ) -> tuple[tuple[int, float], ...]:
-    """Fractions of all rows as fractions of the rows that are not NULL."""
+    """Fractions of all rows as fractions of those with a value; `kept` is left for other values."""
     present = max(1.0 - column.null_fraction, 1e-9)
-    return tuple((point, min(fraction / present, 1.0)) for point, fraction in common)
+    share = max(1.0 - kept, 0.0)
+    return tuple((point, min(fraction / present, 1.0) * share) for point, fraction in common)
+
+
+def _widened(bounds: Sequence[int], distinct: int) -> Sequence[int]:
+    """Bounds with room for more values above; those of a closed list have none."""
+    if not bounds or not distinct:
+        return bounds
+    return (*bounds[:-1], max(bounds[-1], bounds[0] + distinct))
 
 
 def _coding(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from data_gen.profile import ColumnProfile, ForeignKey, SchemaProfile, TableProfile
 
-_TURNS = 20
+_HALVINGS = 40
 
 
 def row_counts(profile: SchemaProfile, scale: float) -> Mapping[str, int]:
@@ -30,11 +30,12 @@ def distinct_values(column: ColumnProfile, rows: int) -> int:
     if not column.analyzed:
         return rows
     wanted = column.n_distinct if column.n_distinct > 0 else -column.n_distinct * rows
-    spread = wanted = max(min(wanted, rows), 1.0)
-    for _ in range(_TURNS):
-        left = 1 - column.null_fraction ** (rows / spread)
-        spread = max(min(wanted / max(left, 1e-9), rows), 1.0)
-    return round(spread)
+    low, high = max(min(wanted, rows), 1.0), float(max(rows, 1))
+    for _ in range(_HALVINGS if column.null_fraction else 0):
+        middle = (low + high) / 2
+        left = middle * (1 - column.null_fraction ** (rows / middle))
+        low, high = (middle, high) if left < wanted else (low, middle)
+    return round(low)
 
 
 def unique_keys(table: TableProfile) -> tuple[tuple[str, ...], ...]:

@@ -63,9 +63,8 @@ def random_words(points: Ints, width: int, alphabet: str, key: int) -> Octets:
     return word[:, :width]
 
 
-def prose(points: Ints, lengths: Ints, key: int) -> Piece:
-    """Stretches of running text of the given lengths."""
-    longest = int(lengths.max(initial=0))
+def prose(points: Ints, lengths: Ints, longest: int, key: int) -> Piece:
+    """Stretches of running text of the given lengths; `longest` is the longest of all points."""
     text = _prose(key, max(_PROSE_LENGTH, 2 * longest))
     windows = np.lib.stride_tricks.sliding_window_view(text, max(longest, 1))
     starts = (mixed(points, key) % np.uint64(windows.shape[0])).astype(np.int64)

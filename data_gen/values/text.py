@@ -88,7 +88,8 @@ class Prose:
         drawn = mixed(points, self.key ^ 1) % np.uint64(self.lengths.size)
         lengths = np.maximum(self.lengths[drawn.astype(np.int64)] - width, 0)
         code = letters.codes(points, width, letters.CODE, size=self.distinct, key=self.key)
-        return letters.prose(points, lengths, self.key), Piece(code)
+        longest = int(self.lengths.max())
+        return letters.prose(points, lengths, longest, self.key), Piece(code)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
