@@ -120,7 +120,7 @@ def locust_cursor(server: embedded.Server, seconds: float, rate: float) -> Figur
                     "-f",
                     str(Path(__file__).parent / "engine_peer.py"),
                 ),
-                *("--headless", "-u", str(users), "-r", "100", "-t", str(int(seconds))),
+                *("--headless", "-u", str(users), "-r", "100", "-t", str(int(seconds) + 2)),
                 *("--only-summary", "--loglevel", "ERROR"),
             ],
             check=True,
@@ -137,7 +137,7 @@ def locust_cursor(server: embedded.Server, seconds: float, rate: float) -> Figur
         found = json.loads(out.read_text())
     return Figures(
         found["cpu_s"] * 1e6 / found["statements"],
-        found["statements"] / (seconds - SKIP_S),
+        found["statements"] / (found["until"] - found["since"]),
         *(percentiles(np.array(found["late_us"])) if rate else ()),
     )
 

@@ -20,7 +20,7 @@ RATE = float(os.environ["PEER_RATE"])
 WARM_UP_S = 0.5
 
 late_us: list[float] = []
-counted = {"statements": 0, "cpu_s": 0.0, "since": 0.0}
+counted = {"statements": 0, "cpu_s": 0.0, "since": 0.0, "until": 0.0}
 
 
 class Peer(User):
@@ -67,6 +67,7 @@ def count() -> None:
             counted["cpu_s"] = -time.process_time()
             late_us.clear()
         counted["statements"] += 1
+        counted["until"] = now
 
 
 def write_figures(**_: Any) -> None:
