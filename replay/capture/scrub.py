@@ -6,7 +6,7 @@ another one, two captures cannot be matched.
 """
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from ipaddress import IPv4Address
@@ -18,7 +18,8 @@ from replay.capture.tokens import Tokens
 
 POLICY = {
     "numbers": "up to 9,999 before the point they stay, larger ones move by a keyed increasing map",
-    "dates": "dates and timestamps move by one keyed number of weeks; times and intervals stay",
+    "dates": "dates and timestamps move by one keyed number of weeks, those further than 60 days"
+    " from the capture by some more; times and intervals stay",
     "uuid": "keyed uuid",
     "bytea": "keyed bytes, as many",
     "network": "keyed addresses",
@@ -30,19 +31,29 @@ POLICY = {
 _SENTINEL_YEARS = 99  # 0001-01-01 says "never": it is nobody's date
 _WEEKS = (54, 1040)  # more than a year, so that no year survives
 _DAY_US = 86_400_000_000
+# Generated data is set in its own present again, so what is recent comes back to where it was. What
+# is not is some days further off, in a keyed number: a date of birth must not come back.
+_RECENT = timedelta(days=60)
+_FURTHER_DAYS = (3, 45)
 # Types whose tokens are in the order of their values.
 _NUMBERS = frozenset({"int2", "int4", "int8", "oid", "numeric", "float4", "float8", "bool"})
 _TIMES = frozenset({"date", "time", "timetz", "timestamp", "timestamptz", "interval"})
 
 
 class Scrubber:
-    """All tokens of one key; `kept` values stay, as whole values and as words in others."""
+    """All tokens of one key; `kept` values stay, as whole values and as words in others.
 
-    def __init__(self, key: bytes, kept: frozenset[str]) -> None:
+    `today` is the day of the capture, around which dates are recent.
+    """
+
+    def __init__(self, key: bytes, kept: frozenset[str], today: date | None = None) -> None:
         self._tokens = Tokens(key)
         self._kept = kept
         first, last = _WEEKS
         self._days = -7 * (first + self._tokens.draw("weeks", "") % (last - first))
+        first, last = _FURTHER_DAYS
+        self._further = timedelta(days=first + self._tokens.draw("days", "") % (last - first))
+        self._today = today or datetime.now(UTC).date()
         self._scrubbed = lru_cache(maxsize=1 << 16)(self._scrub)
 
     def value(self, text: str | None) -> str | None:
@@ -162,10 +173,17 @@ class Scrubber:
     def _date(self, piece: Match[str]) -> str:
         try:
             day = date.fromisoformat(piece["day"])
-            moved = day if day.year <= _SENTINEL_YEARS else day + timedelta(days=self._days)
+            moved = day if day.year <= _SENTINEL_YEARS else self._moved(day)
         except (ValueError, OverflowError):
             return forms.WORD.sub(lambda word: self._word(word[0]), piece[0])
         return moved.isoformat() + (piece["time"] or "")
+
+    def _moved(self, day: date) -> date:
+        """Later days stay later; the distance stays where both are recent, or neither is."""
+        further = timedelta()
+        if abs(day - self._today) > _RECENT:
+            further = self._further if day > self._today else -self._further
+        return day + timedelta(days=self._days) + further
 
     def _uuid(self, text: str) -> str:
         digits = text.replace("-", "").lower()

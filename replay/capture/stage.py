@@ -57,7 +57,8 @@ def capture(
     if reading.interrupted and not reading.transactions.timed:
         raise KeyboardInterrupt  # nothing to keep
     _require_statements(reading, ", ".join(str(log_file.path) for log_file in found))
-    scrubber = Scrubber(key, _kept_values(asked))
+    today = moment(reading.tally.end_us).date()
+    scrubber = Scrubber(key, _kept_values(asked), today)
     kept = reading.sampler.kept()
     templates = build_templates(
         reading.templates, reading.tally, kept, reading.transactions.executions
