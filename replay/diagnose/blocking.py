@@ -7,16 +7,15 @@ itself waited no more to the transaction's end: the statement that fills most of
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from replay.diagnose.attempts import Attempts
+from replay.diagnose.edges import Edge, read, roots, waits, whole_waits
 from replay.diagnose.sums import summed
 from replay.diagnose.timeline import PAUSE, Timeline
-
-ROW_LOCKS = frozenset({"transactionid", "tuple"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,19 +46,6 @@ class Blocking:
     behind: Mapping[tuple[int, int], str]  # (sample's time, pid of root or waiter) -> culprit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Edge:
-    at_us: int
-    waiter: int
-    blocker: int
-    waiter_template: str
-    blocker_template: str
-    blocker_state: str
-    lock_type: str
-    relation: str
-    wait_us: int
-
-
 @dataclass(slots=True)
 class _Growing:
     """An episode while it is put together."""
@@ -77,6 +63,10 @@ class _Growing:
     foremost: float = 0.0
     longest_us: int = 0
     hold_from_us: int = 0
+    end_us: int = 0
+
+
+_Growth = dict[tuple[int, int | None], _Growing]  # by root and transaction
 
 
 def analyse(
@@ -87,12 +77,12 @@ def analyse(
     `targets` has the relation that a template works on: a session that follows a row through its
     new versions waits for their transaction and for nothing that has the relation's name.
     """
-    edges = _edges(table, targets)
-    timeline = Timeline(attempts, _waits(edges))
-    samples: dict[int, list[_Edge]] = defaultdict(list)
-    for edge in _whole_waits(edges, timeline):
+    edges = read(table, targets)
+    timeline = Timeline(attempts, waits(edges))
+    samples: dict[int, list[Edge]] = defaultdict(list)
+    for edge in whole_waits(edges, timeline):
         samples[edge.at_us].append(edge)
-    growing: dict[tuple[int, int | None], _Growing] = {}
+    growing: _Growth = {}
     for seen in samples.values():
         _add_sample(growing, seen, timeline)
     episodes = [(grown, _episode(grown, timeline, period_s)) for grown in growing.values()]
@@ -102,49 +92,56 @@ def analyse(
     )
 
 
-def _add_sample(
-    growing: dict[tuple[int, int | None], _Growing], edges: list[_Edge], timeline: Timeline
-) -> None:
-    behind: dict[int, list[_Edge]] = defaultdict(list)
+def _add_sample(growing: _Growth, edges: list[Edge], timeline: Timeline) -> None:
+    behind: dict[int, list[Edge]] = defaultdict(list)
     for edge in edges:
         behind[edge.waiter].append(edge)
     tags = {edge.blocker: edge.blocker_template for edge in edges}
     below: Counter[int] = Counter()  # root -> waiters in this sample
     on_relation: dict[str, Counter[int]] = defaultdict(Counter)
-    parts: list[tuple[_Growing, _Edge, float]] = []
+    parts: list[tuple[int, int, Edge, float]] = []
     for waiter, own in behind.items():
-        roots = _roots(waiter, behind)
-        for root, depth in roots.items():
-            transaction = timeline.transaction(root, own[0].at_us, tags[root])
-            grown = growing.setdefault((root, transaction), _Growing(root, transaction))
-            weight = 1 / len(roots)
-            parts.append((grown, own[0], weight))
-            grown.depth = max(grown.depth, depth)
-            grown.seen.append((tags[root], weight))
+        ends = roots(waiter, behind)
+        for root, depth in ends.items():
+            parts.append((root, depth, own[0], 1 / len(ends)))
             below[root] += 1
             on_relation[own[0].relation][root] += 1
+    at_us = edges[0].at_us
+    grown = {root: _grown(growing, root, at_us, tags[root], timeline) for root in below}
     foremost = {relation: max(on, key=lambda r: on[r]) for relation, on in on_relation.items()}
-    for grown, edge, weight in parts:
-        _add_wait(grown, edge, weight, timeline)
-        grown.sessions = max(grown.sessions, below[grown.root])
-        if foremost[edge.relation] == grown.root:
-            grown.foremost += weight
+    for root, depth, edge, weight in parts:
+        one = grown[root]
+        _add_wait(one, edge, weight, timeline)
+        one.depth = max(one.depth, depth)
+        one.sessions = max(one.sessions, below[root])
+        if foremost[edge.relation] == root:
+            one.foremost += weight
 
 
-def _add_wait(grown: _Growing, edge: _Edge, weight: float, timeline: Timeline) -> None:
+def _grown(growing: _Growth, root: int, at_us: int, tag: str, timeline: Timeline) -> _Growing:
+    """The episode that a root of this sample belongs to, told what the sample shows of it."""
+    transaction = timeline.transaction(root, at_us, tag)
+    one = growing.setdefault((root, transaction), _Growing(root, transaction))
+    one.seen.append((tag, 1.0))
+    one.held_up.add((at_us, root))
+    if transaction is not None:
+        one.hold_from_us = timeline.free_since_us(transaction, root, at_us)
+        one.end_us = max(timeline.span_us(transaction)[1], at_us)
+    return one
+
+
+def _add_wait(grown: _Growing, edge: Edge, weight: float, timeline: Timeline) -> None:
     grown.blocked += weight
     grown.waiting.append((edge.waiter_template, weight))
     grown.locks.append(((edge.lock_type, edge.relation), weight))
     grown.longest_us = max(grown.longest_us, edge.wait_us)
-    grown.held_up |= {(edge.at_us, edge.waiter), (edge.at_us, grown.root)}
+    grown.held_up.add((edge.at_us, edge.waiter))
     if grown.transaction is None:
         idle = edge.blocker_state.startswith("idle")
         grown.profile.append((PAUSE if idle else edge.blocker_template, weight))
         return
-    _, end_us = timeline.span_us(grown.transaction)
-    grown.hold_from_us = timeline.free_since_us(grown.transaction, grown.root, edge.at_us)
     from_us = max(edge.at_us - edge.wait_us, grown.hold_from_us)
-    shares = timeline.profile(grown.transaction, from_us, max(end_us, edge.at_us))
+    shares = timeline.profile(grown.transaction, from_us, grown.end_us)
     grown.profile += [(template, share * weight) for template, share in shares]
 
 
@@ -156,7 +153,7 @@ def _episode(grown: _Growing, timeline: Timeline, period_s: float) -> Episode:
     hold_us = 0
     if grown.transaction is not None:
         statements = timeline.templates(grown.transaction)
-        hold_us = timeline.span_us(grown.transaction)[1] - grown.hold_from_us
+        hold_us = grown.end_us - grown.hold_from_us
     return Episode(
         root=grown.root,
         ours=grown.transaction is not None,
@@ -173,55 +170,3 @@ def _episode(grown: _Growing, timeline: Timeline, period_s: float) -> Episode:
         foremost_s=grown.foremost * period_s,
         longest_ms=grown.longest_us / 1e3,
     )
-
-
-def _roots(waiter: int, behind: Mapping[int, list[_Edge]]) -> dict[int, int]:
-    """Who is in the end in the waiter's way -> how many waits lie between."""
-    roots: dict[int, int] = {}
-    passed = {waiter}
-    ahead = [(edge.blocker, 1) for edge in behind[waiter]]
-    while ahead:
-        pid, depth = ahead.pop()
-        if pid not in behind:
-            roots[pid] = max(depth, roots.get(pid, 0))
-        elif pid not in passed:
-            passed.add(pid)
-            ahead += [(edge.blocker, depth + 1) for edge in behind[pid]]
-    # A deadlock has no root: the next in the way stands for it.
-    return roots or {behind[waiter][0].blocker: 1}
-
-
-def _edges(table: pa.Table, targets: Mapping[str, str]) -> list[_Edge]:
-    names = tuple(_Edge.__dataclass_fields__)
-    columns = [table[name].to_pylist() for name in names]
-    edges = []
-    for values in zip(*columns, strict=True):
-        row = dict(zip(names, values, strict=True))
-        if not row["relation"] and row["lock_type"] in ROW_LOCKS:
-            row["relation"] = targets.get(row["waiter_template"], "")
-        edges.append(_Edge(**row))
-    return sorted(edges, key=lambda edge: edge.at_us)
-
-
-def _waits(edges: Iterable[_Edge]) -> dict[int, list[int]]:
-    """Session -> when it was seen waiting, in order."""
-    waits: dict[int, dict[int, None]] = defaultdict(dict)
-    for edge in edges:
-        waits[edge.waiter][edge.at_us] = None
-    return {pid: list(moments) for pid, moments in waits.items()}
-
-
-def _whole_waits(edges: Iterable[_Edge], timeline: Timeline) -> Iterator[_Edge]:
-    """Edges whose wait counts from the first time that the waiter's statement was seen waiting.
-
-    The server's clock starts anew for each lock: in a queue for a row there is one after the other.
-    """
-    since: dict[int, tuple[int, int]] = {}  # waiter -> statement, when its wait began
-    for edge in edges:
-        statement = timeline.statement(edge.waiter, edge.at_us)
-        if statement < 0:
-            yield edge
-            continue
-        if since.get(edge.waiter, (-1, 0))[0] != statement:
-            since[edge.waiter] = (statement, edge.at_us - edge.wait_us)
-        yield replace(edge, wait_us=edge.at_us - since[edge.waiter][1])

@@ -16,7 +16,7 @@ class TemplateFigures:
     """One template in production and in the run.
 
     A transaction counts for the template of the statement that took the longest in it; it is late
-    where its latency from due is over the run's objective.
+    where its latency from due is over the run's objective, or where it never got a pool slot.
     """
 
     id: str
@@ -95,7 +95,8 @@ def _figures(
     ok = np.array([outcome == OK for outcome in attempts.outcomes], dtype=bool)[attempts.outcome]
     service = attempts.service_us[rows]
     mine = attempts.mainly == code
-    late = mine & (attempts.latency_us > objective_ms * 1e3)
+    given_up = ~attempts.sent[attempts.first]
+    late = mine & ((attempts.latency_us > objective_ms * 1e3) | given_up)
     wait = attempts.pool_wait_us
     return TemplateFigures(
         id=name,

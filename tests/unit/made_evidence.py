@@ -254,7 +254,11 @@ class Run:
                 "transaction_age_us": 0,
                 "query_age_us": at_us - row["began_us"],
             }
-            for at_us in range(50_000, self.seconds * 1_000_000, 100_000)
             for row in self.attempts
-            if row["began_us"] >= 0 and row["began_us"] <= at_us < row["ended_us"]
+            if row["began_us"] >= 0
+            for at_us in range(
+                -(-(row["began_us"] - 50_000) // 100_000) * 100_000 + 50_000,
+                min(row["ended_us"], self.seconds * 1_000_000),
+                100_000,
+            )
         ]

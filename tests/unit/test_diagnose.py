@@ -220,6 +220,20 @@ def test_what_nothing_explains_is_unexplained(tmp_path):
     assert finding.evidence["waits"]["on CPU"] == pytest.approx(4, rel=0.2)
 
 
+def test_clients_that_pause_with_a_slot_in_hand_are_seen_in_what_is_unexplained(tmp_path):
+    run = Run()
+    for pid in range(1, 21):
+        for number in range(10):
+            begin = number * 1000
+            run.transaction(
+                *(pid, begin - 2000, (READ, begin, begin + 5)),
+                *((COMMIT, begin + 990, begin + 995),),
+            )
+    (finding,) = diagnose(run.evidence(tmp_path))
+    assert finding.rule == 0
+    assert next(iter(finding.evidence["held_by_s"])) == "client"
+
+
 def test_an_empty_run_is_unexplained(tmp_path):
     (finding,) = diagnose(Run().evidence(tmp_path))
     assert finding.rule == 0
@@ -235,6 +249,15 @@ def test_findings_are_json(tmp_path):
 def test_a_run_without_a_profile_still_names_the_scan(tmp_path):
     (finding,) = diagnose(saturated(SCAN).evidence(tmp_path, plans=SCANNING, profile=None))
     assert (finding.rule, finding.fixes) == (19, ())
+
+
+def test_a_pool_that_gives_up_early_is_saturated_as_well(tmp_path):
+    run = saturated(SCAN)
+    run.attempts = [row for row in run.attempts if row["template"] == SCAN]
+    for number in range(1000):
+        run.skipped(number * 10, number * 10 + 100)
+    (finding,) = diagnose(run.evidence(tmp_path, plans=SCANNING))
+    assert (finding.rule, [culprit.id for culprit in finding.templates]) == (19, [SCAN])
 
 
 def test_transactions_that_never_got_a_slot_waited_until_they_were_given_up(tmp_path):

@@ -63,6 +63,7 @@ def _finding(evidence: Evidence, named: Sequence[TemplateFigures], queue_s: floa
     fixes = [fix for template in named if (fix := propose(evidence, template.id))]
     unfixed = [t for t in named if not of_scan(evidence, t.id)]
     share = queue_s / evidence.queue.total_s
+    episodes = evidence.blocking.episodes
     return Finding(
         rule=NUMBER,
         name="demand saturation",
@@ -80,9 +81,9 @@ def _finding(evidence: Evidence, named: Sequence[TemplateFigures], queue_s: floa
         evidence={
             **of_pool(evidence),
             "queue_share": round(share, 3),
-            "sessions_blocked_at_most": max(
-                (episode.sessions for episode in evidence.blocking.episodes), default=0
-            ),
+            "blocked_s": round(evidence.blocked_s, 3),
+            "sessions_blocked_at_most": max((e.sessions for e in episodes), default=0),
+            "longest_wait_ms": round(max((e.longest_ms for e in episodes), default=0.0), 1),
             **of_scan(evidence, named[0].id),
             "by_template": figures,
         },

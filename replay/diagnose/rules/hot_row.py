@@ -7,7 +7,8 @@ and no scan that would explain the hold.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from replay.diagnose.blocking import ROW_LOCKS, Episode
+from replay.diagnose.blocking import Episode
+from replay.diagnose.edges import ROW_LOCKS
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.figures import of_episodes, of_pool
 from replay.diagnose.rules.missing_index_hold import is_prolonged_by_scan

@@ -7,7 +7,8 @@ far more rows than it keeps. The statement that took the lock may be quick and i
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from replay.diagnose.blocking import ROW_LOCKS, Episode
+from replay.diagnose.blocking import Episode
+from replay.diagnose.edges import ROW_LOCKS
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.figures import of_episodes, of_pool, of_scan, relations
 from replay.diagnose.indexing import propose

@@ -2,7 +2,7 @@
 
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.figures import of_pool
-from replay.diagnose.sums import summed
+from replay.diagnose.sums import merged, summed
 from replay.finding import Finding
 
 NUMBER = 0
@@ -16,6 +16,8 @@ def unexplained(evidence: Evidence) -> Finding:
         for episode in evidence.blocking.episodes
     )
     busiest = sorted(evidence.templates.values(), key=lambda t: -t.service_s)[:_SHOWN]
+    charged = merged([evidence.queue.demand_s, evidence.queue.locks_s])
+    held = list(charged.items())[:_SHOWN]
     worst = max(evidence.series, key=lambda second: second.p95_ms, default=None)
     return Finding(
         rule=NUMBER,
@@ -32,6 +34,7 @@ def unexplained(evidence: Evidence) -> Finding:
             **of_pool(evidence),
             "waits": dict(list(evidence.waits.items())[:_SHOWN]),
             "locks_s": {name: round(spent, 3) for name, spent in list(locks.items())[:_SHOWN]},
+            "held_by_s": {name or "client": round(spent, 3) for name, spent in held},
             "service_s": {t.id: round(t.service_s, 3) for t in busiest if t.calls},
             "worst_second": worst.second if worst else None,
             "worst_p95_ms": round(worst.p95_ms, 1) if worst else None,
