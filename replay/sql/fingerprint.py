@@ -102,9 +102,8 @@ def _mask(token: str) -> str:
 def _fold(words: list[str], opening: str) -> None:
     """Keep one of each shape of the lists (IN, ARRAY) or of the rows (VALUES) behind a word."""
     at = 0
-    for _ in range(words.count(opening)):
-        at = words.index(opening, at) + 1
-        if at == len(words) or words[at] not in _OPENING:
+    while (at := _behind(words, opening, at)) < len(words):
+        if words[at] not in _OPENING:
             continue
         if opening == "values":
             rows, end = _rows(words, at)
@@ -114,6 +113,14 @@ def _fold(words: list[str], opening: str) -> None:
         if items and all(map(_has_value, items)) and "select" not in words[at:close]:
             kept = _distinct(item for item in items if item != ["..."])
             words[at + 1 : close] = _listed([*kept, ["..."]])
+
+
+def _behind(words: list[str], word: str, at: int) -> int:
+    """Position behind the next such word, or the end."""
+    try:
+        return words.index(word, at) + 1
+    except ValueError:
+        return len(words)
 
 
 def _items(words: Sequence[str], at: int) -> tuple[list[list[str]], int]:
@@ -139,16 +146,17 @@ def _items(words: Sequence[str], at: int) -> tuple[list[list[str]], int]:
 
 
 def _rows(words: Sequence[str], at: int) -> tuple[list[list[str]], int]:
-    """Rows in brackets, parted by commas, and the position behind the last."""
+    """Whole rows in brackets, parted by commas, and the position behind the last."""
     rows: list[list[str]] = []
-    while at < len(words) and words[at] == "(":
-        items, close = _items(words, at)
-        rows.append(["(", *_listed(items), *words[close : close + 1]])
-        at = close + 1
-        if words[at : at + 2] != [",", "("]:
+    begin = end = at
+    while words[begin : begin + 1] == ["("]:
+        items, close = _items(words, begin)
+        if close == len(words):
             break
-        at += 1
-    return rows, at
+        rows.append(["(", *_listed(items), ")"])
+        end = close + 1
+        begin = end + 1 if words[end : end + 1] == [","] else len(words)
+    return rows, end
 
 
 def _distinct(items: Iterable[list[str]]) -> list[list[str]]:

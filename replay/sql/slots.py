@@ -96,15 +96,15 @@ def _cut(sql: str, slots: str) -> tuple[tuple[str, ...], tuple[tuple[int, int], 
 
 
 def _value(token: str, kind: Lexeme, words: list[str]) -> str:
-    """What the literal means; takes a sign before a number off the words."""
+    """What the literal means; takes the signs before a number off the words."""
     if kind is Lexeme.STRING:
         return text_of(token)
     if kind is Lexeme.BITS:
         return bits_of(token)
-    value = number_of(token)
-    if words and words[-1] in {"-", "+"} and takes_sign(words[-2] if words[1:] else ""):
-        return f"-{value}" if words.pop() == "-" else value
-    return value
+    negative = False
+    while words and words[-1] in {"-", "+"} and takes_sign(words[-2] if words[1:] else ""):
+        negative ^= words.pop() == "-"
+    return f"-{number_of(token)}" if negative else number_of(token)
 
 
 def _is_modifier(words: Sequence[str]) -> bool:

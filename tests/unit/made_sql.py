@@ -122,5 +122,5 @@ BROKEN = st.lists(
         ),
         st.text(max_size=3),
     ),
-    max_size=25,
+    max_size=40,
 ).map("".join)

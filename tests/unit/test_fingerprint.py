@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from made_sql import BROKEN, SHAPES, STATEMENTS, written
 
@@ -17,6 +17,8 @@ def test_blind_to_literals_spacing_case_comments_and_semicolons(both):
 
 
 @given(st.one_of(STATEMENTS, BROKEN), st.integers(0, 200))
+@example("values (values (", 200)
+@example("in (1, in (values (1), (1), (in (", 200)
 def test_any_text_has_a_fingerprint_that_stands_still(text, cut):
     for found in (fingerprint(text), fingerprint(text[:cut])):
         assert fingerprint(found.sql) == found
