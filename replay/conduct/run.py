@@ -3,8 +3,8 @@
 import contextlib
 import logging
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import CLOCK_MONOTONIC, clock_gettime_ns
@@ -20,7 +20,7 @@ from replay.diagnose import diagnose
 from replay.diagnose.evidence import gather
 from replay.errors import InputError
 from replay.load.launch import LoadReport, launch
-from replay.load.report import INTERRUPTED
+from replay.load.report import FAILED, INTERRUPTED
 from replay.load.verdict import judge
 from replay.rundir import RunManifest
 from replay.watch import Watch, counters, plans
@@ -66,15 +66,37 @@ def run(
         baked = bake(workload_path, connection, Path(shards), options)
         manifest = _begin(workload_path, connection, out, options, baked)
         say(f"{baked.planned.transactions} transactions in {options.duration_s:g} s")
-        report, tables = _drive(connection, dsn, Path(shards), out, options)
-        manifest = _conclude(out, manifest, report, tables, options, baked)
+        with _told_in(out, manifest):
+            driven = _drive(connection, dsn, Path(shards), out, options)
+            manifest = _conclude(out, manifest, driven, options, baked)
         if manifest.state == INTERRUPTED:
             raise KeyboardInterrupt
         try:
-            _explain(connection, out, tables["attempts"], baked)
+            _explain(connection, out, driven.attempts, baked)
         except psycopg.OperationalError as error:
             log.warning("no plans were taken: %s", error)
     return _name_causes(out, workload_path, manifest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Driven:
+    """What a load left."""
+
+    report: LoadReport
+    attempts: pa.Table
+    missed: int  # samples of the server that did not come
+
+
+@contextlib.contextmanager
+def _told_in(out: Path, manifest: RunManifest) -> Iterator[None]:
+    """Where the block fails, the run directory says so, as far as it can still be written."""
+    try:
+        yield
+    except BaseException as error:
+        reason = f"the run failed: {type(error).__name__}: {error}"
+        with contextlib.suppress(OSError):
+            rundir.write_manifest(out, replace(manifest, state=FAILED, missing=(reason,)))
+        raise
 
 
 def _begin(
@@ -113,7 +135,7 @@ def _begin(
 
 def _drive(
     connection: psycopg.Connection, dsn: str, shards: Path, out: Path, options: RunOptions
-) -> tuple[LoadReport, dict[str, pa.Table]]:
+) -> _Driven:
     """Load and watch at once; what was seen is kept whatever happens."""
     before = counters.read(connection)
     with Watch(dsn) as watch:
@@ -129,27 +151,25 @@ def _drive(
             drain_s=_DRAIN_S,
         )
         watched = watch.stop(report.t0_ns)
-    if watched.missed:
-        log.warning("%d samples of the server were missed", watched.missed)
-    tables = {"samples": watched.samples, "blocking": watched.blocking}
-    for name, table in tables.items():
-        rundir.write_table(out, name, table)
-    tables["attempts"] = rundir.read_table(out, "attempts")
+    rundir.write_table(out, "samples", watched.samples)
+    rundir.write_table(out, "blocking", watched.blocking)
     with contextlib.suppress(psycopg.OperationalError):
         rundir.write_table(out, "counters", counters.table(before, counters.read(connection)))
-    return report, tables
+    return _Driven(
+        report=report, attempts=rundir.read_table(out, "attempts"), missed=watched.missed
+    )
 
 
 def _conclude(
     out: Path,
     manifest: RunManifest,
-    report: LoadReport,
-    tables: Mapping[str, pa.Table],
+    driven: _Driven,
     options: RunOptions,
     baked: Baked,
 ) -> RunManifest:
+    report = driven.report
     verdict = judge(
-        tables["attempts"],
+        driven.attempts,
         planned=baked.planned.transactions,
         report=report,
         objective_ms=options.objective_ms,
@@ -168,7 +188,7 @@ def _conclude(
         why_not=verdict.why_not,
         healthy=verdict.healthy,
         objective=verdict.objective,
-        generator=verdict.generator,
+        generator={**verdict.generator, "samples_missed": driven.missed},
     )
     rundir.write_manifest(out, concluded)
     return concluded
