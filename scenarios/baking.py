@@ -5,6 +5,7 @@ Under our launcher the shards are baked, so what bakes them is imported only whe
 
 import argparse
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from replay.errors import InputError
@@ -12,31 +13,28 @@ from replay.load import options
 from replay.target import connect_target
 
 
-def bake_mix(parsed: argparse.Namespace, shards: Path, workers: int) -> Collection[str]:
-    """Plan the mix; returns the templates whose rate is raised: none."""
-    return _bake("mix", parsed, shards, workers)
+@dataclass(frozen=True, slots=True)
+class Baking:
+    """Plans one scenario's load from a workload."""
 
+    scenario: str  # one of replay.conduct.bake.SCENARIOS
 
-def bake_storm(parsed: argparse.Namespace, shards: Path, workers: int) -> Collection[str]:
-    """Plan the storm; returns the templates whose rate is raised."""
-    return _bake("storm", parsed, shards, workers)
+    def __call__(self, parsed: argparse.Namespace, shards: Path, workers: int) -> Collection[str]:
+        """Write the shards for so many workers; returns the templates whose rate is raised."""
+        from replay import bundle  # noqa: PLC0415 - see the module
+        from replay.conduct.bake import RunOptions, bake  # noqa: PLC0415 - see the module
 
-
-def _bake(scenario: str, parsed: argparse.Namespace, shards: Path, workers: int) -> Collection[str]:
-    from replay import bundle  # noqa: PLC0415 - see the module
-    from replay.conduct.bake import RunOptions, bake  # noqa: PLC0415 - see the module
-
-    if parsed.workload is None:
-        raise InputError("no workload: give --workload DIRECTORY; replay capture makes one")
-    run_options = RunOptions(
-        scenario=scenario,
-        rate=parsed.rate,
-        boosts=options.boosts_of(parsed),
-        duration_s=parsed.duration,
-        seed=parsed.seed,
-        identity=parsed.bind == "identity",
-    )
-    workload = Path(parsed.workload)
-    source = bundle.read_manifest(workload).source
-    with connect_target(options.target_of(parsed), source=source) as connection:
-        return bake(workload, connection, shards, run_options, workers=workers).boosted
+        if parsed.workload is None:
+            raise InputError("no workload: give --workload DIRECTORY; replay capture makes one")
+        run_options = RunOptions(
+            scenario=self.scenario,
+            rate=parsed.rate,
+            boosts=options.boosts_of(parsed),
+            duration_s=parsed.duration,
+            seed=parsed.seed,
+            identity=parsed.bind == "identity",
+        )
+        workload = Path(parsed.workload)
+        source = bundle.read_manifest(workload).source
+        with connect_target(options.target_of(parsed), source=source) as connection:
+            return bake(workload, connection, shards, run_options, workers=workers).boosted

@@ -4,10 +4,10 @@ locust -f scenarios/mix.py --headless --workload shop.workload --target DSN --ra
 """
 
 from replay.load.user import ReplayUser
-from scenarios.baking import bake_mix
+from scenarios.baking import Baking
 
 
 class Mix(ReplayUser):
     """Poisson arrivals of the kept transactions, drawn by weight, through a pool of sessions."""
 
-    bake = staticmethod(bake_mix)
+    bake = Baking("mix")

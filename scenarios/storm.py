@@ -4,10 +4,10 @@ locust -f scenarios/storm.py --headless --workload shop.workload --target DSN --
 """
 
 from replay.load.user import ReplayUser
-from scenarios.baking import bake_storm
+from scenarios.baking import Baking
 
 
 class Storm(ReplayUser):
     """The mix as its background, and in it what was rare until today."""
 
-    bake = staticmethod(bake_storm)
+    bake = Baking("storm")

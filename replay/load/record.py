@@ -51,6 +51,11 @@ _NAMES = {
 }
 
 
+def outcome_name(code: bytes) -> str:
+    """The outcome (see outcome.py) behind a record's five bytes."""
+    return _NAMES.get(code, code.decode())
+
+
 def records_file(run: Path, worker: int) -> Path:
     """Where a worker writes its records."""
     return run / f"attempts-{worker}.bin"
@@ -71,7 +76,7 @@ def to_table(
         return np.where(records[name] < 0, -1, (records[name] - origin_ns) // 1000)
 
     outcomes, outcome = np.unique(records["outcome"], return_inverse=True)
-    names = [_NAMES.get(code, code.decode()) for code in outcomes.tolist()]
+    names = [outcome_name(code) for code in outcomes.tolist()]
     columns = {
         "arrival": records["arrival"],
         "ordinal": records["ordinal"],

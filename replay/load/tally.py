@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from hdrh.histogram import HdrHistogram
 
-from replay.load.record import CODE_OK, DTYPE
+from replay.load.record import CODE_OK, DTYPE, outcome_name
 
 _BITS = 11  # 2048 sub-buckets: three significant digits
 _HALF = 1 << (_BITS - 1)
@@ -51,7 +51,7 @@ class Tally:
                 template=template,
                 latencies_ms=(of_it["ended"] - of_it["due"]) / 1e6,
                 failures={
-                    code.decode(): count
+                    outcome_name(code): count
                     for code, count in zip(failed.tolist(), counted.tolist(), strict=True)
                 },
             )

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import gevent
 import numpy as np
@@ -39,9 +39,12 @@ log = logging.getLogger(__name__)
 _LEAD_NS = 100_000_000  # from the barrier to the origin, where nobody else sets it
 _NAME_LENGTH = 60
 
-# Plans the load from the options for so many workers and writes its shards into the directory;
-# returns the templates whose rate is raised.
-Bake = Callable[[argparse.Namespace, Path, int], Collection[str]]
+
+class Bake(Protocol):
+    """Plans a scenario's load."""
+
+    def __call__(self, parsed: argparse.Namespace, shards: Path, workers: int) -> Collection[str]:
+        """Write the shards for so many workers; returns the templates whose rate is raised."""
 
 
 def _add_options(parser: argparse.ArgumentParser, **_: Any) -> None:
@@ -143,7 +146,7 @@ class ReplayUser(User):
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="replay-")))
             shards = Path(parsed.shards or scratch)
             run = Path(parsed.run_directory or scratch)
-            boosted = () if parsed.shards else type(self).bake(parsed, shards, place.workers)
+            boosted = () if parsed.shards else self.bake(parsed, shards, place.workers)
             code = _exit_code(self._worker(parsed, shards, run, place).run(barrier))
             report, attempts = collect(
                 shards,

@@ -194,6 +194,9 @@ def _why_not(
     if report.state != "finished":
         yield f"the run was {report.state}"
     yield from report.missing
+    gone = sum(worker.lost_connections - worker.reconnections for worker in report.workers)
+    if gone > 0:
+        yield f"{gone} sessions were lost and never came back: is the server still up?"
     finished = books.ok + books.failed
     if finished < LEAST_FINISHED:
         yield f"{finished} transactions finished, {LEAST_FINISHED} are needed: run longer"

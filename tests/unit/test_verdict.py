@@ -129,6 +129,14 @@ def test_a_boosted_transaction_is_known_even_where_it_was_skipped() -> None:
         ({"missing": ("worker 1 was lost",)}, "worker 1 was lost"),
         ({"duration_s": 2.0}, "2 s of load"),
         ({"workers": (WorkerReport(worker=0, state="finished", cpu_share=0.9),)}, "90% of a core"),
+        (
+            {
+                "workers": (
+                    WorkerReport(worker=0, state="finished", lost_connections=5, reconnections=3),
+                )
+            },
+            "2 sessions were lost",
+        ),
     ],
 )
 def test_a_run_that_cannot_be_believed_says_why(changes: dict[str, object], why: str) -> None:
