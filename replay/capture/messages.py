@@ -26,7 +26,7 @@ _NOTHING: Said = (NOTHING, 0, "", None)
 
 def said(message: str) -> Said:
     """What a LOG record's message says."""
-    if not message.startswith(_DURATION):
+    if message[:10] != _DURATION:
         return _beginning(message)
     end = message.find(" ms", 10)
     try:
@@ -34,13 +34,14 @@ def said(message: str) -> Said:
     except ValueError:
         return _NOTHING
     start = end + 5
-    if message.startswith("execute ", start):
+    what = message[start : start + 2]
+    if what == "ex":  # execute
         return _execution(RAN, duration_us, message, start + 8)
-    if message.startswith("statement: ", start):
+    if what == "st":  # statement:
         return RAN, duration_us, message[start + 11 :], None
-    if message.startswith("bind ", start) or message.startswith("parse ", start):
+    if what in ("bi", "pa"):  # bind, parse
         return PREPARED, duration_us, "", None
-    return (ENDED, duration_us, "", None) if end + 3 == len(message) else _NOTHING
+    return _NOTHING if what else (ENDED, duration_us, "", None)  # "pl": auto_explain's plan
 
 
 def bound(message: str) -> tuple[str | None, str]:

@@ -6,7 +6,6 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from types import FrameType
 
 from replay.capture.formats import Broken, Record
@@ -22,7 +21,6 @@ from replay.workload import Skip
 
 log = logging.getLogger(__name__)
 
-_BLOCK = 4096  # records between two looks at the progress and at Ctrl-C
 _OWN_AT_MOST = 10_000  # texts
 _OWN = "a line of this program's own session"
 _ELSEWHERE = "a line of another database"
@@ -113,9 +111,8 @@ class Reading:
         name = log_file.path.name
         try:
             with open_lines(log_file.path) as stream:
-                records = log_file.format.read(stream)
                 line = 1
-                while block := list(islice(records, _BLOCK)):
+                for block in log_file.format.read(stream):
                     self._take(block, name, line)
                     line += len(block)
                     yield position(stream)
@@ -129,7 +126,7 @@ class Reading:
         self.records += len(block)
         for line, record in enumerate(block, first_line):
             if isinstance(record, Broken):
-                self._pass_over_broken(record, name, line)
+                self._pass_over(record, name, line)
             elif record.backend_type not in _CLIENT:
                 pass  # nobody's statement
             elif record.application_name == APPLICATION_NAME:
@@ -138,13 +135,14 @@ class Reading:
             elif database and record.dbname != database:
                 self._skip(_ELSEWHERE, name, line)
             else:
-                databases.add(record.dbname)
+                if record.dbname not in databases:
+                    databases.add(record.dbname)
                 take(record)
 
-    def _pass_over_broken(self, broken: Broken, name: str, line: int) -> None:
+    def _pass_over(self, broken: Broken, name: str, line: int) -> None:
         self._skip(broken.reason, name, line)
-        self.malformed += 1
         self.records -= 1
+        self.malformed += 1
         self.first_malformed = self.first_malformed or f"{name}:{line}: {broken.reason}"
         if broken.cut_off:
             self._broken_off.append(name)

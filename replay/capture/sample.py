@@ -36,9 +36,13 @@ class _Stratum:
         self.entries: list[tuple[int, int, Unit]] = []  # heap, largest priority first
 
     def offer(self, unit: Unit) -> None:
-        heapq.heappush(self.entries, (-unit.priority, next(_ties), unit))
-        if len(self.entries) > self.k + 1:
-            heapq.heappop(self.entries)
+        """Take a unit whose priority is below the limit."""
+        entry = (-unit.priority, next(_ties), unit)
+        if len(self.entries) > self.k:
+            heapq.heapreplace(self.entries, entry)  # τ so far goes: it is larger
+            self.limit = -self.entries[0][0]
+            return
+        heapq.heappush(self.entries, entry)
         if len(self.entries) > self.k:
             self.limit = -self.entries[0][0]
 
@@ -72,6 +76,26 @@ class _Slowest:
             self.floor_us = self.entries[0][0] - 1  # equal durations: the priority decides
 
 
+class _Wanted:
+    """Where the units of one sequence of templates may be wanted."""
+
+    __slots__ = ("limit", "slowest", "strata")
+
+    def __init__(self, strata: tuple[_Stratum, ...], slowest: tuple[_Slowest, ...]) -> None:
+        self.strata = strata
+        self.slowest = slowest  # one an execution
+        self.limit = PRIORITIES  # no stratum wants a priority from here on; limits only fall
+
+    def offer(self, unit: Unit) -> None:
+        priority, limit = unit.priority, 0
+        for stratum in self.strata:
+            if priority < stratum.limit:
+                stratum.offer(unit)
+            if stratum.limit > limit:
+                limit = stratum.limit
+        self.limit = limit
+
+
 class Sampler:
     """Takes units in any order; `kept` gives those that stay, with their weights."""
 
@@ -79,7 +103,7 @@ class Sampler:
         self._k = k
         self._shape_k = max(1, k // 8)
         self._shape_limit = "g"  # above every hash
-        self._strata_of: dict[tuple[str, ...], tuple[_Stratum, ...]] = {}
+        self._wanted: dict[tuple[str, ...], _Wanted] = {}
         self.templates: dict[str, _Stratum] = {}
         self.errors: dict[tuple[str, str], _Stratum] = {}
         self.slowest: dict[str, _Slowest] = {}
@@ -90,12 +114,11 @@ class Sampler:
     def offer(self, unit: Unit) -> None:
         """Take a unit."""
         executions = unit.executions
-        templates = tuple([execution.template for execution in executions])
-        strata = self._strata_of.get(templates) or self._strata(templates)
         priority = unit.priority
-        for stratum in strata:
-            if priority < stratum.limit:
-                stratum.offer(unit)
+        templates = tuple([execution.template for execution in executions])
+        wanted = self._wanted.get(templates) or self._want(templates)
+        if priority < wanted.limit:
+            wanted.offer(unit)
         number = executions[0].start_us // self.bucket_us
         bucket = self.buckets.get(number)
         if bucket is None:
@@ -104,8 +127,7 @@ class Sampler:
             self._coarsen()
         elif priority < bucket.limit:
             bucket.offer(unit)
-        for execution in executions:
-            slowest = self.slowest[execution.template]
+        for execution, slowest in zip(executions, wanted.slowest, strict=True):
             if execution.duration_us > slowest.floor_us:
                 slowest.offer(execution.duration_us, unit)
             if execution.sqlstate:
@@ -151,18 +173,18 @@ class Sampler:
         if unit.priority < stratum.limit and all(unit is not u for *_, u in stratum.entries):
             stratum.offer(unit)
 
-    def _strata(self, templates: tuple[str, ...]) -> tuple[_Stratum, ...]:
+    def _want(self, templates: tuple[str, ...]) -> _Wanted:
         """The strata of a sequence of templates: each template's, and its shape's."""
-        strata = []
-        for template in dict.fromkeys(templates):
+        for template in templates:
             self.slowest.setdefault(template, _Slowest())
-            strata.append(_of(self.templates, template, self._k))
         # Loops of different lengths are one shape.
-        strata.append(self._shape(shape_id([name for name, _ in groupby(templates)])))
-        if len(self._strata_of) >= _SHAPES_CACHED:
-            self._strata_of.clear()
-        self._strata_of[templates] = tuple(strata)
-        return self._strata_of[templates]
+        shape = self._shape(shape_id([name for name, _ in groupby(templates)]))
+        strata = [_of(self.templates, name, self._k) for name in dict.fromkeys(templates)]
+        wanted = _Wanted((*strata, shape), tuple(self.slowest[name] for name in templates))
+        if len(self._wanted) >= _SHAPES_CACHED:
+            self._wanted.clear()
+        self._wanted[templates] = wanted
+        return wanted
 
     def _shape(self, name: str) -> _Stratum:
         stratum = self.shapes.get(name)
@@ -174,7 +196,7 @@ class Sampler:
         if len(self.shapes) > _SHAPES_AT_MOST:
             self._shape_limit = max(self.shapes)
             del self.shapes[self._shape_limit]
-            self._strata_of.clear()
+            self._wanted.clear()
         return self.shapes.get(name, _NOTHING)
 
     def _coarsen(self) -> None:

@@ -16,7 +16,7 @@ from replay.sql.fingerprint import fingerprint
 from replay.target import connect_source, identity
 from replay.workload import Source
 
-_PLACEHOLDER = re.compile(r"%[sbt]")
+_PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?[sbt]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +67,13 @@ def _recorder(sent: list[str]) -> type[psycopg.Cursor[Any]]:
 
 def _numbered(text: str) -> str:
     """The text with psycopg's placeholders as $1, $2 …, as the server sees it."""
-    numbers = iter(range(1, text.count("%") + 1))
-    return _PLACEHOLDER.sub(lambda _: f"${next(numbers)}", text).replace("%%", "%")
+    numbers: dict[str, int] = {}
+
+    def number(placeholder: re.Match[str]) -> str:
+        name = placeholder[1] or str(len(numbers))
+        return f"${numbers.setdefault(name, len(numbers) + 1)}"
+
+    return _PLACEHOLDER.sub(number, text).replace("%%", "%")
 
 
 def _sampling_notes(settings: Mapping[str, str]) -> tuple[str, ...]:

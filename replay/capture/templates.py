@@ -1,23 +1,29 @@
 """From SQL text to template, quickly: only unseen texts pay for a fingerprint.
 
-The first key is the raw text: prepared statements repeat it. The second is the text with its plain
-literals masked, which is verified by text as well: two texts with one mask have one fingerprint. The
-server's query_id is no key: it may stand for several templates (a multi-statement line carries the
-id of one of its statements, aliases are not hashed), and is only counted.
+Prepared statements repeat their raw text, the first key. Texts with literals are tried against the
+patterns learned under their query_id, and then masked: literals as `?`. Both compare all of the
+text, so what they equate has one fingerprint. The query_id alone is no key: it may stand for several
+templates (a multi-statement line carries the id of one of its statements, aliases are not hashed).
 """
 
 import re
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from replay.sql.fingerprint import Fingerprint, fingerprint
 
-_CACHED_TEXTS = 50_000  # a cache that is full starts anew
+_CACHED_TEXTS = 8192  # a cache that is full starts anew
+_CACHED_MASKS = 50_000
 _CACHED_TEXT_AT_MOST = 8192  # characters
+_PATTERNS = 4096
+_PATTERNS_OF_ONE_ID = 4
+_LEARNED_AFTER = 8  # texts: to compile a pattern takes as long as to mask a hundred
+_LITERAL = r"(?:'[^'\\]*'|\d+(?:\.\d+)?)"
 
-# Where a text holds one of these, a regular expression cannot tell where its literals end.
-_NASTY = re.compile(r"\\|\$[A-Za-z_]*\$|/\*|--")
-_STRING = re.compile(r"'[^']*'")
-_NUMBER = re.compile(r"(?<![\w$.\"])\d+(?:\.\d+)?(?![\w.\"])")
+_DOLLAR_QUOTE = re.compile(r"\$[A-Za-z_]*\$")
+# A number that is no part of a name; the look back stands behind the first digit for speed.
+_NUMBER = re.compile(r"\d(?<![\w$.\"]\d)\d*(?:\.\d+)?(?![\w.\"])")
 _PLAIN_NAMES = re.compile(r'(?:[^"]|"\w*")*')
 
 # What a statement does to its session's transaction.
@@ -34,6 +40,9 @@ _CONTROL = re.compile(
 )
 _ATOMIC = re.compile(r"\bBEGIN\s+ATOMIC\b", re.IGNORECASE)  # a function's body, with its own END
 _PART = re.compile(r'((?:"(?:[^"]|"")*"|[^";])*)(?:;|$)')
+
+
+Matches = Callable[[str], object]
 
 
 @dataclass(slots=True, eq=False)
@@ -56,11 +65,19 @@ class Templates:
         self._by_id: dict[str, Known] = {}
         self._by_text: dict[str, Known] = {}
         self._by_mask: dict[str, Known] = {}
+        self._patterns: dict[int, list[tuple[Matches, Known]]] = {}  # by query_id
+        self._masked: Counter[int] = Counter()  # texts by query_id
+        self._learned = 0
 
-    def of(self, text: str) -> Known:
-        """The template of an SQL text."""
+    def of(self, text: str, query_id: int) -> Known:
+        """The template of an SQL text, which the server logged under that query_id (0: none)."""
         known = self._by_text.get(text)
-        return known if known is not None else self._unseen(text)
+        if known is not None:
+            return known
+        for matches, known in self._patterns.get(query_id, ()):
+            if matches(text):
+                return known
+        return self._unseen(text, query_id)
 
     def variant(self, known: Known, query_id: int) -> int:
         """Number of the template's variant with that query_id."""
@@ -70,15 +87,30 @@ class Templates:
             self.variants.append((known.number, query_id))
         return number
 
-    def _unseen(self, text: str) -> Known:
+    def _unseen(self, text: str, query_id: int) -> Known:
         masked = mask(text)
         known = self._by_mask.get(masked) if masked else None
         if known is None:
             known = self._fingerprinted(text)
             if masked:
-                _remember(self._by_mask, masked, known)
-        _remember(self._by_text, text, known)
+                _remember(self._by_mask, masked, known, _CACHED_MASKS)
+        if masked and masked != text:
+            self._learn(masked, query_id, known)
+        else:
+            _remember(self._by_text, text, known, _CACHED_TEXTS)
         return known
+
+    def _learn(self, masked: str, query_id: int, known: Known) -> None:
+        """Make a pattern of a mask whose query_id comes often; its literals are the mask's `?`."""
+        if not query_id or self._learned >= _PATTERNS or len(masked) > _CACHED_TEXT_AT_MOST:
+            return
+        self._masked[query_id] += 1
+        patterns = self._patterns.setdefault(query_id, [])
+        if self._masked[query_id] >= _LEARNED_AFTER and len(patterns) < _PATTERNS_OF_ONE_ID:
+            pattern = re.compile(_LITERAL.join(map(re.escape, masked.split("?"))))
+            patterns.append((pattern.fullmatch, known))
+            self._masked[query_id] = 0
+            self._learned += 1
 
     def _fingerprinted(self, text: str) -> Known:
         found = fingerprint(text)
@@ -97,12 +129,18 @@ def mask(text: str) -> str:
     """
     text = text.rstrip()
     if text.endswith("*/"):
-        text = text[: text.rfind("/*")]
-    if text.count("'") % 2 or _NASTY.search(text):
+        text = text[: text.rfind("/*")].rstrip()
+    outside = text.split("'")[::2]
+    masked = "?".join(outside)
+    if (
+        text.count("'") % 2  # a quote without its other
+        or "\\" in text
+        or "/*" in text
+        or "--" in text
+        or ("$" in text and _DOLLAR_QUOTE.search(text))
+        or ('"' in masked and not _PLAIN_NAMES.fullmatch(masked))  # a quote in a name, perhaps
+    ):
         return ""
-    masked = _STRING.sub("?", text)
-    if '"' in masked and not _PLAIN_NAMES.fullmatch(masked):
-        return ""  # a name with more in it than a word, a quote for example
     return _NUMBER.sub("?", masked)
 
 
@@ -122,9 +160,9 @@ def effect_of(canonical: str) -> int:
     return effect
 
 
-def _remember(cache: dict[str, Known], text: str, known: Known) -> None:
+def _remember(cache: dict[str, Known], text: str, known: Known, at_most: int) -> None:
     if len(text) > _CACHED_TEXT_AT_MOST:
         return
-    if len(cache) >= _CACHED_TEXTS:
+    if len(cache) >= at_most:
         cache.clear()
     cache[text] = known

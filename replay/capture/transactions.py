@@ -108,8 +108,11 @@ class Transactions:
             session.bind = None
             session.prepared_us = 0
         session.begun = None
-        known = self._templates.of(text)
-        self._count(self._templates.variant(known, record.query_id), start_us, duration_us)
+        known = self._templates.of(text, record.query_id)
+        variant = known.variants.get(record.query_id)
+        if variant is None:
+            variant = self._templates.variant(known, record.query_id)
+        self._count(variant, start_us, duration_us)
         self.timed += 1
         ran = Execution(known.id, text, record.detail, name, start_us, duration_us)
         self._add(session, record.line_num, ran, known.effect)
@@ -118,8 +121,9 @@ class Transactions:
         name, parameters, start_us = _call_of(session, record)
         session.bind = session.begun = None
         session.prepared_us = 0
-        known = self._templates.of(record.statement)
-        self._count(self._templates.variant(known, record.query_id), start_us, FAILED)
+        known = self._templates.of(record.statement, record.query_id)
+        variant = self._templates.variant(known, record.query_id)
+        self._count(variant, start_us, FAILED)
         failed = Execution(
             known.id,
             record.statement,

@@ -6,7 +6,8 @@ each line tells what its zone means.
 """
 
 from calendar import timegm
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from typing import IO
 
 import msgspec
 
@@ -15,6 +16,8 @@ from replay.capture.formats.record import Broken, Record
 _BROKEN_JSON = "line is no valid JSON"
 _CUT_OFF = "line is cut off"
 _UNKNOWN = "JSON, but no record of jsonlog"
+_BLOCK = 1 << 16  # bytes: its records should stay in the processor's cache
+_LINE_AT_MOST = 1 << 26
 
 
 class _Line(Record, gc=False):
@@ -38,7 +41,10 @@ class _Clock:
         self.second_us = 0  # epoch µs of that second
 
     def at_us(self, stamp: str, line: bytes) -> int:
-        """Epoch µs of `2026-01-31 23:59:59.123 CET`; raises ValueError where it is no such."""
+        """Epoch µs of `2026-01-31 23:59:59.123 CET`, whose zone may be learned from its line.
+
+        Raises ValueError where it is no such, or the zone is new and no line is given.
+        """
         offset_us = self._offsets_us.get(stamp[24:])
         if offset_us is None:
             offset_us = self._learn(line)
@@ -63,32 +69,27 @@ class JsonLog:
     name = "jsonlog"
 
     def recognises(self, first_line: bytes) -> bool:
-        """A JSON object with a timestamp; a line that is cut off is judged by its beginning."""
-        if first_line.startswith(b'{"timestamp"'):
-            return True
-        return isinstance(next(iter(self.read([first_line]))), Record)
+        """A record, or the beginning of one that is cut off."""
+        return first_line.startswith(b'{"timestamp"') or self.started_us(first_line) != 0
 
     def started_us(self, first_line: bytes) -> int:
         """Epoch µs of the first line; 0 where it is broken."""
-        first = next(iter(self.read([first_line])), None)
+        first = _record(first_line, _Clock())
         return first.at_us if isinstance(first, Record) else 0
 
-    def read(self, lines: Iterable[bytes]) -> Iterator[Record | Broken]:
-        """One Record or Broken a line, in order."""
-        clock = _Clock()
-        decode = _decoder.decode
-        for line in lines:
-            try:
-                record = decode(line)
-                stamp = record.timestamp
-                if stamp[:20] == clock.second and stamp[23:] == clock.zone:
-                    record.at_us = clock.second_us + int(stamp[20:23]) * 1000
-                else:
-                    record.at_us = clock.at_us(stamp, line)
-            except ValueError:  # msgspec's errors among them
-                yield _salvage(line, clock)
-            else:
-                yield record
+    def read(self, stream: IO[bytes]) -> Iterator[list[Record | Broken]]:
+        """One Record or Broken a line, in order; blank lines are none."""
+        clock, rest = _Clock(), b""
+        while chunk := stream.read(_BLOCK):
+            chunk = rest + chunk
+            end = chunk.rfind(b"\n") + 1
+            if not end and len(chunk) > _LINE_AT_MOST:
+                end = len(chunk)
+            block, rest = chunk[:end], chunk[end:]
+            if block:
+                yield _records(block, clock)
+        if rest:
+            yield [_record(rest, clock)]
 
 
 JSONLOG = JsonLog()
@@ -96,19 +97,39 @@ _decoder = msgspec.json.Decoder(_Line)
 _zoned_decoder = msgspec.json.Decoder(_Zoned)
 
 
-def _salvage(line: bytes, clock: _Clock) -> Record | Broken:
-    """A line in another encoding than UTF-8 is a good record; for all others, the reason."""
-    recoded = line.decode("latin-1").encode()
+def _records(block: bytes, clock: _Clock) -> list[Record | Broken]:
+    """The records of a block of whole lines; one by one where one is broken, or its zone is new."""
     try:
-        record = _decoder.decode(recoded)
-        record.at_us = clock.at_us(record.timestamp, recoded)
-    except msgspec.ValidationError:
-        return Broken(_UNKNOWN)
-    except msgspec.DecodeError:
-        return Broken(_BROKEN_JSON) if line.endswith(b"\n") else Broken(_CUT_OFF, cut_off=True)
-    except ValueError:
-        return Broken(_UNKNOWN)
-    return record
+        records: list[Record | Broken] = []
+        append = records.append
+        for record in _decoder.decode_lines(block):
+            stamp = record.timestamp
+            if stamp[:20] == clock.second and stamp[23:] == clock.zone:
+                record.at_us = clock.second_us + int(stamp[20:23]) * 1000
+            else:
+                record.at_us = clock.at_us(stamp, b"")
+            append(record)
+    except ValueError:  # msgspec's errors among them
+        return [_record(line + b"\n", clock) for line in block.split(b"\n") if line]
+    return records
+
+
+def _record(line: bytes, clock: _Clock) -> Record | Broken:
+    """One line; one in another encoding than UTF-8 is a good record."""
+    for text in (line, line.decode("latin-1").encode()):
+        try:
+            record = _decoder.decode(text)
+            record.at_us = clock.at_us(record.timestamp, text)
+        except msgspec.ValidationError:
+            return Broken(_UNKNOWN)
+        except msgspec.DecodeError:
+            continue
+        except ValueError:
+            return Broken(_UNKNOWN)
+        return record
+    if line.endswith(b"\n"):
+        return Broken(_BROKEN_JSON)
+    return Broken(_CUT_OFF, cut_off=True)
 
 
 def _naive_s(second: str) -> int:

@@ -3,8 +3,8 @@
 A new format is one module with an object that fits `Format`, and one line in `FORMATS`.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Iterator
+from typing import IO, Protocol
 
 import msgspec
 
@@ -32,11 +32,11 @@ class Record(msgspec.Struct, gc=False):
     statement: str = ""  # the statement that failed
 
 
-class Broken(msgspec.Struct, frozen=True):
+class Broken(msgspec.Struct, frozen=True, gc=False):
     """A line that is no record, and why; never its text, which is production's."""
 
     reason: str
-    cut_off: bool = False  # the input ends in the middle of it
+    cut_off: bool = False  # the file ends in the middle of it
 
 
 class Format(Protocol):
@@ -50,5 +50,5 @@ class Format(Protocol):
     def started_us(self, first_line: bytes) -> int:
         """Epoch µs of the first line, to take files in time order; 0 where it cannot be read."""
 
-    def read(self, lines: Iterable[bytes]) -> Iterator[Record | Broken]:
-        """The records of one file, in its order; exactly one result per record of the input."""
+    def read(self, stream: IO[bytes]) -> Iterator[list[Record | Broken]]:
+        """The records of one file, in its order, by blocks: one result per record of the input."""
