@@ -95,14 +95,16 @@ class KeyDraft:
     unique: bool
     key: int
     rows: int  # of its table, all
+    production: int  # rows of its table in production
 
     @property
     def distinct(self) -> int:
         """As many as production's, in proportion to the domain; parents without children remain."""
         column, size = self.column, self.domain.size
-        if column.analyzed and column.n_distinct > 0:
-            return max(min(round(column.n_distinct * size / max(self.parents, 1)), size), 1)
-        return min(distinct_values(column, self.rows), size)
+        if column.n_distinct < 0 or not column.analyzed:
+            return min(distinct_values(column, self.rows, self.production), size)
+        number = distinct_values(column, self.production, self.production)
+        return max(min(round(number * size / max(self.parents, 1)), size), 1)
 
     @property
     def rotates(self) -> bool:

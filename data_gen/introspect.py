@@ -77,7 +77,7 @@ class _Reading:
             EnumType(schema=row["schema"], name=row["name"], labels=tuple(row["labels"]))
             for row in self.rows("enums")
         )
-        self.unsupported += [f"{row['name']}: not rebuilt" for row in self.rows("others")]
+        self.unsupported += [row["reason"] for row in self.rows("others")]
         return SchemaProfile(
             server_version=settings["server_version"],
             tables=profiles,
@@ -111,9 +111,11 @@ class _Reading:
         elif row["inherits"]:
             self.unsupported.append(f"{name}: takes part in inheritance, which is not rebuilt")
         else:
-            for what in ("triggers", "rules", "row_security"):
-                if row[what]:
-                    self.unsupported.append(f"{name}: its {what.replace('_', ' ')} not rebuilt")
+            self.unsupported += [
+                f"{name}: has {what.replace('_', ' ')}, not rebuilt"
+                for what in ("triggers", "rules", "row_security")
+                if row[what]
+            ]
             return True
         return False
 
@@ -128,6 +130,11 @@ class _Reading:
         """One table with all that belongs to it."""
         name = f"{row['schema']}.{row['name']}"
         order = _places((*constraints, *indexes))
+        if all(column["n_distinct"] is None for column in columns) and row["live_rows"]:
+            self.unsupported.append(
+                f"{name}: no statistics, so its values are even; ANALYZE it, and capture as a user "
+                "who may read it"
+            )
         return TableProfile(
             schema=row["schema"],
             name=row["name"],
@@ -145,24 +152,24 @@ class _Reading:
         """One column; of a type that nobody makes, it may be empty."""
         name = f"{table}.{row['name']}"
         makes = bool(row["enum_labels"]) or row["base_type"] in GENERATORS
-        default = row["default"]
+        default, generated = row["default"], row["generated"]
         if row["default_calls_user_code"]:
             self.unsupported.append(f"{name}: its default calls a function, which is not rebuilt")
-            default = None
+            default, generated = None, ""
         if row["is_domain"]:
             self.unsupported.append(f"{name}: its domain's checks are not rebuilt")
         if row["is_collated"]:
             self.unsupported.append(f"{name}: its collation is not rebuilt")
-        if not makes and not row["generated"]:
+        if not makes and not generated:
             self.unsupported.append(f"{name}: type {row['type']} is not made; the column is empty")
         return ColumnProfile(
             name=row["name"],
             type=row["type"],
             base_type=row["base_type"],
-            not_null=row["not_null"] and (makes or default is not None or bool(row["generated"])),
+            not_null=row["not_null"] and (makes or default is not None),
             default=default,
             identity=row["identity"],
-            generated=row["generated"],
+            generated=generated,
             sequence=row["owned_sequence"] or (row["default_sequence"] if default else None),
             enum_labels=tuple(row["enum_labels"] or ()),
             **_statistics(row),

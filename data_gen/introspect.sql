@@ -158,12 +158,13 @@ ORDER BY 1;
 
 -- name: others
 -- What belongs to user schemas and is not looked at any further.
-SELECT 'function ' || p.oid::regprocedure::text AS name
+SELECT n.nspname || ': has functions, which are not rebuilt: ' || count(*) AS reason
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'replay')
   AND NOT EXISTS (SELECT FROM pg_depend d
                   WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+GROUP BY n.nspname
 UNION ALL
-SELECT 'statistics object ' || n.nspname || '.' || s.stxname
+SELECT n.nspname || '.' || s.stxname || ': extended statistics are not rebuilt'
 FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace
 ORDER BY 1;

@@ -10,7 +10,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,6 +30,7 @@ Connect = Callable[[], psycopg.Connection[Any]]
 Progress = Callable[[str, int, int], None]  # table, rows in it by now, rows in the end
 
 _CHUNK = 1 << 17  # bytes handed to libpq at once; psycopg cuts what is larger
+_CANCEL_TIMEOUT_S = 5.0
 _SETTINGS = (
     "SET statement_timeout = 0",
     "SET maintenance_work_mem = '256MB'",
@@ -98,9 +99,11 @@ def _fill_all(
     queue = iter(todo)
     lock = threading.Lock()
     done: list[LoadedTable] = []
+    connections: list[psycopg.Connection[Any]] = []
 
     def work() -> None:
         with _opened(connect) as connection:
+            connections.append(connection)
             while not stop.is_set():
                 with lock:
                     table = next(queue, None)
@@ -108,13 +111,18 @@ def _fill_all(
                     return
                 done.append(_fill(plan, connection, table, stop, progress))
 
-    with ThreadPoolExecutor(max(min(jobs, len(todo)), 1)) as pool:
-        running = [pool.submit(work) for _ in range(max(min(jobs, len(todo)), 1))]
+    workers = max(min(jobs, len(todo)), 1)
+    with ThreadPoolExecutor(workers) as pool:
+        running = [pool.submit(work) for _ in range(workers)]
         try:
-            for one in running:
+            for one in as_completed(running):
                 one.result()
-        finally:
+        except BaseException:
             stop.set()
+            for connection in connections:
+                with contextlib.suppress(psycopg.Error):
+                    connection.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
+            raise
     by_name = {table.name: table for table in done}
     return tuple(by_name[table.qualified] for table in plan.profile.tables)
 

@@ -82,7 +82,8 @@ class _Table:
                     column.name
                     for column in self.columns
                     if column.name in key and foreign_key_of(self.table, column.name) is None
-                    if distinct_values(column, self.rows) >= _ALMOST_ALL * self.rows
+                    if distinct_values(column, self.rows, self.table.rows)
+                    >= _ALMOST_ALL * self.rows
                     if not column.enum_labels
                 )
                 unique.update([name] if (name := next(nearly, None)) is not None else [])
@@ -101,11 +102,12 @@ class _Table:
                 unique=column.name in self.unique,
                 key=key,
                 rows=self.rows,
+                production=self.table.rows,
             )
         return ValueDraft(
             Wanted(
                 column=column,
-                distinct=distinct_values(column, self.rows),
+                distinct=distinct_values(column, self.rows, self.table.rows),
                 unique=column.name in self.unique,
                 key=key,
                 shift_us=shift_us(plan.profile, plan.base_time),

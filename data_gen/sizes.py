@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from data_gen.profile import ColumnProfile, ForeignKey, SchemaProfile, TableProfile
 
 _HALVINGS = 40
+_LEAST_TARGET = 100  # default_statistics_target; longer lists tell of a larger one
+_ROWS_PER_TARGET = 300  # that ANALYZE samples
 
 
 def row_counts(profile: SchemaProfile, scale: float) -> Mapping[str, int]:
@@ -21,21 +23,59 @@ def row_counts(profile: SchemaProfile, scale: float) -> Mapping[str, int]:
     return counts
 
 
-def distinct_values(column: ColumnProfile, rows: int) -> int:
+def distinct_values(column: ColumnProfile, rows: int, production: int) -> int:
     """Values to spread over all rows of a table; all different where nothing is known.
 
-    That is n_distinct of pg_stats, and as many more as NULLs cover up: a value of n rows loses all
-    of them with probability f ** n, f being the fraction of NULLs.
+    `production` is the rows that the statistics speak of. NULLs cover values up: a value of n rows
+    loses all of them with probability f ** n, f being the fraction of NULLs, so there are more.
     """
     if not column.analyzed:
         return rows
-    wanted = column.n_distinct if column.n_distinct > 0 else -column.n_distinct * rows
+    wanted = float(_really_distinct(column, production))
+    if column.n_distinct < 0:
+        wanted *= rows / max(production, 1)
     low, high = max(min(wanted, rows), 1.0), float(max(rows, 1))
     for _ in range(_HALVINGS if column.null_fraction else 0):
         middle = (low + high) / 2
         left = middle * (1 - column.null_fraction ** (rows / middle))
         low, high = (middle, high) if left < wanted else (low, middle)
     return round(low)
+
+
+def _really_distinct(column: ColumnProfile, rows: int) -> int:
+    """How many values a column has when ANALYZE, which looks at a sample, says n_distinct.
+
+    Its estimate is too low where many values are rare (Haas and Stokes 1998, in PostgreSQL's
+    compute_scalar_stats): n d / (n - f1 + f1 n / N), of a sample of n from N rows with d values, f1
+    of them seen once. The number is found for which that comes out, rare values having equal shares.
+    """
+    present = rows * (1 - column.null_fraction)
+    said = column.n_distinct if column.n_distinct > 0 else -column.n_distinct * rows
+    target = max(_LEAST_TARGET, len(column.common_values), len(column.histogram) - 1)
+    share = min(_ROWS_PER_TARGET * target / max(rows, 1), 1.0)
+    common = len(column.common_values)
+    rare = present - rows * sum(column.common_fractions)
+    low, high = max(said - common, 0.0), rare
+    if share == 1 or low < 1 or high <= low:
+        return round(said)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        seen, once = _seen(middle, rare, share)
+        sample = share * present
+        estimate = sample * (common + seen) / (sample - once + once * share)
+        low, high = (middle, high) if estimate < said else (low, middle)
+    return round(common + low)
+
+
+def _seen(values: float, rows: float, share: float) -> tuple[float, float]:
+    """Of values with even rows: how many a sample has, and how many it has once."""
+    each = rows / values
+    few = math.floor(each)
+    more = each - few
+    missed = (1 - share) ** few
+    seen = values * (1 - missed * (1 - more * share))
+    once = values * share * ((1 - more) * few * missed / (1 - share) + more * (few + 1) * missed)
+    return seen, once
 
 
 def unique_keys(table: TableProfile) -> tuple[tuple[str, ...], ...]:
@@ -106,7 +146,7 @@ def _room(
 def _named_by_children(table: TableProfile, profile: SchemaProfile) -> int:
     return max(
         (
-            distinct_values(column, child.rows)
+            distinct_values(column, child.rows, child.rows)
             for child in profile.tables
             for key in child.foreign_keys
             if key.parent == table.qualified and len(key.columns) == 1
