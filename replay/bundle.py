@@ -5,6 +5,7 @@ manifest.json is written last: a directory without it is not a workload.
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -74,41 +75,34 @@ _PAIR_FIELDS = ("histogram", "calls_per_slice", "query_ids")
 
 
 def write(path: Path, workload: Workload, profile: SchemaProfile | None) -> None:
-    """Write a workload directory whole; raises InputError where `path` exists and is none."""
-    prepare(path)
-    _write_table(path / TEMPLATES, _TEMPLATE_SCHEMA, map(_template_row, workload.templates))
-    _write_table(
-        path / TRANSACTIONS, _TRANSACTION_SCHEMA, map(_transaction_row, workload.transactions)
-    )
-    _write_table(
-        path / STATEMENTS,
-        _STATEMENT_SCHEMA,
-        (row for t in workload.transactions for row in _statement_rows(t)),
-    )
-    if profile is not None:
-        (path / TABLES).write_bytes(_pretty(profile))
-        (path / SCHEMA_SQL).write_text(schema_sql(profile), encoding="utf-8")
-    document = {
-        "version": FORMAT_VERSION,
-        "manifest": msgspec.to_builtins(workload.manifest),
-        "checksums": {name: _checksum(path / name) for name in _present(path)},
-    }
-    (path / MANIFEST).write_bytes(_pretty(document))
+    """Write a workload directory whole, or leave what stood there.
+
+    Raises InputError where `path` exists and is no workload, EnvironmentFaultError where it cannot
+    be written.
+    """
+    require_writable(path)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        _write_files(part, workload, profile)
+        if path.exists():
+            shutil.rmtree(path)
+        part.replace(path)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise EnvironmentFaultError(
+            f"{path}: cannot write the workload: {error.strerror or error}; make room, or name "
+            "another place with -o, and capture again"
+        ) from error
 
 
-def prepare(path: Path) -> None:
-    """Make the directory, or empty an earlier workload; refuse anything else that stands there."""
+def require_writable(path: Path) -> None:
+    """Refuse a path at which something else stands, before any work is done."""
     if path.exists() and not path.is_dir():
         raise InputError(f"{path}: is a file; name a directory for the workload")
     if path.is_dir() and any(path.iterdir()) and not _present(path):
         raise InputError(f"{path}: exists and is no workload; name another directory")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        (path / MANIFEST).unlink(missing_ok=True)
-        for name in _present(path):
-            (path / name).unlink()
-    except OSError as error:
-        raise EnvironmentFaultError(f"{path}: cannot write a workload here: {error}") from error
 
 
 def read(path: Path) -> Workload:
@@ -150,6 +144,27 @@ def workload_id(path: Path) -> str:
     """Identity of the workload's content: 16 hex digits over its manifest."""
     _document(path)
     return _checksum(path / MANIFEST)[:16]
+
+
+def _write_files(path: Path, workload: Workload, profile: SchemaProfile | None) -> None:
+    _write_table(path / TEMPLATES, _TEMPLATE_SCHEMA, map(_template_row, workload.templates))
+    _write_table(
+        path / TRANSACTIONS, _TRANSACTION_SCHEMA, map(_transaction_row, workload.transactions)
+    )
+    _write_table(
+        path / STATEMENTS,
+        _STATEMENT_SCHEMA,
+        (row for t in workload.transactions for row in _statement_rows(t)),
+    )
+    if profile is not None:
+        (path / TABLES).write_bytes(_pretty(profile))
+        (path / SCHEMA_SQL).write_text(schema_sql(profile), encoding="utf-8")
+    document = {
+        "version": FORMAT_VERSION,
+        "manifest": msgspec.to_builtins(workload.manifest),
+        "checksums": {name: _checksum(path / name) for name in _present(path)},
+    }
+    (path / MANIFEST).write_bytes(_pretty(document))
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -189,6 +189,11 @@ def _connect(dsn: str, options: str = "") -> psycopg.Connection:
     except psycopg.OperationalError as error:
         place = f"{parameters.get('host', 'local socket')}:{parameters.get('port', 5432)}"
         raise EnvironmentFaultError(
-            f"cannot connect to {place}: {str(error).strip().splitlines()[-1]}; "
+            f"cannot connect to {place}: {_cause(error)}; "
             "check the DSN, and that the server is up and lets this user in"
         ) from None
+
+
+def _cause(error: psycopg.Error) -> str:
+    """The first line of what libpq says; the others ask what the user has to check."""
+    return str(error).strip().partition("\n")[0].removeprefix("connection failed: ")

@@ -15,6 +15,7 @@ from replay.sql.slots import render
 from replay.workload import Workload
 
 SCENARIOS = ("mix", "storm")
+_BOOSTED_KINDS = {"select", "insert", "update", "delete", "merge"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,15 @@ class RunOptions:
     objective_ms: float = 250.0  # p95 from due that the service promises
     seed: int = 0
     identity: bool = False  # the target is a restored copy: values as captured
+
+    def check(self) -> None:
+        """Raise InputError where the options contradict one another."""
+        if self.scenario not in SCENARIOS:
+            raise InputError(f"no scenario {self.scenario!r}; there are {', '.join(SCENARIOS)}")
+        if self.boosts and self.scenario != "storm":
+            raise InputError("--boost goes with --scenario storm")
+        if self.scenario == "storm" and not self.boosts:
+            raise InputError("--scenario storm needs --boost, for example --boost rare=50")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,15 +96,14 @@ def bake(
 
 
 def expand_boosts(workload: Workload, options: RunOptions) -> dict[str, float]:
-    """Boosts by whole template id; "rare" stands for every template that is marked rare."""
-    if options.boosts and options.scenario != "storm":
-        raise InputError("--boost goes with --scenario storm")
-    if options.scenario == "storm" and not options.boosts:
-        raise InputError("--scenario storm needs --boost, for example --boost rare=50")
+    """Boosts by whole template id; "rare" stands for all that are marked rare, DDL left out."""
+    options.check()
     expanded: dict[str, float] = {}
     for name, factor in options.boosts.items():
         if name == "rare":
-            chosen = [t.id for t in workload.templates if t.rare and t.kept]
+            chosen = [
+                t.id for t in workload.templates if t.rare and t.kept and t.kind in _BOOSTED_KINDS
+            ]
         else:
             chosen = [t.id for t in workload.templates if t.id.startswith(name)]
         if not chosen:

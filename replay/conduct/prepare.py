@@ -13,7 +13,7 @@ from data_gen.errors import DataGenError
 from data_gen.load import Loaded, generate
 from replay import bundle, embedded
 from replay.capture import Captured, capture
-from replay.errors import EnvironmentFaultError, InputError
+from replay.errors import InputError
 from replay.target import Generated, connect_target, connector, mark_staging, record_generated
 
 STAGING = "staging"  # name of a private server's database
@@ -47,7 +47,7 @@ def capture_workload(
     `key` scrubs values; without one a key is drawn and forgotten, so that no later capture gives
     the same tokens.
     """
-    bundle.prepare(out)
+    bundle.require_writable(out)
     captured = capture(
         inputs,
         stats_dsn=stats_dsn,
@@ -56,10 +56,7 @@ def capture_workload(
         per_stratum=per_stratum,
         progress=progress,
     )
-    try:
-        bundle.write(out, captured.workload, captured.profile)
-    except OSError as error:
-        raise EnvironmentFaultError(f"{out}: cannot write the workload: {error}") from error
+    bundle.write(out, captured.workload, captured.profile)
     return captured
 
 

@@ -55,6 +55,7 @@ def run(
     server is lost, leaves a readable directory that says what is missing; KeyboardInterrupt goes
     on to the caller after that.
     """
+    options.check()
     if dsn is None:
         with private_staging(workload_path, seed=options.seed, say=say) as private:
             return run(workload_path, private.dsn(STAGING), out, options, say=say)

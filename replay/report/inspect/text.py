@@ -31,7 +31,7 @@ def write(workload: Workload, templates: Sequence[Template], console: Console) -
             f"{template.kept:,}",
             _mark(template),
         )
-    console.print(table if templates else Text("no such templates in this workload"))
+    console.print(table if templates else Text("none of its templates is rare"))
 
 
 def write_one(workload: Workload, template: Template, console: Console) -> None:
