@@ -6,6 +6,7 @@ import click
 
 from replay.cli import options, output
 from replay.cli.keys import read_or_make
+from replay.errors import INTERRUPTED_EXIT_CODE
 
 
 @click.command(
@@ -51,7 +52,7 @@ def command(
     per_stratum: int,
     seed: int,
     as_json: bool,
-) -> None:
+) -> int:
     """Turn production's LOGs (jsonlog) into a workload: exact counts, whole kept transactions.
 
     Values are scrubbed on the way: they reach the workload only as keyed tokens. The key stays
@@ -63,7 +64,7 @@ def command(
 
     key, path = read_or_make(key_file, out)
     with output.progress("reading") as tell:
-        workload = capture_workload(
+        captured = capture_workload(
             logs,
             out,
             stats_dsn=stats,
@@ -71,10 +72,12 @@ def command(
             seed=seed,
             per_stratum=per_stratum,
             progress=lambda done, total: tell("", done, total),
-        ).workload
+        )
+    workload = captured.workload
     rare = views.chosen(workload, rare=True, template=None)
     if as_json:
         output.print_document(document.document(workload, workload.templates))
     else:
         text.write(workload, rare, output.stdout())
     output.say(f"wrote {out}; the scrub key is {path}, keep it to yourself")
+    return INTERRUPTED_EXIT_CODE if captured.interrupted else 0
