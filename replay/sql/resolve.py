@@ -20,6 +20,7 @@ class SlotUse:
     table: str  # TableProfile.qualified; "" where unresolved
     column: str
     role: str  # eq ne lt gt le ge like in any between insert set limit other
+    array: bool = False  # it holds an array of the column's values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,31 +29,39 @@ class ColumnUse:
 
     table: str
     column: str
-    role: str  # eq range sort join other
+    role: str  # eq range sort join; other where no index on it alone would serve
 
 
 def resolve(sql: str, schema: SchemaProfile) -> tuple[SlotUse, ...]:
     """The use of every slot of a whole statement, by number; the clearest where there are several."""
     best: dict[int, SlotUse] = {}
-    for number, table, column, role in _walked(sql, schema).slots:
-        known = best.get(number)
-        if known is None or (not known.column and column) or known.role == "other" != role:
-            best[number] = SlotUse(number=number, table=table, column=column, role=role)
+    for number, origin, role, array in _walked(sql, schema).slots:
+        table, column = origin or ("", "")
+        use = SlotUse(number=number, table=table, column=column, role=role, array=array)
+        if number not in best or _clearness(use) > _clearness(best[number]):
+            best[number] = use
     return tuple(best[number] for number in sorted(best))
 
 
 def predicates(sql: str, schema: SchemaProfile) -> tuple[ColumnUse, ...]:
-    """Columns used in WHERE, JOIN and ORDER BY, each once a role, in order of appearance."""
+    """Columns used in WHERE, JOIN and ORDER BY, each once a role, in order of appearance.
+
+    A column that stands inside a function, under OR or NOT, or is compared with another of its own
+    row has the role other.
+    """
     uses = dict.fromkeys(_walked(sql, schema).columns)
-    return tuple(ColumnUse(table=table, column=column, role=role) for table, column, role in uses)
+    return tuple(ColumnUse(table=origin[0], column=origin[1], role=role) for origin, role in uses)
+
+
+def _clearness(use: SlotUse) -> int:
+    return 2 * (use.role != "other") + bool(use.column)
 
 
 def _walked(sql: str, schema: SchemaProfile) -> Walk:
-    walk = Walk(schema)
     try:
-        statements = pgparse.parse(sql)
-    except pgparse.PGQueryError:
-        return walk
-    for statement in statements:
-        walk.statement(statement["stmt"])
+        walk = Walk(schema)
+        for statement in pgparse.parse(sql):
+            walk.statement(statement["stmt"])
+    except (pgparse.PGQueryError, RecursionError):
+        return Walk(schema)
     return walk
