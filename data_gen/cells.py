@@ -66,7 +66,7 @@ def fixed(numbers: npt.NDArray[np.generic]) -> Piece:
     return Piece(np.ascontiguousarray(numbers).view(np.uint8).reshape(numbers.shape[0], -1))
 
 
-def copy_rows(columns: Sequence[Cells]) -> bytes:
+def copy_rows(columns: Sequence[Cells]) -> memoryview:
     """The rows of a COPY BINARY stream, without header and trailer."""
     count = columns[0].pieces[0].data.shape[0]
     width = 2 + sum(4 + cells.width for cells in columns)
@@ -91,8 +91,7 @@ def copy_rows(columns: Sequence[Cells]) -> bytes:
             length[cells.null] = -1
         matrix[:, at : at + 4] = fixed(length.astype(">i4")).data
         at = place
-    rows: bytes = (matrix if keep is None else matrix[keep]).tobytes()
-    return rows
+    return (matrix.reshape(-1) if keep is None else matrix[keep]).data
 
 
 def _counted(piece: Piece, null: Flags | None) -> Ints | None:

@@ -95,16 +95,23 @@ class Spread:
         return int(self.starts[segment]) + share
 
     def _share(self, slots: Ints) -> tuple[Ints, Ints]:
-        segment = np.searchsorted(self.starts, slots, side="right") - 1
+        if self.starts.size == 1:
+            segment = np.zeros(slots.size, np.int64)
+        else:
+            segment = np.searchsorted(self.starts, slots, side="right") - 1
         within = slots - self.starts[segment]
+        if (self.counts == self.distinct).all():
+            return segment, within
         return segment, within * self.distinct[segment] // self.counts[segment]
 
     def _point(self, segment: Ints, share: Ints) -> Ints:
-        distinct = self.distinct[segment]
-        step, rest = np.divmod(self.width[segment], distinct)
-        point: Ints = self.low[segment] + step * share + rest * share // distinct
-        if self.scatter is not None:
-            point += (mixed(point, self.scatter) % step.view(np.uint64)).view(np.int64)
+        steps, rests = self.width // self.distinct, self.width % self.distinct
+        point: Ints = self.low[segment] + steps[segment] * share
+        if rests.any():
+            point += rests[segment] * share // self.distinct[segment]
+        if self.scatter is not None and (steps > 1).any():
+            room = steps.view(np.uint64)[segment]
+            point += (mixed(point, self.scatter) % room).view(np.int64)
         if self.holes.size:
             above = np.searchsorted(self.holes, point, side="right")
             point += np.where(self.tail[segment], above, 0)
@@ -118,8 +125,8 @@ def ladder(rows: int, bounds: Sequence[int]) -> Spread:
     narrow for its rows, what follows is pushed up.
     """
     edges = sorted(set(bounds)) or [1]
-    if len(edges) == 1:
-        edges.append(edges[0] + max(rows - 1, 1))
+    if rows and (len(edges) == 1 or edges[-1] - edges[0] == rows - 1):  # every point from here on
+        return _spread([(rows, rows, edges[0], rows, 0, True)], holes=())
     last = min(len(edges), rows) - 1  # of no more bounds than rows, so that each is met
     edges = [edges[round(k * (len(edges) - 1) / max(last, 1))] for k in range(last + 1)]
     places = [round(k * (rows - 1) / max(last, 1)) for k in range(last + 1)]

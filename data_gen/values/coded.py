@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from data_gen.cells import Octets, Piece
-from data_gen.shuffle import Ints
+from data_gen.shuffle import Flags, Ints
 from data_gen.values.family import Family, Wanted, shares_of
 
 _LONGEST_KNOWN = 4096  # a longer value is made instead: one of them would widen every row's place
@@ -53,6 +53,16 @@ class Known:
         data = np.frombuffer(padded, np.uint8).reshape(len(ordered), width)
         return cls(np.array([point for point, _ in ordered], np.int64), data, lengths)
 
+    def find(self, points: Ints) -> tuple[Ints, Flags]:
+        """Where each point's value lies here, and whether it does."""
+        count = self.points.size
+        if self.points[-1] == count - 1:  # the first points, without a gap
+            hit = points < count
+            return np.where(hit, points, 0), hit
+        at = np.searchsorted(self.points, points)
+        at[at == count] = 0
+        return at, self.points[at] == points
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Coded:
@@ -66,9 +76,7 @@ class Coded:
         """The bytes of each value."""
         if not self.known.points.size:
             return self.maker.pieces(points) if self.maker is not None else ()
-        at = np.searchsorted(self.known.points, points)
-        at[at == self.known.points.size] = 0
-        hit = self.known.points[at] == points
+        at, hit = self.known.find(points)
         found = Piece(self.known.data[at], np.where(hit, self.known.lengths[at], 0))
         if self.maker is None:
             return (found,)

@@ -173,7 +173,7 @@ def test_rows_are_laid_out_as_copy_binary_wants_them():
     points = np.arange(3, dtype=np.int64)
     pieces = family.values.encode(points)
     null = np.array([False, True, False])
-    rows = copy_rows([Cells(pieces, null), Cells(pieces)])
+    rows = bytes(copy_rows([Cells(pieces, null), Cells(pieces)]))
     found, at = [], 0
     while at < len(rows):
         assert rows[at : at + 2] == b"\0\2"
