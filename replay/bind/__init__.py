@@ -15,7 +15,7 @@ from data_gen.keys import key_domains
 from data_gen.profile import SchemaProfile
 from replay.bind.hot import Heat
 from replay.bind.slots import Kind, Place, places
-from replay.bind.values import Fresh, Sampled, shifted
+from replay.bind.values import Fresh, Sampled, in_array, shifted
 from replay.target import Generated
 from replay.workload import Statement, Transaction, Workload
 
@@ -90,10 +90,8 @@ class Binder:
         rng: np.random.Generator,
     ) -> str:
         if place.array and token.startswith("{"):
-            elements = [item for item in token[1:-1].split(",") if item]
             one = place.element
-            bound = (self._value(statement, one, item, known, rng) for item in elements)
-            return "{" + ",".join(bound) + "}"
+            return in_array(token, lambda item: self._value(statement, one, item, known, rng))
         if place.kind in {Kind.CONSTANT, Kind.UNRESOLVED}:
             return shifted(token, self._shift_us)
         key = (place.space, token)
@@ -106,11 +104,8 @@ class Binder:
     ) -> str:
         if place.kind is Kind.FRESH:
             return self._fresh.value(place.base_type, token)
-        hot = self._heat.is_hot(place.space, token)
         if place.kind is Kind.VALUE:
+            hot = self._heat.is_hot(place.space, token)
             return self._sampled.value(place, token, hot, rng) or shifted(token, self._shift_us)
         assert place.domain is not None
-        if hot:
-            return place.domain.at(place.domain.place(token))
-        low, high = self._heat.span(statement.template, place)
-        return place.domain.at(int(rng.integers(low, high + 1)))
+        return place.domain.at(self._heat.position(statement.template, place, token, rng))

@@ -80,7 +80,7 @@ def _place(
         base_type=column.base_type,
         role=use.role,
         domain=domain,
-        array=use.role == "any",
+        array=use.array,
     )
 
 

@@ -5,6 +5,7 @@ import re
 import secrets
 import uuid
 import zlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -17,6 +18,7 @@ from replay.target import Generated
 _POOL = 4096  # rows of a column whose values are looked at
 _TEXT = {"text", "varchar", "bpchar", "citext", "uuid"}
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?(\.\d{1,6})?(Z|[+-]\d\d(:?\d\d)?)?")
+_ELEMENT = re.compile(r'"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^{},"]+)')
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -81,6 +83,18 @@ class Fresh:
         return token[: max(len(token) - len(digits), 0)] + digits
 
 
+def in_array(text: str, bound: Callable[[str], str]) -> str:
+    """An array of one dimension in PostgreSQL's text form, each element but NULL bound."""
+
+    def element(found: re.Match[str]) -> str:
+        plain = found["plain"]
+        if plain is not None:
+            return plain if plain.upper() == "NULL" else _quoted(bound(plain))
+        return _quoted(bound(re.sub(r"\\(.)", r"\1", found["quoted"])))
+
+    return _ELEMENT.sub(element, text)
+
+
 def shifted(token: str, shift_us: int) -> str:
     """A timestamp or date moved to the generated data's time; any other text as it is."""
     if _TIMESTAMP.fullmatch(token):
@@ -90,6 +104,12 @@ def shifted(token: str, shift_us: int) -> str:
         day = datetime.fromisoformat(token).replace(tzinfo=UTC)
         return (day + timedelta(microseconds=shift_us)).date().isoformat()
     return token
+
+
+def _quoted(value: str) -> str:
+    if re.fullmatch(r"[\w.:+-]+", value) and value.upper() != "NULL":
+        return value
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _few(column: ColumnProfile) -> bool:
