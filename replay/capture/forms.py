@@ -37,12 +37,12 @@ PIECE = re.compile(
     r"(?P<date>(?<!\d)(?P<day>\d{4}-\d\d-\d\d)"
     r"(?P<time>[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d(?::?\d\d){0,2})?)?(?!\d))"
     r"|(?P<uuid>(?<![^\W_])[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![^\W_]))"
+    r"|(?P<mantissa>(?<![^\W_])\d+(?:\.\d+)?)(?P<exponent>[eE][+-]?\d{1,3})(?![^\W_])"
     r"|\\x(?P<bytes>[0-9a-fA-F]+)|\\u(?P<code>[0-9a-fA-F]{4})|\\."
     r"|(?P<word>[^\W_]+)",
     re.DOTALL,
 )
 WORD = re.compile(r"[^\W_]+")
-EXPONENT = re.compile(r"(\d+)([eE])(\d+)")  # of a number inside JSON
 
 # Arrays, rows and ranges: elements, quoted or not, between brackets and commas.
 STRUCTURE = re.compile(

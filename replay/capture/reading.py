@@ -12,6 +12,7 @@ from replay.capture.formats import Broken, Record
 from replay.capture.inputs import Input, open_lines, position
 from replay.capture.messages import BEGINS, RAN, said
 from replay.capture.sample import Sampler
+from replay.capture.statements import folded
 from replay.capture.tally import Tally
 from replay.capture.templates import Templates
 from replay.capture.transactions import Transactions
@@ -78,8 +79,8 @@ class Reading:
 
     @property
     def own(self) -> frozenset[str]:
-        """Template ids of what this program's own sessions ran."""
-        return frozenset(fingerprint(text).id for text in self._own)
+        """Folded texts of what this program's own sessions ran."""
+        return frozenset(folded(fingerprint(text).sql) for text in self._own)
 
     def notes(self) -> list[str]:
         """What a reader of the workload should know of this reading."""

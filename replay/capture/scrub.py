@@ -154,6 +154,8 @@ class Scrubber:
             return self._word(piece["word"])
         if piece["date"] is not None:
             return self._date(piece)
+        if piece["mantissa"] is not None:  # a number inside JSON
+            return self._words(piece["mantissa"]) + piece["exponent"]
         if piece["uuid"] is not None:
             return self._uuid(piece["uuid"])
         if piece["bytes"] is not None:
@@ -163,11 +165,12 @@ class Scrubber:
             return f"\\u{0x4E00 + drawn % 0x5000:04x}"
         return piece[0]
 
+    def _words(self, text: str) -> str:
+        return forms.WORD.sub(lambda word: self._word(word[0]), text)
+
     def _word(self, word: str) -> str:
         if word in self._kept or word.lower() in ("true", "false", "null"):
             return word
-        if (number := forms.EXPONENT.fullmatch(word)) is not None:
-            return self._tokens.word(number[1]) + number[2] + self._tokens.word(number[3])
         return self._tokens.word(word)
 
     def _date(self, piece: Match[str]) -> str:
@@ -175,7 +178,7 @@ class Scrubber:
             day = date.fromisoformat(piece["day"])
             moved = day if day.year <= _SENTINEL_YEARS else self._moved(day)
         except (ValueError, OverflowError):
-            return forms.WORD.sub(lambda word: self._word(word[0]), piece[0])
+            return self._words(piece[0])
         return moved.isoformat() + (piece["time"] or "")
 
     def _moved(self, day: date) -> date:

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from data_gen.introspect import introspect
 from data_gen.profile import SchemaProfile
-from replay.capture.statements import Counted, read_statements
+from replay.capture.statements import Counted, folded, read_statements
 from replay.sql.fingerprint import fingerprint
 from replay.target import connect_source, identity
 from replay.workload import Source
@@ -26,14 +26,14 @@ class Asked:
     source: Source
     profile: SchemaProfile  # raw: scrub it before it leaves
     statements: tuple[Counted, ...]
-    own: frozenset[str]  # template ids of what this program itself sends to a source
+    own: frozenset[str]  # folded texts of what this program itself sends to a source
     notes: tuple[str, ...]
 
 
 def ask(dsn: str) -> Asked:
     """Read identity, settings, schema, statistics and pg_stat_statements; then disconnect."""
     with connect_source(dsn) as connection:
-        sent: list[str] = ["BEGIN READ ONLY"]
+        sent = ["BEGIN READ ONLY", "ROLLBACK"]
         connection.cursor_factory = _recorder(sent)
         source = replace(identity(connection), settings=_settings(connection))
         profile = introspect(connection)
@@ -43,7 +43,7 @@ def ask(dsn: str) -> Asked:
         source=source,
         profile=profile,
         statements=statements,
-        own=frozenset(fingerprint(text).id for text in sent),
+        own=frozenset(folded(fingerprint(text).sql) for text in sent),
         notes=(*_sampling_notes(source.settings), *notes),
     )
 

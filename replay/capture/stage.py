@@ -135,7 +135,7 @@ def _notes(reading: Reading, asked: Asked | None) -> tuple[str, ...]:
     share = reading.malformed / max(reading.records + reading.malformed, 1)
     if share > _WARNED_SHARE:
         percent = math.ceil(share * 1000) / 10
-        notes.append(f"{percent} % of the log's lines are no records and were passed over")
+        notes.append(f"{percent:g} % of the log's lines are no records and were passed over")
     for note in notes:
         log.warning("%s", note)
     return tuple(notes)

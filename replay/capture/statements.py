@@ -34,20 +34,23 @@ class Counted:
 def read_statements(connection: psycopg.Connection) -> tuple[tuple[Counted, ...], tuple[str, ...]]:
     """All entries of this database's top-level statements; and what a reader should know."""
     found = connection.execute(
-        "SELECT n.nspname FROM pg_catalog.pg_extension e"
+        "SELECT n.nspname, EXISTS (SELECT FROM pg_catalog.pg_class c"
+        " WHERE c.relnamespace = n.oid AND c.relname = 'pg_stat_statements_info')"
+        " FROM pg_catalog.pg_extension e"
         " JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace"
         " WHERE e.extname = 'pg_stat_statements'"
     ).fetchone()
     if found is None:
         return (), ("pg_stat_statements is not installed in this database: CREATE EXTENSION it",)
-    extension = sql.Identifier(found[0])
+    schema, has_info = found
+    extension = sql.Identifier(schema)
     text = files(__package__).joinpath("statements.sql").read_text(encoding="utf-8")
     try:
-        with connection.transaction():
-            rows = connection.execute(sql.SQL(text).format(extension=extension)).fetchall()
-            evicted = _evictions(connection, extension)
+        rows = connection.execute(sql.SQL(text).format(extension=extension)).fetchall()
     except psycopg.errors.ObjectNotInPrerequisiteState:
+        connection.rollback()
         return (), ("pg_stat_statements is not in shared_preload_libraries: it counts nothing",)
+    evicted = _evictions(connection, extension) if has_info else ""
     counted = tuple(
         Counted(query_id=row[0], text=row[1], calls=row[2], total_ms=row[3], rows=row[4])
         for row in rows
@@ -69,25 +72,25 @@ def join(
     """Templates with what pg_stat_statements adds, and after them those that only it knows.
 
     An entry belongs to the template that the log showed under its query_id, else to one of the same
-    text; entries that are the program's own are left out.
+    text; entries that are the program's own, by their folded texts, are left out.
     """
     by_query_id: dict[int, list[Template]] = defaultdict(list)
     by_text: dict[str, list[Template]] = defaultdict(list)
     for template in templates:
-        by_text[_folded(template.sql)].append(template)
+        by_text[folded(template.sql)].append(template)
         for query_id, _ in template.query_ids:
             by_query_id[query_id].append(template)
     rows: dict[str, int] = defaultdict(int)
     alone: dict[str, Template] = {}
     for entry in counted:
         found = fingerprint(entry.text)
-        same_text = by_text.get(_folded(found.sql), [])
+        same_text = by_text.get(folded(found.sql), [])
         same_id = by_query_id.get(entry.query_id, [])
         both = [template for template in same_id if template in same_text]
         match = max(both or same_id or same_text, key=lambda t: t.calls, default=None)
         if match is not None:
             rows[match.id] += entry.rows
-        elif found.id not in own and not template_of(entry.text):
+        elif folded(found.sql) not in own and not template_of(entry.text):
             known = alone.get(found.id) or Template(
                 id=found.id,
                 sql=found.sql,
@@ -122,13 +125,9 @@ def _added(template: Template, entry: Counted) -> Template:
 
 
 def _evictions(connection: psycopg.Connection, extension: sql.Identifier) -> str:
-    try:
-        with connection.transaction():
-            row = connection.execute(
-                sql.SQL("SELECT dealloc FROM {}.pg_stat_statements_info").format(extension)
-            ).fetchone()
-    except psycopg.errors.UndefinedTable:  # before version 1.9 of the extension
-        return ""
+    row = connection.execute(
+        sql.SQL("SELECT dealloc FROM {}.pg_stat_statements_info").format(extension)
+    ).fetchone()
     if row is None or not row[0]:
         return ""
     return (
@@ -137,5 +136,6 @@ def _evictions(connection: psycopg.Connection, extension: sql.Identifier) -> str
     )
 
 
-def _folded(text: str) -> str:
-    return _SLOT.sub("?", text)
+def folded(canonical: str) -> str:
+    """A template's text by which it is known in the log and in pg_stat_statements alike."""
+    return _SLOT.sub("?", canonical)

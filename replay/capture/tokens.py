@@ -5,12 +5,15 @@ domain, in an order that a Feistel network (Luby, Rackoff 1988; cycle walking: B
 draws from the key.
 """
 
-from functools import cache, lru_cache
+from functools import lru_cache
 from hashlib import blake2b, sha256, shake_256
 
-_DIGITS = "0123456789"
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
-_HEX_LETTERS = "abcdef"
+# Code points.
+_DIGITS = range(ord("0"), ord("9") + 1)
+_LETTERS = range(ord("a"), ord("z") + 1)
+_HEX_LETTERS = range(ord("a"), ord("f") + 1)
+# Letters beyond ASCII, by their length in UTF-8.
+_LONGER = {2: range(0x430, 0x450), 3: range(0x4E00, 0x9FA6), 4: range(0x20000, 0x2A6D7)}
 _PERMUTED_AT_MOST = 1 << 48  # larger domains are hashed into: collisions are out of reach
 _FORTH, _BACK = range(4), range(3, -1, -1)  # rounds of the Feistel network
 
@@ -78,13 +81,13 @@ class Tokens:
         alphabets = _alphabets(lower)
         number, size = 0, 1
         for letter, alphabet in zip(lower, alphabets, strict=True):
-            number = number * len(alphabet) + (ord(letter) - ord(alphabet[0])) % len(alphabet)
+            number = number * len(alphabet) + (ord(letter) - alphabet[0]) % len(alphabet)
             size *= len(alphabet)
         letters = []
-        number = self.permuted("word" + "".join(a[0] for a in alphabets), number, size)
+        number = self.permuted("word" + "".join(chr(a[0]) for a in alphabets), number, size)
         for alphabet in reversed(alphabets):
             number, index = divmod(number, len(alphabet))
-            letters.append(alphabet[index])
+            letters.append(chr(alphabet[index]))
         token = "".join(reversed(letters))
         return "".join(t.upper() if w.isupper() else t for t, w in zip(token, word, strict=True))
 
@@ -125,21 +128,14 @@ def _round(key: bytes, turn: int, half: int) -> int:
     return int.from_bytes(blake2b(text, key=key, digest_size=8).digest(), "big")
 
 
-def _alphabets(word: str) -> list[str]:
+def _alphabets(word: str) -> list[range]:
     """What each letter of a word in lower case may become."""
     if word.isascii() and word.isdigit():  # no number gains or loses a leading zero
-        return ["0" if word[0] == "0" else _DIGITS[1:]] + [_DIGITS] * (len(word) - 1)
+        return [_DIGITS[:1] if word[0] == "0" else _DIGITS[1:]] + [_DIGITS] * (len(word) - 1)
     letters = _LETTERS
     if len(word) >= 8 and all(c in "0123456789abcdef" for c in word):  # a hash, most likely
         letters = _HEX_LETTERS
     return [
-        (letters if c.isalpha() else _DIGITS) if c.isascii() else _beyond_ascii(c) for c in word
+        (letters if c.isalpha() else _DIGITS) if c.isascii() else _LONGER[len(c.encode())]
+        for c in word
     ]
-
-
-@cache
-def _beyond_ascii(letter: str) -> str:
-    """Letters of the same length in UTF-8."""
-    size = len(letter.encode())
-    first, last = {2: (0x430, 0x44F), 3: (0x4E00, 0x9FA5), 4: (0x20000, 0x2A6D6)}[size]
-    return "".join(map(chr, range(first, last + 1)))

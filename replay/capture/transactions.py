@@ -16,8 +16,8 @@ from replay.capture.templates import CHAINS, CLOSES, OPENS, STAYS, Templates
 from replay.capture.units import Execution, Unit, priority, session_seed
 
 _UNIT_AT_MOST = 10_000  # executions kept of one transaction; the rest is only counted
-# Parse, bind and execute of one call follow one another; timestamps are cut to milliseconds.
-_SAME_CALL_US = 2000
+# Timestamps are cut to milliseconds: what follows at once may seem to begin earlier, or later.
+_AT_ONCE_US = 2000
 _FAILURES = ("ERROR", "FATAL", "PANIC")
 FAILED = -1
 """The duration by which a failed execution is counted."""
@@ -31,6 +31,7 @@ class _Session(msgspec.Struct):
     seed: int
     seen: bool = False  # an execution of it
     open: bool = False
+    end_us: int = 0  # of its last execution
     line: int = 0  # of the open unit's first execution
     executions: list[Execution] = []  # of the open unit; msgspec copies the default
     prepared_us: int = 0  # parse and bind of the call to come
@@ -91,7 +92,7 @@ class Transactions:
         return session
 
     def _prepared(self, session: _Session, record: Record, duration_us: int) -> None:
-        if record.at_us - duration_us - session.prepared_end_us > _SAME_CALL_US:
+        if record.at_us - duration_us - session.prepared_end_us > _AT_ONCE_US:
             session.prepared_us = 0
         session.prepared_us += duration_us
         session.prepared_end_us = record.at_us
@@ -102,12 +103,14 @@ class Transactions:
     ) -> None:
         start_us = record.at_us - duration_us
         if session.bind is not None:
-            if start_us - session.prepared_end_us <= _SAME_CALL_US:
+            if start_us - session.prepared_end_us <= _AT_ONCE_US:
                 duration_us += session.prepared_us
                 start_us -= session.prepared_us
             session.bind = None
             session.prepared_us = 0
         session.begun = None
+        start_us = _after_the_last(session, start_us)
+        session.end_us = start_us + duration_us
         known = self._templates.of(text, record.query_id)
         variant = known.variants.get(record.query_id)
         if variant is None:
@@ -119,6 +122,8 @@ class Transactions:
 
     def _failed(self, session: _Session, record: Record) -> None:
         name, parameters, start_us = _call_of(session, record)
+        start_us = _after_the_last(session, start_us)
+        session.end_us = max(start_us, record.at_us)
         session.bind = session.begun = None
         session.prepared_us = 0
         known = self._templates.of(record.statement, record.query_id)
@@ -130,7 +135,7 @@ class Transactions:
             parameters,
             name,
             start_us,
-            record.at_us - start_us,
+            session.end_us - start_us,
             record.state_code or "XX000",
         )
         # A COMMIT that fails has ended the transaction; a BEGIN that fails has opened none.
@@ -171,6 +176,13 @@ class Transactions:
     def _give(self, session: _Session, line: int, executions: list[Execution]) -> None:
         self.units += 1
         self._emit(Unit(priority(session.seed, line), session.id, executions))
+
+
+def _after_the_last(session: _Session, start_us: int) -> int:
+    """A session runs one statement after the other: that orders what one millisecond holds."""
+    if start_us < session.end_us <= start_us + _AT_ONCE_US:
+        return session.end_us
+    return start_us
 
 
 def _call_of(session: _Session, record: Record) -> tuple[str | None, str, int]:

@@ -122,7 +122,7 @@ def _record(line: bytes, clock: _Clock) -> Record | Broken:
             record.at_us = clock.at_us(record.timestamp, text)
         except msgspec.ValidationError:
             return Broken(_UNKNOWN)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             continue
         except ValueError:
             return Broken(_UNKNOWN)
