@@ -8,8 +8,8 @@ COPY replay replay
 COPY scenarios scenarios
 RUN pip install --no-cache-dir .
 
-RUN useradd --create-home replay && install -d -o replay /work
+RUN useradd --create-home replay && install -d -o replay /data
 USER replay
-WORKDIR /work
+WORKDIR /data
 ENTRYPOINT ["replay"]
 CMD ["--help"]

@@ -4,7 +4,6 @@ manifest.json is written last: a directory without it is not a workload.
 """
 
 import hashlib
-import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,11 +15,12 @@ import pyarrow.parquet as pq
 
 from data_gen.ddl import schema_sql
 from data_gen.profile import SchemaProfile
+from replay import documents
+from replay.documents import MANIFEST, Kind
 from replay.errors import EnvironmentFaultError, InputError
 from replay.workload import Manifest, Statement, Template, Transaction, Workload
 
-FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
+_KIND = Kind(name="workload", version=1, made_by="replay capture")
 TEMPLATES = "templates.parquet"
 TRANSACTIONS = "transactions.parquet"
 STATEMENTS = "statements.parquet"
@@ -107,7 +107,7 @@ def require_writable(path: Path) -> None:
 
 def read(path: Path) -> Workload:
     """Read a workload directory; raises InputError where it is none, or not whole."""
-    document = _document(path)
+    document = _KIND.read_manifest(path)
     for name, checksum in document.get("checksums", {}).items():
         if not (path / name).is_file() or _checksum(path / name) != checksum:
             raise InputError(f"{path / name}: does not match its checksum; capture again")
@@ -128,12 +128,12 @@ def read(path: Path) -> Workload:
 
 def read_manifest(path: Path) -> Manifest:
     """Read the manifest alone; raises InputError where the directory is no workload."""
-    return msgspec.convert(_document(path)["manifest"], Manifest)
+    return msgspec.convert(_KIND.read_manifest(path)["manifest"], Manifest)
 
 
 def read_profile(path: Path) -> SchemaProfile:
     """Read the schema's profile; raises InputError where the capture had no `--stats`."""
-    _document(path)
+    _KIND.read_manifest(path)
     file = path / TABLES
     if not file.is_file():
         raise InputError(f"{path}: holds no table profile; capture again with --stats DSN")
@@ -142,7 +142,7 @@ def read_profile(path: Path) -> SchemaProfile:
 
 def workload_id(path: Path) -> str:
     """Identity of the workload's content: 16 hex digits over its manifest."""
-    _document(path)
+    _KIND.read_manifest(path)
     return _checksum(path / MANIFEST)[:16]
 
 
@@ -157,33 +157,10 @@ def _write_files(path: Path, workload: Workload, profile: SchemaProfile | None) 
         (row for t in workload.transactions for row in _statement_rows(t)),
     )
     if profile is not None:
-        (path / TABLES).write_bytes(_pretty(profile))
+        documents.write(path / TABLES, profile)
         (path / SCHEMA_SQL).write_text(schema_sql(profile), encoding="utf-8")
-    document = {
-        "version": FORMAT_VERSION,
-        "manifest": msgspec.to_builtins(workload.manifest),
-        "checksums": {name: _checksum(path / name) for name in _present(path)},
-    }
-    (path / MANIFEST).write_bytes(_pretty(document))
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        document: dict[str, Any] = json.loads((path / MANIFEST).read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise InputError(
-            f"{path}: is not a workload (no {MANIFEST}); make one with replay capture"
-        ) from None
-    except ValueError as error:
-        raise InputError(f"{path / MANIFEST}: is not readable: {error}; capture again") from error
-    if document.get("version") != FORMAT_VERSION:
-        raise InputError(
-            f"{path}: has format version {document.get('version')}, this program reads "
-            f"{FORMAT_VERSION}; capture again"
-        )
-    if "checksums" not in document:
-        raise InputError(f"{path}: is not a workload; make one with replay capture")
-    return document
+    checksums = {name: _checksum(path / name) for name in _present(path)}
+    _KIND.write_manifest(path, workload.manifest, checksums=checksums)
 
 
 def _present(path: Path) -> list[str]:
@@ -194,10 +171,6 @@ def _present(path: Path) -> list[str]:
 def _checksum(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _pretty(value: object) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
 
 
 def _write_table(file: Path, schema: pa.Schema, rows: Iterable[dict[str, Any]]) -> None:

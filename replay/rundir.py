@@ -5,7 +5,6 @@ name says otherwise. manifest.json is written first (state "running") and again 
 a run that was stopped is readable and says so.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,12 +15,13 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from replay import documents
+from replay.documents import MANIFEST, Kind
 from replay.errors import EnvironmentFaultError, InputError
 from replay.finding import Finding, Proof
 from replay.outcome import Accounting
 
-FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
+_KIND = Kind(name="run", version=1, made_by="replay run")
 PLANS = "plans.json"
 FINDINGS = "findings.json"
 PROOF = "proof.json"
@@ -138,29 +138,16 @@ def create(path: Path, manifest: RunManifest) -> None:
 
 def write_manifest(path: Path, manifest: RunManifest) -> None:
     """Write the manifest whole, or leave the earlier one."""
-    document = {"version": FORMAT_VERSION, "manifest": msgspec.to_builtins(manifest)}
-    _replace(path / MANIFEST, document)
+    _KIND.write_manifest(path, manifest)
 
 
 def read_manifest(path: Path) -> RunManifest:
     """The run's manifest; raises InputError where the directory is no run."""
-    try:
-        document = json.loads((path / MANIFEST).read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise InputError(
-            f"{path}: is not a run (no {MANIFEST}); make one with replay run"
-        ) from None
-    except ValueError as error:
-        raise InputError(f"{path / MANIFEST}: is not readable: {error}; run again") from error
-    if document.get("version") != FORMAT_VERSION:
-        raise InputError(
-            f"{path}: has format version {document.get('version')}, this program reads "
-            f"{FORMAT_VERSION}; run again"
-        )
+    document = _KIND.read_manifest(path)
     try:
         return msgspec.convert(document["manifest"], RunManifest)
-    except (KeyError, msgspec.ValidationError) as error:
-        raise InputError(f"{path}: is not a run ({error}); make one with replay run") from error
+    except msgspec.ValidationError as error:
+        raise InputError(f"{path}: {error}; run again") from error
 
 
 def write_table(path: Path, name: str, table: pa.Table) -> None:
@@ -178,18 +165,18 @@ def read_table(path: Path, name: str) -> pa.Table:
 
 def write_plans(path: Path, plans: Mapping[str, Any]) -> None:
     """Write plans by template id: EXPLAIN's JSON document and how it was taken."""
-    _replace(path / PLANS, plans)
+    documents.write(path / PLANS, plans)
 
 
 def read_plans(path: Path) -> dict[str, Any]:
     """Plans by template id; empty where none were taken."""
     file = path / PLANS
-    return json.loads(file.read_bytes()) if file.is_file() else {}
+    return documents.read(file) if file.is_file() else {}
 
 
 def write_findings(path: Path, findings: tuple[Finding, ...]) -> None:
     """Write what diagnose found."""
-    _replace(path / FINDINGS, {"version": FORMAT_VERSION, "findings": findings})
+    documents.write(path / FINDINGS, {"version": _KIND.version, "findings": findings})
 
 
 def read_findings(path: Path) -> tuple[Finding, ...]:
@@ -197,22 +184,16 @@ def read_findings(path: Path) -> tuple[Finding, ...]:
     file = path / FINDINGS
     if not file.is_file():
         return ()
-    document = json.loads(file.read_bytes())
+    document = documents.read(file)
     return msgspec.convert(document["findings"], tuple[Finding, ...])
 
 
 def write_proof(path: Path, proof: Proof) -> None:
     """Write the proof of the run's findings."""
-    _replace(path / PROOF, proof)
+    documents.write(path / PROOF, proof)
 
 
 def read_proof(path: Path) -> Proof | None:
     """The proof of the run's findings; None where none was tried."""
     file = path / PROOF
     return msgspec.json.decode(file.read_bytes(), type=Proof) if file.is_file() else None
-
-
-def _replace(file: Path, value: object) -> None:
-    part = file.with_suffix(".part")
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n")
-    part.replace(file)

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from replay.cli import options, output
+from replay.documents import JSON_VERSION
 
 
 @click.command(
@@ -51,5 +52,5 @@ def command(workload: Path, target: str, scale: float, jobs: int, seed: int, as_
             {"name": table.name, "rows": table.rows, "seconds": round(table.seconds, 3)}
             for table in loaded.tables
         ]
-        output.print_document({"version": 1, "rows": rows, "tables": tables})
+        output.print_document({"version": JSON_VERSION, "rows": rows, "tables": tables})
     output.say(f"generated {rows:,} rows in {len(loaded.tables)} tables")

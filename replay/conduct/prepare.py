@@ -13,7 +13,7 @@ from data_gen.errors import DataGenError
 from data_gen.load import Loaded, generate
 from replay import bundle, embedded
 from replay.capture import Captured, capture
-from replay.errors import InputError
+from replay.errors import EnvironmentFaultError, InputError
 from replay.target import Generated, connect_target, connector, mark_staging, record_generated
 
 STAGING = "staging"  # name of a private server's database
@@ -86,6 +86,11 @@ def generate_staging(
             )
         except DataGenError as error:
             raise InputError(str(error)) from error
+        except psycopg.OperationalError as error:
+            raise EnvironmentFaultError(
+                f"the target failed while it was filled: {str(error).strip()}; what was made is "
+                "dropped where it could be, see to the server and generate again"
+            ) from error
         record_generated(
             connection,
             Generated(

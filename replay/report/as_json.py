@@ -4,17 +4,17 @@ from typing import Any
 
 import msgspec
 
+from replay.documents import JSON_VERSION
 from replay.finding import Finding
 from replay.report import blocking, latency
 from replay.report.summary import Line, Summary
-from replay.rundir import FORMAT_VERSION
 
 
 def document(summary: Summary) -> dict[str, Any]:
     """The document of a summary; every value is a plain JSON value."""
     manifest = summary.manifest
     whole = {
-        "version": FORMAT_VERSION,
+        "version": JSON_VERSION,
         "run": summary.name,
         "workload": manifest.workload,
         "workload_id": manifest.workload_id,

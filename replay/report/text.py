@@ -14,6 +14,7 @@ from replay.report import blocking, wording
 from replay.report.coverage import Coverage
 from replay.report.latency import TemplateLatency
 from replay.report.summary import Line, Summary
+from replay.report.tables import figures_table
 
 _TONES = {"good": "bold green", "bad": "bold red", "doubtful": "bold yellow"}
 _TEMPLATES_SHOWN = 12
@@ -141,7 +142,9 @@ def _tree(node: blocking.Node, texts: dict[str, str], into: Tree | None = None) 
 
 
 def _latency(rows: tuple[TemplateLatency, ...]) -> RenderableType:
-    table = _table("template", "sent", "not ok", "due p50", "p95", "p99", "service p50", "p95")
+    table = figures_table(
+        "template", "sent", "not ok", "due p50", "p95", "p99", "service p50", "p95"
+    )
     for row in rows[:_TEMPLATES_SHOWN]:
         table.add_row(
             Text(row.sql or row.id, style="red" if row.boosted else "", no_wrap=True),
@@ -164,7 +167,7 @@ def _coverage(coverage: Coverage) -> RenderableType:
     )
     if coverage.only_counted:
         words += f"; {coverage.only_counted} more are known only from pg_stat_statements"
-    table = _table("rare path", "in the log", "kept", "replayed", "ok")
+    table = figures_table("rare path", "in the log", "kept", "replayed", "ok")
     for path in coverage.rare:
         table.add_row(
             Text(path.sql, no_wrap=True),
@@ -177,7 +180,7 @@ def _coverage(coverage: Coverage) -> RenderableType:
 
 
 def _runs(runs: tuple[Line, ...]) -> RenderableType:
-    table = _table("run", "outcome", "p50", "p95", "pool p95", "not served", "on locks")
+    table = figures_table("run", "outcome", "p50", "p95", "pool p95", "not served", "on locks")
     for line in runs:
         figures = line.manifest.objective
         table.add_row(
@@ -187,14 +190,6 @@ def _runs(runs: tuple[Line, ...]) -> RenderableType:
             wording.share(figures.get("not_ok_share", 0.0)),
             wording.seconds(line.blocked_s),
         )
-    return table
-
-
-def _table(first: str, *rest: str) -> Table:
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column(first, overflow="ellipsis", ratio=1, min_width=20)
-    for name in rest:
-        table.add_column(name, justify="right", no_wrap=True)
     return table
 
 

@@ -6,6 +6,7 @@ every row that it generates, is searched for them.
 
 import json
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -156,12 +157,17 @@ def texts(directory: Path):
             yield file.name, file.read_bytes().decode("utf-8", "replace")
 
 
+def holds(text: str, marker: str) -> bool:
+    """Whether a text holds the marker; digits inside a longer fraction are no id."""
+    return re.search(rf"(?<![\d.]){re.escape(marker)}", text, re.IGNORECASE) is not None
+
+
 @pytest.mark.parametrize("marker", MARKERS)
 def test_no_literal_of_production_is_in_what_the_loop_writes(loop, marker):
     _, _, directory = loop
     names = set()
     for name, text in texts(directory):
-        assert marker.lower() not in text.lower(), name
+        assert not holds(text, marker), name
         names.add(name)
     assert {"statements.parquet", "tables.json", "attempts.parquet", "report.html"} <= names
 
@@ -176,7 +182,7 @@ def test_no_literal_of_production_is_in_the_generated_database(loop, server, mar
         check=True,
     ).stdout
     assert dump.count("INSERT INTO public.orders") >= 20_000
-    assert marker.lower() not in dump.lower()
+    assert not holds(dump, marker)
 
 
 def test_the_markers_are_in_production(loop, server):
@@ -189,7 +195,7 @@ def test_the_markers_are_in_production(loop, server):
     ).stdout
     log = (server.log_directory / "server.json").read_text()
     for marker in MARKERS:
-        assert marker in dump + log
+        assert holds(dump + log, marker)
 
 
 def test_the_replay_is_whole(loop):

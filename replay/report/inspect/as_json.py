@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from replay.bundle import FORMAT_VERSION
+from replay.documents import JSON_VERSION
 from replay.report.inspect import views
 from replay.workload import Template, Workload
 
@@ -16,7 +16,7 @@ def document(workload: Workload, templates: Sequence[Template]) -> dict[str, Any
     """The workload's figures and the chosen templates; a single one comes with kept executions."""
     manifest = workload.manifest
     whole = {
-        "version": FORMAT_VERSION,
+        "version": JSON_VERSION,
         "format": manifest.format,
         "inputs": manifest.inputs,
         "begin": manifest.begin,
@@ -57,7 +57,7 @@ def one(workload: Workload, template: Template) -> dict[str, Any]:
 def scrubbed(workload: Workload) -> dict[str, Any]:
     """What scrubbing did: its policy, and how values look now, by kind of slot."""
     return {
-        "version": FORMAT_VERSION,
+        "version": JSON_VERSION,
         "scrub": dict(workload.manifest.scrub),
         "slots": msgspec.to_builtins(views.slots(workload)),
     }

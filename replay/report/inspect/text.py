@@ -10,6 +10,7 @@ from rich.text import Text
 from replay.report import wording
 from replay.report.inspect import views
 from replay.report.latency import captured_quantile
+from replay.report.tables import figures_table
 from replay.workload import Template, Workload
 
 _SAMPLES = 5
@@ -18,7 +19,7 @@ _SAMPLES = 5
 def write(workload: Workload, templates: Sequence[Template], console: Console) -> None:
     """Print the workload's figures and the chosen templates, a line each."""
     _head(workload, console)
-    table = _table("template", "calls", "share", "errors", "mean", "p95", "kept", "")
+    table = figures_table("template", "calls", "share", "errors", "mean", "p95", "kept", "")
     executions = max(workload.manifest.executions, 1)
     for template in templates:
         table.add_row(
@@ -67,7 +68,7 @@ def write_scrubbed(workload: Workload, console: Console) -> None:
     for kind, rule in workload.manifest.scrub.items():
         policy.add_row(Text(kind), Text(rule))
     console.print(policy)
-    table = _table("kept values, as they stand now", "values", "distinct")
+    table = figures_table("kept values, as they stand now", "values", "distinct")
     for slots in views.slots(workload):
         examples = ", ".join(repr(value) for value in slots.examples)
         table.add_row(
@@ -111,11 +112,3 @@ def _mark(template: Template) -> Text:
 def _mean_ms(template: Template) -> float | None:
     answered = template.calls - template.errors
     return template.total_ms / answered if answered else None
-
-
-def _table(first: str, *rest: str) -> Table:
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column(first, overflow="ellipsis", ratio=1, min_width=20)
-    for name in rest:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table

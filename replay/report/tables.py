@@ -1,0 +1,12 @@
+"""The one look of tables on a terminal."""
+
+from rich.table import Table
+
+
+def figures_table(first: str, *rest: str) -> Table:
+    """A table whose first column tells what and takes the room, and whose others are figures."""
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column(first, overflow="ellipsis", ratio=1, min_width=20)
+    for name in rest:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
