@@ -129,7 +129,10 @@ def mask(text: str) -> str:
     """
     text = text.rstrip()
     if text.endswith("*/"):
-        text = text[: text.rfind("/*")].rstrip()
+        comment = text.rfind("/*")
+        if text.find("*/", comment) != len(text) - 2:
+            return ""
+        text = text[:comment].rstrip()
     outside = text.split("'")[::2]
     masked = "?".join(outside)
     if (
