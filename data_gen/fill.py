@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +32,12 @@ Progress = Callable[[str, int, int], None]  # table, rows in it by now, rows in 
 _CHUNK = 1 << 17  # bytes handed to libpq at once; psycopg cuts what is larger
 _CANCEL_TIMEOUT_S = 5.0
 _MOST_MAKERS = 4  # more only wait for one another
+_REFUSED = (
+    psycopg.IntegrityError,
+    psycopg.DataError,
+    psycopg.ProgrammingError,
+    psycopg.NotSupportedError,
+)
 _SETTINGS = (
     "SET statement_timeout = 0",
     "SET maintenance_work_mem = '256MB'",
@@ -47,6 +53,7 @@ class LoadedTable:
     name: str
     rows: int
     seconds: float  # COPY and indexes
+    left_out: tuple[str, ...] = ()  # indexes that the rows made do not allow, with the reason
 
 
 def fill(
@@ -83,24 +90,38 @@ def opened(connect: Connect) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
+def build(
+    connection: psycopg.Connection[Any], name: str, statements: Iterable[str]
+) -> tuple[str, ...]:
+    """Build indexes or constraints of a table; gives those that cannot be, each with the reason.
+
+    Statistics do not tell how columns depend on one another, so rows made from them may break what
+    production's hold: an index too few is no reason to lose the rows.
+    """
+    left_out = []
+    for statement in statements:
+        try:
+            connection.execute(statement.encode())
+        except _REFUSED as error:
+            left_out.append(f"{name}: {statement}: {_said(error)}")
+    return tuple(left_out)
+
+
 @contextlib.contextmanager
 def told(name: str) -> Iterator[None]:
-    """What the server says of made rows or of a statement, with the table's name and a way out."""
+    """What the server says of a table or its rows, with the table's name and a way out."""
     try:
         yield
-    except psycopg.IntegrityError as error:
-        constraint = error.diag.constraint_name or "a NOT NULL"
+    except _REFUSED as error:
         raise DataGenError(
-            f"{name}: the rows made break {constraint}: {error.diag.message_primary}; statistics "
-            "do not tell how its columns depend on one another: take the constraint out of the "
-            "workload's tables.json and generate again"
+            f"{name}: the server refuses: {_said(error)}; make the target able to hold it "
+            "(version, extensions), and generate again"
         ) from error
-    except (psycopg.DataError, psycopg.ProgrammingError, psycopg.NotSupportedError) as error:
-        where = f" ({error.diag.context})" if error.diag.context else ""
-        raise DataGenError(
-            f"{name}: the server refuses: {error.diag.message_primary or error}{where}; take the "
-            "object out of the workload's tables.json, or make the target able to hold it"
-        ) from error
+
+
+def _said(error: psycopg.Error) -> str:
+    where = f" ({error.diag.context})" if error.diag.context else ""
+    return f"{error.diag.message_primary or error}{where}"
 
 
 class _Filling:
@@ -154,10 +175,10 @@ class _Filling:
                     place, sql.SQL(", ").join(map(sql.Identifier, columns))
                 )
                 self._copy(connection, copy, table)
-        for statement in ddl.indexes(table):
-            with told(name):
-                connection.execute(statement.encode())
-        return LoadedTable(name=name, rows=rows, seconds=time.monotonic() - began)
+        left_out = build(connection, name, ddl.indexes(table))
+        return LoadedTable(
+            name=name, rows=rows, seconds=time.monotonic() - began, left_out=left_out
+        )
 
     def _copy(
         self, connection: psycopg.Connection[Any], copy: sql.Composed, table: TableProfile

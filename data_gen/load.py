@@ -16,7 +16,7 @@ from psycopg import sql
 
 from data_gen import ddl
 from data_gen.errors import DataGenError
-from data_gen.fill import Connect, LoadedTable, Progress, fill, opened, told
+from data_gen.fill import Connect, LoadedTable, Progress, build, fill, opened, told
 from data_gen.plan import Plan
 from data_gen.profile import SchemaProfile
 
@@ -27,6 +27,7 @@ class Loaded:
 
     tables: tuple[LoadedTable, ...]
     seconds: float  # all of it, constraints and ANALYZE included
+    left_out: tuple[str, ...] = ()  # indexes and constraints that could not be, with the reason
 
 
 def generate(
@@ -41,9 +42,10 @@ def generate(
 ) -> Loaded:
     """Make and fill all tables of a profile in a database that has none of them.
 
-    `jobs` tables are filled at a time, each over a connection of its own. Raises DataGenError where
-    a table stands already, or where the rows break a constraint of production; what was made is
-    dropped again then, and when the work is interrupted.
+    `jobs` tables are filled at a time, each over a connection of its own. Indexes and constraints
+    that the rows made break are left out, and told. Raises DataGenError where a table stands
+    already, or where the server refuses a table or its rows; what was made is dropped again then,
+    and when the work is interrupted.
     """
     began = time.monotonic()
     plan = Plan(profile, scale=scale, seed=seed, base_time=base_time)
@@ -54,23 +56,27 @@ def generate(
                 for statement in ddl.before_load(profile):
                     connection.execute(statement.encode())
             tables = fill(plan, connect, jobs, progress)
-            _finish(connection, profile)
+            left_out = _finish(connection, profile)
         except BaseException:
             _drop(connect, profile)
             raise
-    return Loaded(tables=tables, seconds=time.monotonic() - began)
+    return Loaded(
+        tables=tables,
+        seconds=time.monotonic() - began,
+        left_out=(*(reason for table in tables for reason in table.left_out), *left_out),
+    )
 
 
-def _finish(connection: psycopg.Connection[Any], profile: SchemaProfile) -> None:
-    """Checks, foreign keys, sequences, statistics."""
+def _finish(connection: psycopg.Connection[Any], profile: SchemaProfile) -> tuple[str, ...]:
+    """Checks, foreign keys, sequences, statistics; gives what could not be."""
+    left_out: list[str] = []
     for steps in (ddl.checks, ddl.foreign_keys, ddl.sequence_positions):
         for table in profile.tables:
-            for statement in steps(table):
-                with told(table.qualified):
-                    connection.execute(statement.encode())
+            left_out += build(connection, table.qualified, steps(table))
     for table in profile.tables:
         place = sql.Identifier(table.schema, table.name)
         connection.execute(sql.SQL("ANALYZE {}").format(place))
+    return tuple(left_out)
 
 
 def _refuse_existing(connection: psycopg.Connection[Any], profile: SchemaProfile) -> None:

@@ -52,5 +52,14 @@ def command(workload: Path, target: str, scale: float, jobs: int, seed: int, as_
             {"name": table.name, "rows": table.rows, "seconds": round(table.seconds, 3)}
             for table in loaded.tables
         ]
-        output.print_document({"version": JSON_VERSION, "rows": rows, "tables": tables})
+        output.print_document(
+            {
+                "version": JSON_VERSION,
+                "rows": rows,
+                "tables": tables,
+                "left_out": list(loaded.left_out),
+            }
+        )
+    for reason in loaded.left_out:
+        output.say(f"left out    {reason}")
     output.say(f"generated {rows:,} rows in {len(loaded.tables)} tables")

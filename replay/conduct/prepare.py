@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -69,7 +70,10 @@ def generate_staging(
     jobs: int = 1,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Loaded:
-    """Fill an empty, marked database with data of production's shape, from the workload alone."""
+    """Fill an empty, marked database with data of production's shape, from the workload alone.
+
+    What of production's schema is not there afterwards stands in the result's `left_out`.
+    """
     profile = bundle.read_profile(workload)
     manifest = bundle.read_manifest(workload)
     base_time = datetime.now(UTC)
@@ -100,7 +104,7 @@ def generate_staging(
                 base_time=base_time,
             ),
         )
-    return loaded
+    return replace(loaded, left_out=(*profile.unsupported, *loaded.left_out))
 
 
 @contextmanager
@@ -120,4 +124,6 @@ def private_staging(
             f"{len(loaded.tables)} tables from the workload alone, "
             f"{time.monotonic() - began:.1f} s"
         )
+        for reason in loaded.left_out:
+            say(f"left out    {reason}")
         yield running

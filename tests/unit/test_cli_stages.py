@@ -96,12 +96,15 @@ def test_capture_scrubs_with_the_key_of_its_file(story, called, tmp_path, capsys
 
 def test_generate_tells_what_it_loaded(story, called, capsys):
     tables = [SimpleNamespace(name="public.t", rows=12, seconds=0.1)]
-    seen = called("replay.conduct.prepare.generate_staging", SimpleNamespace(tables=tables))
+    loaded = SimpleNamespace(tables=tables, left_out=("public.t: CREATE INDEX …: duplicates",))
+    seen = called("replay.conduct.prepare.generate_staging", loaded)
     arguments = ["generate", str(story[0]), "--target", "host=staging", "--scale", "0.5"]
     assert status([*arguments, "--json"]) == 0
     assert seen.args == (story[0], "host=staging")
     assert seen.options["scale"] == 0.5
-    assert json.loads(capsys.readouterr().out)["rows"] == 12
+    told = capsys.readouterr()
+    assert json.loads(told.out)["rows"] == 12
+    assert "left out    public.t: CREATE INDEX …: duplicates" in told.err
 
 
 @pytest.mark.parametrize(("proven", "code"), [(True, 0), (False, 1), (None, 1)])
