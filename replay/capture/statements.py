@@ -17,7 +17,7 @@ from replay.sql.fingerprint import fingerprint
 from replay.tag import template_of
 from replay.workload import Template
 
-_SLOT = re.compile(r"\$\d+|\?")
+_SLOT = re.compile(r"\$\d+|\?|(?<=\bextract\()\w+(?= from\b)")  # EXTRACT's field is a constant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

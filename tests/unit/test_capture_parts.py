@@ -185,15 +185,17 @@ def counted(query_id: int, text: str, calls: int = 3) -> Counted:
 
 def test_counters_join_by_query_id_then_by_text_and_the_rest_is_kept():
     shown = [
-        template("SELECT a FROM t WHERE b = 5", 1),
+        template("SELECT extract(epoch FROM a) FROM t WHERE b = 5", 1),
         template("UPDATE t SET a = $1", 2),
         template("SELECT 1; SELECT 2", 3),
     ]
     joined = join(
         shown,
         [
-            counted(99, "SELECT a FROM t WHERE b = $1"),  # another id, the same text
-            counted(1, "SELECT a FROM t WHERE b = $1"),
+            counted(
+                99, "SELECT extract($1 FROM a) FROM t WHERE b = $2"
+            ),  # another id, the same text
+            counted(1, "SELECT extract($1 FROM a) FROM t WHERE b = $2"),
             counted(2, "UPDATE t SET a = $1"),
             counted(7, "DELETE FROM t WHERE id IN ($1 /*, ... */)"),
             counted(8, "DELETE FROM t WHERE id IN ($1, $2, $3)"),

@@ -92,7 +92,37 @@ def test_recent_times_keep_their_distance():
 
 @pytest.mark.parametrize(
     "text",
-    ["queued", "in progress", "public.tasks_id_seq", "t", "false", "infinity", "NaN", "0", "-17", "9999.99", "0.000001", "1e-05", "03:04:05", "03:04:05.123456+02", "1 minute", "-3 days", "1 mon 2 days 03:04:05", "P1DT2H", "month", "UTC", "Europe/Berlin", "YYYY-MM-DD HH24:MI", "{}", "[]", "empty", "{queued,NULL,17}", "(,9999)", "0001-01-01", ""],
+    [
+        "queued",
+        "in progress",
+        "public.tasks_id_seq",
+        "t",
+        "false",
+        "infinity",
+        "NaN",
+        "0",
+        "-17",
+        "9999.99",
+        "0.000001",
+        "1e-05",
+        "03:04:05",
+        "03:04:05.123456+02",
+        "1 minute",
+        "-3 days",
+        "1 mon 2 days 03:04:05",
+        "P1DT2H",
+        "month",
+        "UTC",
+        "Europe/Berlin",
+        "YYYY-MM-DD HH24:MI",
+        "{}",
+        "[]",
+        "empty",
+        "{queued,NULL,17}",
+        "(,9999)",
+        "0001-01-01",
+        "",
+    ],
 )
 def test_what_is_schema_or_sql_or_small_stays(text):
     assert token(text) == text
