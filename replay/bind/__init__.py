@@ -5,24 +5,24 @@ was made. Out: values per statement and slot, drawn anew for each copy of a tran
 production's values were not hot.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Mapping
+from datetime import timedelta
 
 import numpy as np
 
 from data_gen.keys import key_domains
+from data_gen.moments import shift_us
 from data_gen.profile import SchemaProfile
+from replay.bind.draw import Copy
+from replay.bind.fresh import Fresh
 from replay.bind.hot import Heat
-from replay.bind.slots import Kind, Place, places
-from replay.bind.values import Fresh, Sampled, in_array, shifted
+from replay.bind.slots import Place, places
+from replay.bind.values import Sampled
 from replay.target import Generated
 from replay.workload import Statement, Transaction, Workload
 
-log = logging.getLogger(__name__)
-
 Values = tuple[tuple[str | None, ...], ...]
-_Known = dict[tuple[str, str], str]
 
 
 class Binder:
@@ -45,12 +45,12 @@ class Binder:
         assert generated is not None
         self._profile = profile
         self._domains = key_domains(profile, generated.scale, generated.seed, generated.base_time)
-        self._sampled = Sampled(profile, generated)
+        self._shift = timedelta(microseconds=shift_us(profile, generated.base_time))
+        self._sampled = Sampled(profile, generated, self._shift)
         self._fresh = Fresh()
-        self._shift_us = round(generated.base_time.timestamp() * 1e6) - profile.taken_at_us
         for transaction in workload.transactions:
             for statement in transaction.statements:
-                self._summary.update(place.kind for place in self._of(statement))
+                self._summary.update(place.kind.value for place in self._of(statement))
         self._heat = Heat(workload, self._of)
 
     @property
@@ -65,13 +65,12 @@ class Binder:
         """
         if self._identity:
             return tuple(statement.values for statement in transaction.statements)
-        known: _Known = {}
+        copy = Copy(self._heat, self._sampled, self._fresh, self._shift, rng)
+        bound = [(statement, self._of(statement)) for statement in transaction.statements]
+        for statement, found in bound:
+            copy.renew(found, statement.values)
         return tuple(
-            tuple(
-                None if token is None else self._value(statement, place, token, known, rng)
-                for place, token in zip(self._of(statement), statement.values, strict=True)
-            )
-            for statement in transaction.statements
+            copy.values(statement.template, found, statement.values) for statement, found in bound
         )
 
     def _of(self, statement: Statement) -> tuple[Place, ...]:
@@ -80,32 +79,3 @@ class Binder:
             found = places(statement.sql, statement.slots, self._profile, self._domains)
             self._places[statement.sql] = found
         return found
-
-    def _value(
-        self,
-        statement: Statement,
-        place: Place,
-        token: str,
-        known: _Known,
-        rng: np.random.Generator,
-    ) -> str:
-        if place.array and token.startswith("{"):
-            one = place.element
-            return in_array(token, lambda item: self._value(statement, one, item, known, rng))
-        if place.kind in {Kind.CONSTANT, Kind.UNRESOLVED}:
-            return shifted(token, self._shift_us)
-        key = (place.space, token)
-        if key not in known:
-            known[key] = self._drawn(statement, place, token, rng)
-        return known[key]
-
-    def _drawn(
-        self, statement: Statement, place: Place, token: str, rng: np.random.Generator
-    ) -> str:
-        if place.kind is Kind.FRESH:
-            return self._fresh.value(place.base_type, token)
-        if place.kind is Kind.VALUE:
-            hot = self._heat.is_hot(place.space, token)
-            return self._sampled.value(place, token, hot, rng) or shifted(token, self._shift_us)
-        assert place.domain is not None
-        return place.domain.at(self._heat.position(statement.template, place, token, rng))

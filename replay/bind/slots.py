@@ -1,14 +1,19 @@
 """What each slot of a statement is bound by: key, value, fresh, constant, or nothing known."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from data_gen.keys import KeyDomain
-from data_gen.profile import SchemaProfile, TableProfile
+from data_gen.profile import ColumnProfile, SchemaProfile, TableProfile
+from replay.bind.arrays import elements
+from replay.bind.fresh import FRESH_TYPES
 from replay.sql.resolve import SlotUse, resolve
 
-_ORDERED = ("timestamp", "timestamptz", "date", "time", "timetz", "interval")
+_WRITES = {"insert", "set"}
+_UPSERT = re.compile(r"\bon conflict\b.*\bdo update\b")
+_RANGES = {"lt", "gt", "le", "ge", "between"}
 
 
 class Kind(StrEnum):
@@ -29,16 +34,19 @@ class Place:
     kind: Kind
     space: str = ""  # name of the key domain, or schema.table.column
     table: str = ""
-    column: str = ""
-    base_type: str = ""
+    column: ColumnProfile | None = None  # of every KEY, VALUE and FRESH
     role: str = ""
-    domain: KeyDomain | None = None
+    domain: KeyDomain | None = None  # of every KEY, and of a FRESH that is a key
     array: bool = False  # the slot takes an array of the column's values
 
     @property
-    def element(self) -> "Place":
-        """The same place for one element of its array."""
-        return replace(self, array=False)
+    def is_range(self) -> bool:
+        """Whether the slot is a bound of a range."""
+        return self.role in _RANGES
+
+    def tokens(self, text: str) -> tuple[str, ...]:
+        """The captured values in a slot's text: one, or an array's."""
+        return elements(text) if self.array and text.startswith("{") else (text,)
 
 
 def places(
@@ -49,11 +57,11 @@ def places(
 ) -> tuple[Place, ...]:
     """A place for each slot of a whole statement, in the order of its values."""
     uses = {use.number: use for use in resolve(sql, profile)}
-    return tuple(_place(number, uses.get(number), profile, domains) for number in _numbers(slots))
-
-
-def _numbers(slots: str) -> range:
-    return range(1, len(slots) + 1)
+    upsert = _UPSERT.search(sql) is not None
+    return tuple(
+        _place(number, uses.get(number), profile, domains, upsert=upsert)
+        for number in range(1, len(slots) + 1)
+    )
 
 
 def _place(
@@ -61,6 +69,8 @@ def _place(
     use: SlotUse | None,
     profile: SchemaProfile,
     domains: Mapping[tuple[str, str], KeyDomain],
+    *,
+    upsert: bool,
 ) -> Place:
     if use is not None and use.role in {"limit", "like"}:
         return Place(number=number, kind=Kind.CONSTANT, role=use.role)
@@ -69,25 +79,39 @@ def _place(
     if use is None or table is None or column is None or use.role == "other":
         return Place(number=number, kind=Kind.UNRESOLVED)
     domain = domains.get((table.qualified, column.name))
-    fresh = use.role == "insert" and _is_unique(table, column.name)
     kind = Kind.VALUE if domain is None else Kind.KEY
+    # An upsert is written for rows that are there: it meets one as often as not.
+    if use.role in _WRITES and not (upsert and use.role == "insert") and _is_unique(table, column):
+        kind = Kind.FRESH
     return Place(
         number=number,
-        kind=Kind.FRESH if fresh else kind,
-        space=f"{domain.table}.{domain.column}" if domain else f"{table.qualified}.{column.name}",
+        kind=kind,
+        space=domain.name if domain else f"{table.qualified}.{column.name}",
         table=table.qualified,
-        column=column.name,
-        base_type=column.base_type,
+        column=column,
         role=use.role,
         domain=domain,
         array=use.array,
     )
 
 
-def _is_unique(table: TableProfile, column: str) -> bool:
-    """Whether a value inserted here must be new: unique, and no reference to another table."""
-    if any(column in key.columns for key in table.foreign_keys):
+def _is_unique(table: TableProfile, column: ColumnProfile) -> bool:
+    """Whether a value written here must be new: unique, and no reference to another table."""
+    name = column.name
+    if column.base_type not in FRESH_TYPES:
         return False
-    keys = [c.columns for c in table.constraints if c.kind in {"p", "u"}]
-    keys += [i.columns for i in table.indexes if i.unique]
-    return any(column in columns for columns in keys)
+    if any(name in key.columns for key in table.foreign_keys):
+        return False
+    if any(name in c.columns for c in table.constraints if c.kind in {"p", "u"}):
+        return True
+    for index in table.indexes:
+        if index.unique and name in index.columns:
+            return True
+        expressions = index.definition.partition(" USING ")[2] or index.definition
+        if (
+            index.unique
+            and "" in index.columns
+            and re.search(rf"\b{re.escape(name)}\b", expressions)
+        ):
+            return True
+    return False

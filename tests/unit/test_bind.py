@@ -14,7 +14,7 @@ from data_gen.profile import (
     TableProfile,
 )
 from replay.bind import Binder
-from replay.bind.values import in_array
+from replay.bind.arrays import in_array
 from replay.target import Generated
 from replay.workload import Manifest, Statement, Transaction, Workload
 

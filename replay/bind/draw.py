@@ -1,0 +1,86 @@
+"""One copy of a kept transaction: its values are drawn, each captured one only once."""
+
+from datetime import timedelta
+
+import numpy as np
+
+from replay.bind.arrays import in_array
+from replay.bind.fresh import Fresh
+from replay.bind.hot import Heat
+from replay.bind.slots import Kind, Place
+from replay.bind.times import moved
+from replay.bind.values import Sampled
+
+
+class Copy:
+    """What the captured values of one transaction become in one copy of it."""
+
+    def __init__(
+        self,
+        heat: Heat,
+        sampled: Sampled,
+        fresh: Fresh,
+        shift: timedelta,
+        rng: np.random.Generator,
+    ) -> None:
+        self._heat = heat
+        self._sampled = sampled
+        self._fresh = fresh
+        self._shift = shift
+        self._rng = rng
+        self._known: dict[tuple[str, str], str] = {}  # (space, captured) -> bound
+        self._steps: dict[str, int] = {}  # space -> what the bounds of its ranges move by
+
+    def renew(self, places: tuple[Place, ...], tokens: tuple[str | None, ...]) -> None:
+        """Make up what a statement inserts, before any statement that reads it is bound."""
+        for place, text in zip(places, tokens, strict=True):
+            if place.kind is Kind.FRESH and text is not None:
+                assert place.column is not None
+                for token in place.tokens(text):
+                    key = (place.space, token)
+                    if key not in self._known:
+                        like = moved(token, self._shift)
+                        self._known[key] = self._fresh.value(place.column, like)
+
+    def values(
+        self, template: str, places: tuple[Place, ...], tokens: tuple[str | None, ...]
+    ) -> tuple[str | None, ...]:
+        """The values of one statement."""
+        return tuple(
+            self._value(template, place, token) for place, token in zip(places, tokens, strict=True)
+        )
+
+    def _value(self, template: str, place: Place, text: str | None) -> str | None:
+        if text is None or place.kind is Kind.CONSTANT:
+            return text
+        if place.kind is Kind.UNRESOLVED:
+            return moved(text, self._shift)
+        if place.array and text.startswith("{"):
+            return in_array(text, lambda token: self._one(template, place, token))
+        return self._one(template, place, text)
+
+    def _one(self, template: str, place: Place, token: str) -> str:
+        key = (place.space, token)
+        if key not in self._known:
+            self._known[key] = self._drawn(template, place, token)
+        return self._known[key]
+
+    def _drawn(self, template: str, place: Place, token: str) -> str:
+        hot = self._heat.is_hot(place, token)
+        if place.domain is None:
+            return self._sampled.value(place, token, self._rng, hot=hot)
+        position = self._heat.position(place, token)
+        if place.is_range:
+            position = self._stepped(template, place, position, hot=hot)
+        elif not hot:
+            position = self._heat.drawn(template, place, self._rng)
+        return place.domain.at(position)
+
+    def _stepped(self, template: str, place: Place, position: int, *, hot: bool) -> int:
+        """A range's bounds move together, so that it stays as wide as it was."""
+        step = self._steps.get(place.space)
+        if step is None:
+            drawn = position if hot else self._heat.drawn_cold(template, place, self._rng)
+            step = self._steps[place.space] = drawn - position
+        assert place.domain is not None
+        return min(max(position + step, 0), place.domain.size - 1)
