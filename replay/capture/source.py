@@ -90,6 +90,11 @@ def _sampling_notes(settings: Mapping[str, str]) -> tuple[str, ...]:
             f"the server logs only statements of {least} and longer (log_min_duration_statement): "
             "faster ones, and the BEGIN and COMMIT around these, are missing"
         )
+    if settings.get("log_min_duration_sample", "-1") != "-1":
+        notes.append(
+            "the server logs a sample of statements (log_min_duration_sample): hardly a "
+            "transaction is whole; log_transaction_sample_rate logs whole ones"
+        )
     cut = settings.get("log_parameter_max_length", "-1")
     if cut not in ("-1", "-1B"):
         notes.append(f"parameters are cut off in the log (log_parameter_max_length = {cut})")

@@ -10,7 +10,7 @@ from data_gen.introspect import schema_literals
 from data_gen.profile import SchemaProfile
 from replay import __version__
 from replay.capture.assemble import build_templates, build_transactions, moment
-from replay.capture.inputs import HOW_TO_LOG, find_inputs
+from replay.capture.inputs import HOW_TO_LOG, Input, find_inputs
 from replay.capture.reading import Reading
 from replay.capture.scrub import POLICY, Scrubber
 from replay.capture.source import Asked, ask
@@ -64,26 +64,7 @@ def capture(
         reading.templates, reading.tally, kept, reading.transactions.executions
     )
     transactions = build_transactions(kept, templates, reading.tally.begin_us, scrubber)
-    manifest = Manifest(
-        tool_version=__version__,
-        format=found[0].format.name,
-        inputs=tuple(log_file.path.name for log_file in found),
-        begin=moment(reading.tally.begin_us),
-        end=moment(reading.tally.end_us),
-        slice_s=float(reading.tally.slice_s()),
-        seed=seed,
-        per_stratum=per_stratum,
-        scrub=POLICY,
-        records=reading.records,
-        executions=reading.transactions.executions,
-        transactions=reading.transactions.units,
-        sessions=reading.transactions.sessions,
-        skipped=reading.skipped(),
-        complete=reading.complete,
-        notes=_notes(reading, asked),
-        peak_concurrency=reading.tally.peak_concurrency(),
-        source=asked.source if asked else Source(),
-    )
+    manifest = _manifest(found, reading, asked, seed=seed, per_stratum=per_stratum)
     return Captured(
         workload=Workload(
             manifest=manifest,
@@ -92,6 +73,32 @@ def capture(
         ),
         profile=scrubber.profile(asked.profile) if asked else None,
         interrupted=reading.interrupted,
+    )
+
+
+def _manifest(
+    found: Sequence[Input], reading: Reading, asked: Asked | None, *, seed: int, per_stratum: int
+) -> Manifest:
+    tally, seen = reading.tally, reading.transactions
+    return Manifest(
+        tool_version=__version__,
+        format=found[0].format.name,
+        inputs=tuple(log_file.path.name for log_file in found),
+        begin=moment(tally.begin_us),
+        end=moment(tally.end_us),
+        slice_s=float(tally.slice_s()),
+        seed=seed,
+        per_stratum=per_stratum,
+        scrub=POLICY,
+        records=reading.records,
+        executions=seen.executions,
+        transactions=seen.units,
+        sessions=seen.sessions,
+        skipped=reading.skipped(),
+        complete=reading.complete,
+        notes=_notes(reading, asked),
+        peak_concurrency=tally.peak_concurrency(),
+        source=asked.source if asked else Source(),
     )
 
 

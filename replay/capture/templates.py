@@ -16,6 +16,7 @@ from replay.sql.fingerprint import Fingerprint, fingerprint
 _CACHED_TEXTS = 8192  # a cache that is full starts anew
 _CACHED_MASKS = 50_000
 _CACHED_TEXT_AT_MOST = 8192  # characters
+_VARIANTS = 1000  # of one template: temporary tables have a new query_id in every session
 _PATTERNS = 4096
 _PATTERNS_OF_ONE_ID = 4
 _LEARNED_AFTER = 8  # texts: to compile a pattern takes as long as to mask a hundred
@@ -65,7 +66,7 @@ class Templates:
         self._by_id: dict[str, Known] = {}
         self._by_text: dict[str, Known] = {}
         self._by_mask: dict[str, Known] = {}
-        self._patterns: dict[int, list[tuple[Matches, Known]]] = {}  # by query_id
+        self._patterns: dict[int, tuple[tuple[Matches, Known], ...]] = {}  # by query_id
         self._masked: Counter[int] = Counter()  # texts by query_id
         self._learned = 0
 
@@ -80,7 +81,9 @@ class Templates:
         return self._unseen(text, query_id)
 
     def variant(self, known: Known, query_id: int) -> int:
-        """Number of the template's variant with that query_id."""
+        """Number of the template's variant with that query_id; past a thousand they are one."""
+        if len(known.variants) >= _VARIANTS:
+            query_id = 0
         number = known.variants.get(query_id)
         if number is None:
             number = known.variants[query_id] = len(self.variants)
@@ -104,11 +107,13 @@ class Templates:
         """Make a pattern of a mask whose query_id comes often; its literals are the mask's `?`."""
         if not query_id or self._learned >= _PATTERNS or len(masked) > _CACHED_TEXT_AT_MOST:
             return
+        if len(self._masked) >= _CACHED_MASKS:
+            self._masked.clear()
         self._masked[query_id] += 1
-        patterns = self._patterns.setdefault(query_id, [])
+        patterns = self._patterns.get(query_id, ())
         if self._masked[query_id] >= _LEARNED_AFTER and len(patterns) < _PATTERNS_OF_ONE_ID:
             pattern = re.compile(_LITERAL.join(map(re.escape, masked.split("?"))))
-            patterns.append((pattern.fullmatch, known))
+            self._patterns[query_id] = (*patterns, (pattern.fullmatch, known))
             self._masked[query_id] = 0
             self._learned += 1
 
