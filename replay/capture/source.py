@@ -12,8 +12,9 @@ from psycopg import sql
 from data_gen.introspect import introspect
 from data_gen.profile import SchemaProfile
 from replay.capture.statements import Counted, folded, read_statements
+from replay.errors import EnvironmentFaultError
 from replay.sql.fingerprint import fingerprint
-from replay.target import connect_source, identity
+from replay.target import connect_source, describe, identity
 from replay.workload import Source
 
 _PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?[sbt]")
@@ -31,14 +32,24 @@ class Asked:
 
 
 def ask(dsn: str) -> Asked:
-    """Read identity, settings, schema, statistics and pg_stat_statements; then disconnect."""
+    """Read identity, settings, schema, statistics and pg_stat_statements; then disconnect.
+
+    Raises EnvironmentFaultError where the server cannot be reached, or does not answer in time.
+    """
+    sent = ["BEGIN READ ONLY", "ROLLBACK"]
     with connect_source(dsn) as connection:
-        sent = ["BEGIN READ ONLY", "ROLLBACK"]
         connection.cursor_factory = _recorder(sent)
-        source = replace(identity(connection), settings=_settings(connection))
-        profile = introspect(connection)
-        statements, notes = read_statements(connection)
-        connection.rollback()
+        try:
+            source = replace(identity(connection), settings=_settings(connection))
+            profile = introspect(connection)
+            statements, notes = read_statements(connection)
+            connection.rollback()
+        except psycopg.Error as error:
+            raise EnvironmentFaultError(
+                f"{describe(connection)}: reading its statistics failed: "
+                f"{str(error).partition(chr(10))[0]}; the user needs pg_read_all_stats, SELECT on "
+                "the tables, and a server that answers within a minute"
+            ) from error
     return Asked(
         source=source,
         profile=profile,

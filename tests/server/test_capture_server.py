@@ -11,6 +11,7 @@ from replay import bundle
 from replay.capture import Captured, capture
 from replay.capture.scrub import Scrubber
 from replay.embedded import Server
+from replay.errors import EnvironmentFaultError
 from replay.sql.fingerprint import fingerprint
 from replay.target import APPLICATION_NAME
 
@@ -218,6 +219,16 @@ def test_a_sample_keeps_rare_paths_of_a_real_log(traffic, any_database, log):
         t.statements[0].sql == "begin" for t in workload.transactions if len(t.statements) > 1
     ]
     assert all(bounds)
+
+
+def test_a_user_who_may_not_read_is_told_what_to_grant(new_database, server):
+    log = server.log_directory / "server.json"
+    with psycopg.connect(new_database, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS nobody_much")
+        connection.execute("CREATE ROLE nobody_much LOGIN")
+        connection.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
+    with pytest.raises(EnvironmentFaultError, match=r"permission denied.*needs pg_read_all_stats"):
+        captured(log, f"{new_database} user=nobody_much")
 
 
 def test_without_counters_the_note_says_how_to_have_them(new_database, server):
