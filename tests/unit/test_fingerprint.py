@@ -58,6 +58,8 @@ SAME = [
     ("select\ta\r\nfrom t", "select a from t"),
     ("select 'a'\n'b'", "select 'ab'"),
     ("update t set a = true", "update t set a = null"),
+    ("select a+/* sum */b", "select a + b"),
+    ("select a*--product\nb", "select a * b"),
 ]
 APART = [
     ("select $1", "select 1"),

@@ -149,6 +149,15 @@ SLOTS = [
      "tasks.id eq, projects.id eq"),
     ("select * from tasks where id = (select id from projects where token = $1) + $2",
      "projects.token eq, tasks.id other"),
+    (
+        "with x as (select id as n from tasks) select * from (select * from x) s where s.n = $1",
+        "tasks.id eq",
+    ),
+    (
+        ("with recursive up as (select account_id as a from projects union all select p.id "
+        "from projects p join up on up.a = p.id where up.a <> $1) select 1 from up"),
+        "projects.account_id ne",
+    ),
     ("select case when state = $1 then 1 end from tasks", "tasks.state eq"),
     (
         ("merge into tasks t using projects p on p.id = t.project_id and p.name = $1 "
