@@ -40,7 +40,7 @@ _UESCAPE = rf"(?:{_BLANK}[uU][eE][sS][cC][aA][pP][eE]{_BLANK}'[^']'?)?"
 # An operator ends in + or - only where it holds one of ~ ! @ # % ^ & | ` ?, so that `=-1` is `=`
 # and `-1`; it never holds the beginning of a comment.
 _ANY = r"(?:(?!--|/\*)[-+*/<>=~!@#%^&|`?])"
-_OPERATOR = rf"(?={_ANY}{{0,62}}?[~!@#%^&|`?]){_ANY}++|{_ANY}{{0,62}}[*/<>=]|[-+]"
+_OPERATOR = rf"(?={_ANY}{{0,62}}?[~!@#%^&|`?]){_ANY}++|{_ANY}{{0,62}}(?!/\*)[*/<>=]|[-+]"
 _TOKEN = re.compile(
     rf"{_BLANK}("
     rf"{_WORD}(?!['\"&])"  # most tokens; none that might be the prefix of a string
