@@ -19,6 +19,8 @@ from replay.workload import Template
 
 _SLOT = re.compile(r"\$\d+|\?|(?<=\bextract\()\w+(?= from\b)")  # EXTRACT's field is a constant
 
+OWN_ALIAS = "replay_doctor"  # of a table in every statement of the doctor's
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
@@ -90,7 +92,7 @@ def join(
         match = max(both or same_id or same_text, key=lambda t: t.calls, default=None)
         if match is not None:
             rows[match.id] += entry.rows
-        elif folded(found.sql) not in own and not template_of(entry.text):
+        elif not is_own(entry.text, found.sql, own):
             known = alone.get(found.id) or Template(
                 id=found.id,
                 sql=found.sql,
@@ -110,6 +112,11 @@ def join(
         for template in templates
     ]
     return joined + list(alone.values())
+
+
+def is_own(text: str, canonical: str, own: Collection[str]) -> bool:
+    """Whether a statement is this program's: by its folded text, its tag, or the doctor's alias."""
+    return folded(canonical) in own or bool(template_of(text)) or OWN_ALIAS in text
 
 
 def _added(template: Template, entry: Counted) -> Template:

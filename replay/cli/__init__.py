@@ -15,6 +15,7 @@ from replay import __version__
 from replay.cli import (
     capture,
     demo,
+    doctor,
     faults,
     generate,
     inspect,
@@ -26,6 +27,7 @@ from replay.cli.options import CONTEXT, example
 from replay.errors import InputError
 
 COMMANDS = (
+    doctor.command,
     capture.command,
     inspect.command,
     mark_staging.command,
