@@ -11,7 +11,7 @@ from psycopg import sql
 
 from data_gen.introspect import introspect
 from data_gen.profile import SchemaProfile
-from replay.capture.statements import Counted, folded, read_statements
+from replay.capture.statements import Counted, counting, folded, read_statements
 from replay.errors import EnvironmentFaultError
 from replay.sql.fingerprint import fingerprint
 from replay.target import connect_source, describe, identity
@@ -29,6 +29,8 @@ class Asked:
     statements: tuple[Counted, ...]
     own: frozenset[str]  # folded texts of what this program itself sends to a source
     notes: tuple[str, ...]
+    counted_since_us: int  # epoch; when pg_stat_statements began to count
+    asked_us: int  # epoch, by the server's clock
 
 
 def ask(dsn: str) -> Asked:
@@ -38,11 +40,12 @@ def ask(dsn: str) -> Asked:
     """
     sent = ["BEGIN READ ONLY", "ROLLBACK"]
     with connect_source(dsn) as connection:
-        connection.cursor_factory = _recorder(sent)
+        connection.cursor_factory = recorder(sent)
         try:
             source = replace(identity(connection), settings=_settings(connection))
             profile = introspect(connection)
             statements, notes = read_statements(connection)
+            counted_since_us, _, asked_us = counting(connection)
             connection.rollback()
         except psycopg.Error as error:
             raise EnvironmentFaultError(
@@ -56,6 +59,8 @@ def ask(dsn: str) -> Asked:
         statements=statements,
         own=frozenset(folded(fingerprint(text).sql) for text in sent),
         notes=(*_sampling_notes(source.settings), *notes),
+        counted_since_us=counted_since_us,
+        asked_us=asked_us,
     )
 
 
@@ -64,7 +69,7 @@ def _settings(connection: psycopg.Connection) -> dict[str, str]:
     return dict(connection.execute(text.encode()).fetchall())
 
 
-def _recorder(sent: list[str]) -> type[psycopg.Cursor[Any]]:
+def recorder(sent: list[str]) -> type[psycopg.Cursor[Any]]:
     """Cursors that note what they send: pg_stat_statements cannot tell it from production's."""
 
     class Recorder(psycopg.Cursor[Any]):

@@ -13,6 +13,7 @@ from replay.capture.assemble import build_templates, build_transactions, moment
 from replay.capture.inputs import HOW_TO_LOG, Input, find_inputs
 from replay.capture.reading import Reading
 from replay.capture.scrub import POLICY, Scrubber
+from replay.capture.snapshot import Window
 from replay.capture.source import Asked, ask
 from replay.capture.statements import join
 from replay.errors import InputError
@@ -40,12 +41,15 @@ def capture(
     key: bytes,
     seed: int = 0,
     per_stratum: int = 64,
+    window: Window | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Captured:
     """Read log files or directories, and the server at `stats_dsn`, into a workload.
 
     `key` scrubs values, `seed` draws the sample, `per_stratum` is its k; `progress` is told bytes
     read and bytes in all. With `stats_dsn`, the log's lines of other databases are left out.
+    `window` is what pg_stat_statements counted while the log was written; without it, what it has
+    counted until now.
     Ctrl-C ends the reading, and what was read is returned.
     Raises InputError for input that is no log, or holds no statement with a duration, or is broken
     for the most part, and EnvironmentFaultError where the server cannot be reached.
@@ -58,17 +62,17 @@ def capture(
         raise KeyboardInterrupt  # nothing to keep
     _require_statements(reading, ", ".join(str(log_file.path) for log_file in found))
     today = moment(reading.tally.end_us).date()
-    scrubber = Scrubber(key, _kept_values(asked), today)
+    scrubber = Scrubber(key, kept_values(asked), today)
     kept = reading.sampler.kept()
     templates = build_templates(
         reading.templates, reading.tally, kept, reading.transactions.executions
     )
     transactions = build_transactions(kept, templates, reading.tally.begin_us, scrubber)
-    manifest = _manifest(found, reading, asked, seed=seed, per_stratum=per_stratum)
+    manifest = _manifest(found, reading, asked, window, seed=seed, per_stratum=per_stratum)
     return Captured(
         workload=Workload(
             manifest=manifest,
-            templates=_joined(templates, asked, reading.own),
+            templates=_joined(templates, asked, window, reading.own),
             transactions=transactions,
         ),
         profile=scrubber.profile(asked.profile) if asked else None,
@@ -77,7 +81,13 @@ def capture(
 
 
 def _manifest(
-    found: Sequence[Input], reading: Reading, asked: Asked | None, *, seed: int, per_stratum: int
+    found: Sequence[Input],
+    reading: Reading,
+    asked: Asked | None,
+    window: Window | None,
+    *,
+    seed: int,
+    per_stratum: int,
 ) -> Manifest:
     tally, seen = reading.tally, reading.transactions
     return Manifest(
@@ -96,7 +106,7 @@ def _manifest(
         sessions=seen.sessions,
         skipped=reading.skipped(),
         complete=reading.complete,
-        notes=_notes(reading, asked),
+        notes=_notes(reading, asked, window),
         peak_concurrency=tally.peak_concurrency(),
         source=asked.source if asked else Source(),
     )
@@ -118,7 +128,7 @@ def _require_statements(reading: Reading, names: str) -> None:
         )
 
 
-def _kept_values(asked: Asked | None) -> frozenset[str]:
+def kept_values(asked: Asked | None) -> frozenset[str]:
     """Values that stand in the schema: literals, and the names of relations."""
     if asked is None:
         return frozenset()
@@ -129,16 +139,18 @@ def _kept_values(asked: Asked | None) -> frozenset[str]:
 
 
 def _joined(
-    templates: list[Template], asked: Asked | None, own: frozenset[str]
+    templates: list[Template], asked: Asked | None, window: Window | None, own: frozenset[str]
 ) -> tuple[Template, ...]:
-    if asked is None:
+    if asked is None and window is None:
         return tuple(templates)
-    joined = join(templates, asked.statements, asked.own | own)
+    counted = window.entries if window else asked.statements if asked else ()
+    joined = join(templates, counted, (asked.own if asked else frozenset()) | own)
     return tuple(sorted(joined, key=lambda template: (-template.calls, template.id)))
 
 
-def _notes(reading: Reading, asked: Asked | None) -> tuple[str, ...]:
-    notes = [*reading.notes(), *(asked.notes if asked else ())]
+def _notes(reading: Reading, asked: Asked | None, window: Window | None) -> tuple[str, ...]:
+    told = (*(asked.notes if asked else ()), *(window.notes if window else ()))
+    notes = [*reading.notes(), *dict.fromkeys(told)]
     share = reading.malformed / max(reading.records + reading.malformed, 1)
     if share > _WARNED_SHARE:
         percent = math.ceil(share * 1000) / 10

@@ -19,7 +19,7 @@ from replay.workload import Template
 
 _SLOT = re.compile(r"\$\d+|\?|(?<=\bextract\()\w+(?= from\b)")  # EXTRACT's field is a constant
 
-OWN_ALIAS = "replay_doctor"  # of a table in every statement of the doctor's
+OWN_ALIAS = "replay_doctor"  # of something in every statement that has no other mark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,17 +31,12 @@ class Counted:
     calls: int
     total_ms: float
     rows: int
+    since_us: int | None = None  # epoch; this entry's first call, from PostgreSQL 17 on
 
 
 def read_statements(connection: psycopg.Connection) -> tuple[tuple[Counted, ...], tuple[str, ...]]:
     """All entries of this database's top-level statements; and what a reader should know."""
-    found = connection.execute(
-        "SELECT n.nspname, EXISTS (SELECT FROM pg_catalog.pg_class c"
-        " WHERE c.relnamespace = n.oid AND c.relname = 'pg_stat_statements_info')"
-        " FROM pg_catalog.pg_extension e"
-        " JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace"
-        " WHERE e.extname = 'pg_stat_statements'"
-    ).fetchone()
+    found = _extension(connection)
     if found is None:
         return (), ("pg_stat_statements is not installed in this database: CREATE EXTENSION it",)
     schema, has_info = found
@@ -54,7 +49,14 @@ def read_statements(connection: psycopg.Connection) -> tuple[tuple[Counted, ...]
         return (), ("pg_stat_statements is not in shared_preload_libraries: it counts nothing",)
     evicted = _evictions(connection, extension) if has_info else ""
     counted = tuple(
-        Counted(query_id=row[0], text=row[1], calls=row[2], total_ms=row[3], rows=row[4])
+        Counted(
+            query_id=row[0],
+            text=row[1],
+            calls=row[2],
+            total_ms=row[3],
+            rows=row[4],
+            since_us=row[5],
+        )
         for row in rows
         if row[0] is not None
     )
@@ -66,6 +68,42 @@ def read_statements(connection: psycopg.Connection) -> tuple[tuple[Counted, ...]
             "GRANT pg_read_all_stats shows them"
         )
     return counted, tuple(notes)
+
+
+def counting(connection: psycopg.Connection) -> tuple[int, int, int]:
+    """Since when pg_stat_statements counts, how often it evicted, and now; moments in epoch µs.
+
+    Without the extension, or before its version 1.9, the server's start stands for the first.
+    """
+    found = _extension(connection)
+    source: sql.Composable = sql.SQL(
+        "SELECT pg_catalog.pg_postmaster_start_time() AS since, 0::bigint AS dealloc"
+    )
+    if found is not None and found[1]:
+        source = sql.SQL(
+            "SELECT stats_reset AS since, dealloc FROM {}.pg_stat_statements_info"
+        ).format(sql.Identifier(found[0]))
+    query = sql.SQL(
+        "SELECT (extract(epoch FROM since) * 1000000)::bigint, dealloc,"
+        " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM ({}) AS {}"
+    ).format(source, sql.Identifier(OWN_ALIAS))
+    try:
+        row = connection.execute(query).fetchone()
+    except psycopg.errors.ObjectNotInPrerequisiteState:
+        connection.rollback()
+        row = None
+    return (row[0], row[1], row[2]) if row else (0, 0, 0)
+
+
+def _extension(connection: psycopg.Connection) -> tuple[str, bool] | None:
+    """The extension's schema, and whether it tells of itself; None where it is not installed."""
+    return connection.execute(
+        "SELECT n.nspname, EXISTS (SELECT FROM pg_catalog.pg_class c"
+        " WHERE c.relnamespace = n.oid AND c.relname = 'pg_stat_statements_info')"
+        " FROM pg_catalog.pg_extension e"
+        " JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace"
+        " WHERE e.extname = 'pg_stat_statements'"
+    ).fetchone()
 
 
 def join(

@@ -22,12 +22,14 @@ from replay.cli import (
     mark_staging,
     report,
     run,
+    snapshot,
 )
 from replay.cli.options import CONTEXT, example
 from replay.errors import InputError
 
 COMMANDS = (
     doctor.command,
+    snapshot.command,
     capture.command,
     inspect.command,
     mark_staging.command,

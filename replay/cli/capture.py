@@ -14,10 +14,11 @@ from replay.errors import INTERRUPTED_EXIT_CODE
     short_help="Turn production's logs into a workload.",
     context_settings=options.CONTEXT,
     epilog=options.example(
-        'replay capture /var/log/postgresql/*.json --stats "$REPLAY_SOURCE" -o shop.workload'
+        'replay capture /var/log/postgresql/*.json --stats "$REPLAY_SOURCE" -o shop.workload',
+        'replay capture --stats "$REPLAY_SOURCE" -o shop.workload',
     ),
 )
-@click.argument("logs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="LOG...")
+@click.argument("logs", nargs=-1, type=click.Path(path_type=Path), metavar="[LOG...]")
 @options.out("workload", "NAME.workload")
 @click.option(
     "--stats",
@@ -26,6 +27,13 @@ from replay.errors import INTERRUPTED_EXIT_CODE
     metavar="DSN",
     help="Production, read only: its schema, statistics and pg_stat_statements. "
     "Without it the workload can be inspected, but no staging data generated from it.",
+)
+@click.option(
+    "--between",
+    nargs=2,
+    type=click.Path(path_type=Path),
+    metavar="FIRST LAST",
+    help="Two files of replay snapshot: of pg_stat_statements, take what was counted between them.",
 )
 @click.option(
     "--key-file",
@@ -48,6 +56,7 @@ def command(
     logs: tuple[Path, ...],
     out: Path,
     stats: str | None,
+    between: tuple[Path, Path] | None,
     key_file: Path | None,
     per_stratum: int,
     seed: int,
@@ -57,7 +66,12 @@ def command(
 
     Values are scrubbed on the way: they reach the workload only as keyed tokens. The key stays
     with you and is never written into the workload.
+
+    Without a LOG the workload is what pg_stat_statements counted (--stats, or --between with it):
+    exact counts, each statement a transaction of its own, values from the columns' statistics.
     """
+    if not logs and stats is None and between is None:
+        raise click.UsageError("name the LOGs to read, or --stats DSN to do without a log")
     from replay.conduct.prepare import capture_workload
     from replay.report.inspect import as_json as document
     from replay.report.inspect import text, views
@@ -71,6 +85,7 @@ def command(
             key=key,
             seed=seed,
             per_stratum=per_stratum,
+            between=between,
             progress=lambda done, total: tell("", done, total),
         )
     workload = captured.workload

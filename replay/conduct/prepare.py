@@ -13,7 +13,9 @@ import psycopg
 from data_gen.errors import DataGenError
 from data_gen.load import Loaded, generate
 from replay import bundle, embedded
-from replay.capture import Captured, capture
+from replay.capture import Captured, capture, snapshot
+from replay.capture.counted import capture_counted
+from replay.capture.source import ask
 from replay.errors import EnvironmentFaultError, InputError
 from replay.target import Generated, connect_target, connector, mark_staging, record_generated
 
@@ -41,22 +43,39 @@ def capture_workload(
     key: bytes | None = None,
     seed: int = 0,
     per_stratum: int = 64,
+    between: tuple[Path, Path] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Captured:
     """Read logs and statistics, write the workload directory; what was read is never lost.
+
+    Without `inputs` the workload is what pg_stat_statements counted, with synthesised values;
+    `between` names two snapshots, and only what was counted between them is taken.
 
     `key` scrubs values; without one a key is drawn and forgotten, so that no later capture gives
     the same tokens.
     """
     bundle.require_writable(out)
-    captured = capture(
-        inputs,
-        stats_dsn=stats_dsn,
-        key=key or secrets.token_bytes(32),
-        seed=seed,
-        per_stratum=per_stratum,
-        progress=progress,
-    )
+    key = key or secrets.token_bytes(32)
+    window = snapshot.between(*map(snapshot.read, between)) if between else None
+    if inputs:
+        captured = capture(
+            inputs,
+            stats_dsn=stats_dsn,
+            key=key,
+            seed=seed,
+            per_stratum=per_stratum,
+            window=window,
+            progress=progress,
+        )
+    else:
+        captured = capture_counted(
+            ask(stats_dsn) if stats_dsn is not None else None,
+            window,
+            key=key,
+            seed=seed,
+            per_stratum=per_stratum,
+            inputs=tuple(file.name for file in between or ()),
+        )
     bundle.write(out, captured.workload, captured.profile)
     return captured
 

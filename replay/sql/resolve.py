@@ -53,6 +53,15 @@ def predicates(sql: str, schema: SchemaProfile) -> tuple[ColumnUse, ...]:
     return tuple(ColumnUse(table=origin[0], column=origin[1], role=role) for origin, role in uses)
 
 
+def parses(sql: str) -> bool:
+    """Whether PostgreSQL's grammar takes the text."""
+    try:
+        pgparse.parse(sql)
+    except (pgparse.PGQueryError, RecursionError):
+        return False
+    return True
+
+
 def _clearness(use: SlotUse) -> int:
     return 2 * (use.role != "other") + bool(use.column)
 

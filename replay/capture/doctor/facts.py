@@ -85,9 +85,9 @@ def _counters(connection: psycopg.Connection, schema: str) -> Counters | None:
     """None where the library is not loaded, or the extension older than 1.9."""
     text = sql.SQL(_query("statements").decode()).format(extension=sql.Identifier(schema))
     try:
-        with connection.transaction():
-            row = connection.cursor(row_factory=dict_row).execute(text).fetchone()
+        row = connection.cursor(row_factory=dict_row).execute(text).fetchone()
     except (psycopg.errors.ObjectNotInPrerequisiteState, psycopg.errors.UndefinedTable):
+        connection.rollback()
         return None
     return Counters(**row) if row is not None else None
 

@@ -106,7 +106,9 @@ def _head(workload: Workload, console: Console) -> None:
 def _mark(template: Template) -> Text:
     if template.rare:
         return Text("rare", style="yellow")
-    return Text("only counted" if template.source == "statements" else "", style="dim")
+    if template.source != "statements":
+        return Text("")
+    return Text("synthesised" if template.kept else "only counted", style="dim")
 
 
 def _mean_ms(template: Template) -> float | None:
