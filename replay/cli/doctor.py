@@ -57,7 +57,8 @@ def _document(checkup: "Checkup") -> dict[str, Any]:
 
 
 def _write(checkup: "Checkup") -> None:
-    from replay.capture.doctor.advice import COSTS, GOOD
+    from replay.capture.doctor.advice import COSTS
+    from replay.capture.doctor.finding import GOOD
 
     console = output.stdout()
 
