@@ -169,3 +169,22 @@ def test_a_reset_between_two_snapshots_is_said(shop):
 def test_a_server_that_counts_nothing_is_refused_with_the_way_out(any_database, capsys):
     assert status(["snapshot", any_database, "-o", "/dev/null"]) == 2
     assert "CREATE EXTENSION" in capsys.readouterr().err
+
+
+def test_beside_a_log_the_window_tells_the_rows(shop, any_server, tmp_path):
+    first = snapshot.take(shop)
+    drive(shop, 2)
+    last = snapshot.take(shop)
+    drive(shop, 3, first=100)
+    files = [tmp_path / "a.json", tmp_path / "b.json"]
+    for file, taken in zip(files, (first, last), strict=True):
+        snapshot.write(file, taken)
+    made = tmp_path / "w.workload"
+    log = any_server.log_directory / "server.json"
+    names = [str(file) for file in files]
+    assert status(["capture", str(log), "--stats", shop, "--between", *names, "-o", str(made)]) == 0
+    workload = bundle.read(made)
+    (update,) = [t for t in workload.templates if t.sql.startswith("update orders set state")]
+    assert (update.source, update.rows) == ("both", 19)  # there is no order 0
+    assert workload.manifest.format == "jsonlog"
+    assert not any("no log was read" in note for note in workload.manifest.notes)
