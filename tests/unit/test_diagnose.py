@@ -194,6 +194,21 @@ def test_a_hot_row_is_rule_7_and_not_5_or_19(tmp_path, nap):
     assert finding.evidence["sessions_blocked_at_most"] == 15
 
 
+@pytest.mark.parametrize(("seconds", "rules"), [(10, {5, 7}), (4, {5})], ids=["more", "less"])
+def test_a_queue_that_drains_behind_scans_is_no_hot_row(tmp_path, seconds, rules):
+    run, drained = held(), hot()
+    until = seconds * 1e6
+    for row in drained.attempts:
+        run.attempts.append(
+            {**row, "arrival": row["arrival"] + run.arrivals, "pid": row["pid"] + 100}
+        )
+    for edge in drained.blocking:
+        if edge["at_us"] < until:
+            moved = {side: edge[side] + 100 for side in ("waiter", "blocker")}
+            run.blocking.append({**edge, **moved})
+    assert {f.rule for f in diagnose(run.evidence(tmp_path, plans=SCANNING))} == rules
+
+
 def test_pairs_that_meet_on_different_rows_are_no_hot_row(tmp_path):
     run = Run()
     for number in range(50):
