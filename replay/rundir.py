@@ -124,13 +124,15 @@ def create(path: Path, manifest: RunManifest) -> None:
     """Make the directory and write its first manifest; an earlier run there is replaced."""
     if path.exists() and not path.is_dir():
         raise InputError(f"{path}: is a file; name a directory for the run")
-    if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file():
-        raise InputError(f"{path}: exists and is no run; name another directory")
+    if path.is_dir() and any(path.iterdir()):
+        try:
+            _KIND.read_manifest(path)
+        except InputError:
+            raise InputError(f"{path}: exists and is no run; name another directory") from None
     try:
         path.mkdir(parents=True, exist_ok=True)
-        for file in path.iterdir():
-            if file.suffix in {".json", ".parquet"}:
-                file.unlink()
+        for name in (MANIFEST, PLANS, FINDINGS, PROOF, *(f"{table}.parquet" for table in TABLES)):
+            (path / name).unlink(missing_ok=True)
         write_manifest(path, manifest)
     except OSError as error:
         raise EnvironmentFaultError(f"{path}: cannot write a run here: {error}") from error

@@ -49,7 +49,7 @@ def connect_target(dsn: str, *, source: Source | None = None) -> Iterator[psycop
     """An autocommit connection to a target that is proven to be staging.
 
     Raises RefusedError where the marker is absent or names another server or database, or where the
-    target is the very server and database that `source` was captured from.
+    target is the server and database that `source` was captured from.
     """
     connection = _connect(dsn)
     with contextlib.closing(connection):
@@ -83,10 +83,11 @@ def require_staging(connection: psycopg.Connection, *, source: Source | None = N
             source.system_identifier,
             source.database,
         )
-        if same and here.started == source.started:
+        if same:
             raise RefusedError(
-                f"{place} is the server that this workload was captured from; nothing is ever "
-                "loaded into production: name a staging database with --target"
+                f"{place} is the server that this workload was captured from, or a physical copy of "
+                "it; nothing is ever loaded into production: name a staging database with --target "
+                "(a copy restored with pg_dump, or under another database name, can be told apart)"
             )
     marker = _marker(connection)
     if marker is None:
@@ -116,14 +117,13 @@ def mark_staging(dsn: str) -> str:
 
 
 def identity(connection: psycopg.Connection) -> Source:
-    """Version, database, system identifier and start of the server; settings stay empty."""
+    """Version, database and system identifier of the server; settings stay empty."""
     row = connection.execute(
         "SELECT current_setting('server_version'), current_database(),"
-        " (SELECT system_identifier::text FROM pg_control_system()),"
-        " pg_postmaster_start_time()::text"
+        " (SELECT system_identifier::text FROM pg_control_system())"
     ).fetchone()
     assert row is not None
-    return Source(server_version=row[0], database=row[1], system_identifier=row[2], started=row[3])
+    return Source(server_version=row[0], database=row[1], system_identifier=row[2])
 
 
 def describe(connection: psycopg.Connection) -> str:

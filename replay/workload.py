@@ -85,7 +85,6 @@ class Source:
     server_version: str = ""
     database: str = ""
     system_identifier: str = ""
-    started: str = ""  # postmaster's start, to know the very instance again
     settings: Mapping[str, str] = field(default_factory=dict)
 
 

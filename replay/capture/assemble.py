@@ -76,8 +76,14 @@ def build_transactions(
     templates: Iterable[Template],
     begin_us: int,
     scrubber: Scrubber,
+    *,
+    share: float = 1.0,
 ) -> tuple[Transaction, ...]:
-    """The kept units with calibrated weights, whole-slotted SQL and scrubbed values."""
+    """The kept units with calibrated weights, whole-slotted SQL and scrubbed values.
+
+    Where the server logged a `share` of its transactions only, each stands for 1/share of them;
+    errors it logged all, so a unit of nothing else stands for itself.
+    """
     by_id = {template.id: template for template in templates}
     slotted = lru_cache(maxsize=4096)(extract)
     weighted = calibrate(kept, {template.id: template.calls for template in by_id.values()})
@@ -85,16 +91,25 @@ def build_transactions(
         Transaction(
             id=number,
             session=scrubber.token(unit.session),
-            start_us=unit.start_us - begin_us,
-            weight=weight,
+            start_us=max(unit.start_us - begin_us, 0),  # an error may come before the window
+            weight=weight if all(e.sqlstate for e in unit.executions) else weight / share,
             shape=shape_id([execution.template for execution in unit.executions]),
             statements=tuple(
                 _statement(execution, unit, by_id, slotted, scrubber)
                 for execution in unit.executions
+                if _is_told(execution, slotted(execution.sql))
             ),
         )
         for number, (unit, weight) in enumerate(weighted)
     )
+
+
+def _is_told(execution: Execution, slotted: Slotted) -> bool:
+    """Whether the log tells what was sent: of a failed call it may lack the parameters."""
+    if not execution.sqlstate:
+        return True
+    bound = parameters(execution.parameters)
+    return all(number in bound for number, letter in enumerate(slotted.slots, 1) if letter == "p")
 
 
 def _statement(

@@ -17,12 +17,14 @@ from replay.capture.tally import Tally
 from replay.capture.templates import Templates
 from replay.capture.transactions import Transactions
 from replay.sql.fingerprint import fingerprint
+from replay.tag import LOAD_APPLICATION
 from replay.target import APPLICATION_NAME
 from replay.workload import Skip
 
 log = logging.getLogger(__name__)
 
 _OWN_AT_MOST = 10_000  # texts
+_OURS = (APPLICATION_NAME, LOAD_APPLICATION)
 _OWN = "a line of this program's own session"
 _ELSEWHERE = "a line of another database"
 _CLIENT = ("client backend", "")  # "": the format does not say
@@ -130,7 +132,7 @@ class Reading:
                 self._pass_over(record, name, line)
             elif record.backend_type not in _CLIENT:
                 pass  # nobody's statement
-            elif record.application_name == APPLICATION_NAME:
+            elif record.application_name in _OURS:
                 self._skip(_OWN, name, line)
                 self._note_own(record)
             elif database and record.dbname != database:

@@ -92,16 +92,23 @@ def _numbered(text: str) -> str:
     return _PLACEHOLDER.sub(number, text).replace("%%", "%")
 
 
+def sampled_share(settings: Mapping[str, str]) -> float:
+    """The share of transactions that the server logs whole, 1 where it logs all or by duration."""
+    share = float(settings.get("log_transaction_sample_rate", "0"))
+    only_sampled = settings.get("log_min_duration_statement", "0") == "-1"
+    return share if only_sampled and share > 0 else 1.0
+
+
 def _sampling_notes(settings: Mapping[str, str]) -> tuple[str, ...]:
     notes = []
     least = settings.get("log_min_duration_statement", "0")
-    share = float(settings.get("log_transaction_sample_rate", "0"))
-    if least != "0" and 0 < share < 1:
+    share = sampled_share(settings)
+    if share < 1:
         notes.append(
             f"the server logs a sample of transactions (log_transaction_sample_rate = {share:g}): "
-            f"calls are those in the log; replay with --rate {1 / share:g} for production's load"
+            "calls are those in the log, the kept transactions' weights stand for all of them"
         )
-    elif least not in ("0", "-1") and share == 0:
+    elif least not in ("0", "-1"):
         notes.append(
             f"the server logs only statements of {least} and longer (log_min_duration_statement): "
             "faster ones, and the BEGIN and COMMIT around these, are missing"

@@ -14,7 +14,7 @@ from replay.capture.inputs import HOW_TO_LOG, Input, find_inputs
 from replay.capture.reading import Reading
 from replay.capture.scrub import POLICY, Scrubber
 from replay.capture.snapshot import Window
-from replay.capture.source import Asked, ask
+from replay.capture.source import Asked, ask, sampled_share
 from replay.capture.statements import join
 from replay.errors import InputError
 from replay.workload import Manifest, Source, Template, Workload
@@ -67,7 +67,13 @@ def capture(
     templates = build_templates(
         reading.templates, reading.tally, kept, reading.transactions.executions
     )
-    transactions = build_transactions(kept, templates, reading.tally.begin_us, scrubber)
+    transactions = build_transactions(
+        kept,
+        templates,
+        reading.tally.begin_us,
+        scrubber,
+        share=sampled_share(asked.source.settings) if asked else 1.0,
+    )
     manifest = _manifest(found, reading, asked, window, seed=seed, per_stratum=per_stratum)
     return Captured(
         workload=Workload(

@@ -65,8 +65,11 @@ class Tally:
         self._buffer = []
         failed = duration_us < 0
         took_us = np.where(failed, 0, duration_us)
-        self.begin_us = min(self.begin_us, int(start_us.min()))
-        self.end_us = max(self.end_us, int((start_us + took_us).max()))
+        # Errors are logged at all times: only a duration tells that statements were.
+        timed = start_us[~failed]
+        if timed.size:
+            self.begin_us = min(self.begin_us, int(timed.min()))
+            self.end_us = max(self.end_us, int((start_us + took_us)[~failed].max()))
         self._concurrency.add(start_us, start_us + took_us)
         self._sum(variant, start_us, failed, took_us)
         done = ~failed
@@ -130,7 +133,10 @@ class Tally:
 
     def _coarsen(self) -> None:
         """Double the bins' width while the window has too many of them."""
-        while (self.end_us - self.begin_us) / 1e6 / self._bin_s > _BINS_AT_MOST:
+        while (
+            self.begin_us < _NEVER
+            and (self.end_us - self.begin_us) / 1e6 / self._bin_s > _BINS_AT_MOST
+        ):
             self._bin_s *= 2
             halved: Counter[tuple[int, int]] = Counter()
             for (variant, number), calls in self._bins.items():

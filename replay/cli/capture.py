@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from replay.cli import options, output
-from replay.cli.keys import read_or_make
+from replay.cli.keys import keep, read_or_draw
 from replay.errors import INTERRUPTED_EXIT_CODE
 
 
@@ -76,7 +76,7 @@ def command(
     from replay.report.inspect import as_json as document
     from replay.report.inspect import text, views
 
-    key, path = read_or_make(key_file, out)
+    key, path = read_or_draw(key_file, out)
     with output.progress("reading") as tell:
         captured = capture_workload(
             logs,
@@ -88,6 +88,7 @@ def command(
             between=between,
             progress=lambda done, total: tell("", done, total),
         )
+    keep(key, path)
     workload = captured.workload
     rare = views.chosen(workload, rare=True, template=None)
     if as_json:

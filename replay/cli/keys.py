@@ -9,8 +9,8 @@ from replay.errors import InputError
 _BYTES = 32
 
 
-def read_or_make(path: Path | None, workload: Path) -> tuple[bytes, Path]:
-    """The key and where it lies: `path`, or NAME.workload.key beside the workload.
+def read_or_draw(path: Path | None, workload: Path) -> tuple[bytes, Path]:
+    """The key and where it lies, or will lie: `path`, or NAME.workload.key beside the workload.
 
     Raises InputError where it would lie inside the workload, which is there to be passed on, or
     where the file holds no key.
@@ -23,7 +23,7 @@ def read_or_make(path: Path | None, workload: Path) -> tuple[bytes, Path]:
     try:
         text = file.read_text(encoding="ascii").strip()
     except FileNotFoundError:
-        return _make(file), file
+        return secrets.token_bytes(_BYTES), file
     except UnicodeDecodeError:
         text = ""
     try:
@@ -38,12 +38,13 @@ def read_or_make(path: Path | None, workload: Path) -> tuple[bytes, Path]:
     return key, file
 
 
-def _make(file: Path) -> bytes:
-    key = secrets.token_bytes(_BYTES)
+def keep(key: bytes, file: Path) -> None:
+    """Write a key that was drawn; one that was read is there."""
+    if file.exists():
+        return
     file.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.write(handle, f"{key.hex()}\n".encode("ascii"))
     finally:
         os.close(handle)
-    return key

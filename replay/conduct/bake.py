@@ -1,5 +1,6 @@
 """Bake a planned load: which kept transactions arrive when, with which values, as shards on disk."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from replay.sql.slots import render
 from replay.workload import Workload
 
 SCENARIOS = ("mix", "storm")
-_BOOSTED_KINDS = {"select", "insert", "update", "delete", "merge"}
+_PLANNED_AT_MOST = 20_000_000  # transactions: more are a slip of the keyboard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,13 @@ class RunOptions:
         """Raise InputError where the options contradict one another."""
         if self.scenario not in SCENARIOS:
             raise InputError(f"no scenario {self.scenario!r}; there are {', '.join(SCENARIOS)}")
+        for name, value in (
+            ("--rate", self.rate),
+            ("--duration", self.duration_s),
+            *((f"--boost {template}", factor) for template, factor in self.boosts.items()),
+        ):
+            if not 0 < value < math.inf:
+                raise InputError(f"{name} is {value:g}; give a number above 0")
         if self.boosts and self.scenario != "storm":
             raise InputError("--boost goes with --scenario storm")
         if self.scenario == "storm" and not self.boosts:
@@ -71,6 +79,12 @@ def bake(
     """
     workload = bundle.read(workload_path)
     boosts = expand_boosts(workload, options)
+    per_s = sum(t.weight for t in workload.transactions) / workload.window_s * options.rate
+    if per_s * options.duration_s > _PLANNED_AT_MOST:
+        raise InputError(
+            f"that is {per_s:,.0f} transactions a second for {options.duration_s:g} s; "
+            "give a lower --rate or a shorter --duration"
+        )
     binder = _binder(workload_path, workload, connection, options)
     rngs = np.random.default_rng(options.seed).spawn(2)
     examples: dict[str, tuple[str, tuple[str | None, ...]]] = {}
@@ -96,14 +110,12 @@ def bake(
 
 
 def expand_boosts(workload: Workload, options: RunOptions) -> dict[str, float]:
-    """Boosts by whole template id; "rare" stands for all that are marked rare, DDL left out."""
+    """Boosts by whole template id; "rare" stands for every template that is marked rare."""
     options.check()
     expanded: dict[str, float] = {}
     for name, factor in options.boosts.items():
         if name == "rare":
-            chosen = [
-                t.id for t in workload.templates if t.rare and t.kept and t.kind in _BOOSTED_KINDS
-            ]
+            chosen = [t.id for t in workload.templates if t.rare and t.kept]
         else:
             chosen = [t.id for t in workload.templates if t.id.startswith(name)]
         if not chosen:

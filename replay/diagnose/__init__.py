@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from replay.diagnose.evidence import Evidence
-from replay.diagnose.rules import RULES, unexplained
+from replay.diagnose.rules import RULES, comes_first, explains, failing_here, unexplained
 from replay.finding import Finding, Fix
 
 
@@ -11,12 +11,17 @@ def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
     """Findings by the blocked and queue-seconds that they explain, most first.
 
     A run that held its objective has none; one that broke has at least one, and be it that nothing
-    explains it. Where several findings ask for the same SQL, they carry the same fix.
+    explains it. Statements that fail here only come first where they explain it all, else behind
+    what cost seconds, but ahead of "unexplained". Where several findings ask for the same SQL, they carry the same fix.
     """
     if evidence.run.healthy:
         return ()
-    found = [finding for rule in RULES for finding in rule(evidence)] or [unexplained(evidence)]
+    found = [finding for rule in RULES for finding in rule(evidence)]
     ranked = sorted(found, key=lambda finding: -(finding.blocked_s + finding.queue_s))
+    failing = list(failing_here(evidence))
+    ranked = [*failing, *ranked] if comes_first(evidence) else [*ranked, *failing]
+    if not found and not (failing and explains(evidence)):
+        ranked.append(unexplained(evidence))
     fixes: dict[tuple[str, str], Fix] = {}
     return tuple(
         replace(

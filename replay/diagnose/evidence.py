@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 
 from data_gen.profile import SchemaProfile
 from replay import rundir
-from replay.diagnose import blocking, queue, scans
+from replay.diagnose import blocking, failures, queue, scans
 from replay.diagnose.attempts import Ints, from_table
 from replay.diagnose.blocking import Blocking
+from replay.diagnose.failures import Failures
 from replay.diagnose.queue import Queue
 from replay.diagnose.scans import PlanFigures
 from replay.diagnose.templates import Second, TemplateFigures, by_second, by_template
@@ -36,6 +37,7 @@ class Evidence:
     series: tuple[Second, ...]
     queue: Queue
     blocking: Blocking
+    failures: Failures
     waits: Mapping[str, float]  # "Lock: tuple", "on CPU" … -> sessions on average
     changed: Mapping[tuple[str, str], Mapping[str, float]]  # (kind, name) -> figure -> growth
     plans: Mapping[str, PlanFigures]  # by template
@@ -79,6 +81,7 @@ def gather(run: Path, workload: Workload, profile: SchemaProfile | None) -> Evid
         series=by_second(attempts),
         queue=queue.charge(attempts, moments, blocked.behind),
         blocking=blocked,
+        failures=failures.find(attempts, workload, manifest.boosted),
         waits=_waits(samples),
         changed=_changed(rundir.read_table(run, "counters")),
         plans=plans,

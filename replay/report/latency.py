@@ -40,7 +40,17 @@ class TemplateLatency:
     service: Spread
     total_s: float  # time in the server, summed
     production_p95_ms: float | None  # as captured, upper bound of its histogram bucket
-    errors: Mapping[str, int]  # SQLSTATE or reason -> count
+    errors: Mapping[str, int]  # SQLSTATE or reason -> count; what was never sent is in it too
+
+    @property
+    def not_ok(self) -> int:
+        """Of those sent: what the server did not answer, or refused."""
+        return self.sent - self.ok
+
+    @property
+    def skipped(self) -> int:
+        """What was never sent: planned, and given up before."""
+        return sum(self.errors.values()) - self.not_ok
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

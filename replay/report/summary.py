@@ -7,8 +7,9 @@ from pathlib import Path
 from replay import bundle, rundir
 from replay.errors import InputError
 from replay.finding import Finding, Proof
-from replay.report import blocking, columns, latency, waits, wording
+from replay.report import blocking, columns, failures, latency, waits, wording
 from replay.report.coverage import Coverage, coverage
+from replay.report.failures import Failure
 from replay.report.latency import Series, TemplateLatency
 from replay.rundir import RunManifest
 from replay.workload import Workload
@@ -36,6 +37,7 @@ class Summary:
     proof: Proof | None
     grid: columns.Grid
     templates: tuple[TemplateLatency, ...]  # by time in the server
+    failures: tuple[Failure, ...]  # what the server refused
     ordinary_ms: tuple[Series, ...]  # from due, transactions without a boosted template
     pool_wait_ms: tuple[Series, ...]
     waits: tuple[waits.Band, ...]
@@ -61,6 +63,9 @@ def summarise(runs: Sequence[Path], workload: Path | None = None) -> Summary:
     texts = _texts(run, findings, source)
     whole = latency.whole(attempts, boosted)
     trees = blocking.trees(run)
+    templates = latency.by_template(
+        attempts, {t.id: t for t in source.templates} if source else {}, texts, boosted
+    )
     lines = (_line(run, trees), *(_line(path, blocking.trees(path)) for path in runs[1:]))
     return Summary(
         name=run.name,
@@ -69,12 +74,8 @@ def summarise(runs: Sequence[Path], workload: Path | None = None) -> Summary:
         findings=findings,
         proof=rundir.read_proof(run),
         grid=grid,
-        templates=latency.by_template(
-            attempts,
-            {t.id: t for t in source.templates} if source else {},
-            texts,
-            boosted,
-        ),
+        templates=templates,
+        failures=failures.by_sqlstate(templates, source),
         ordinary_ms=latency.over_time(
             whole.from_due_ms[whole.ordinary], whole.due_us[whole.ordinary], grid
         ),

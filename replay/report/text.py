@@ -12,6 +12,7 @@ from rich.tree import Tree
 from replay.finding import Finding, Proof
 from replay.report import blocking, wording
 from replay.report.coverage import Coverage
+from replay.report.failures import Failure
 from replay.report.latency import TemplateLatency
 from replay.report.summary import Line, Summary
 from replay.report.tables import figures_table
@@ -19,6 +20,7 @@ from replay.report.tables import figures_table
 _TONES = {"good": "bold green", "bad": "bold red", "doubtful": "bold yellow"}
 _TEMPLATES_SHOWN = 12
 _TREES_SHOWN = 5
+_FAILURES_SHOWN = 5
 
 
 def write(summary: Summary, console: Console) -> None:
@@ -28,14 +30,15 @@ def write(summary: Summary, console: Console) -> None:
 
 
 def write_brief(summary: Summary, console: Console) -> None:
-    """Print the verdict, what did it, and whether the run can be trusted."""
-    for part in (_verdict(summary), *_causes(summary), _trust(summary)):
+    """Print the verdict, what did it, what the server refused, and whether to trust the run."""
+    for part in (_verdict(summary), *_causes(summary), *_failed(summary), _trust(summary)):
         console.print(part)
 
 
 def _parts(summary: Summary) -> Iterable[RenderableType]:
     yield _verdict(summary)
     yield from _causes(summary)
+    yield from _failed(summary)
     if summary.proof:
         yield _headed("The proof", _proof(summary.proof))
     if summary.trees:
@@ -53,6 +56,11 @@ def _causes(summary: Summary) -> Iterable[RenderableType]:
     if summary.findings:
         numbered = enumerate(summary.findings, start=1)
         yield _headed("What did it", Group(*(_finding(number, one) for number, one in numbered)))
+
+
+def _failed(summary: Summary) -> Iterable[RenderableType]:
+    if summary.failures:
+        yield _headed("Failed statements by SQLSTATE", _failures(summary.failures))
 
 
 def _trust(summary: Summary) -> RenderableType:
@@ -141,15 +149,34 @@ def _tree(node: blocking.Node, texts: dict[str, str], into: Tree | None = None) 
     return branch
 
 
+def _failures(failures: tuple[Failure, ...]) -> RenderableType:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="ellipsis", ratio=1)  # the one that gives way on a narrow terminal
+    for failure in failures[:_FAILURES_SHOWN]:
+        known = "in production too: " if failure.expected else ""
+        table.add_row(
+            f"{failure.count:,}",
+            Text(failure.sqlstate, style="dim" if failure.expected else "bold red"),
+            Text.assemble((known, "dim"), failure.sql or failure.template, no_wrap=True),
+        )
+    if len(failures) <= _FAILURES_SHOWN:
+        return table
+    rest = sum(failure.count for failure in failures[_FAILURES_SHOWN:])
+    return Group(table, Text(f"{rest:,} more: replay report --json shows all", style="dim"))
+
+
 def _latency(rows: tuple[TemplateLatency, ...]) -> RenderableType:
-    table = figures_table(
-        "template", "sent", "not ok", "due p50", "p95", "p99", "service p50", "p95"
-    )
+    skipped = any(row.skipped for row in rows)
+    counts = ("sent", "not ok", "skipped") if skipped else ("sent", "not ok")
+    table = figures_table("template", *counts, "due p50", "p95", "p99", "service p50", "p95")
     for row in rows[:_TEMPLATES_SHOWN]:
         table.add_row(
             Text(row.sql or row.id, style="red" if row.boosted else "", no_wrap=True),
             f"{row.sent:,}",
-            f"{sum(row.errors.values()):,}",
+            f"{row.not_ok:,}",
+            *([f"{row.skipped:,}"] if skipped else []),
             *map(_figure, (row.from_due.p50, row.from_due.p95, row.from_due.p99)),
             *map(_figure, (row.service.p50, row.service.p95)),
         )

@@ -34,7 +34,9 @@ def verdict(manifest: RunManifest, findings: Sequence[Finding]) -> Verdict:
     figures = _outcome(manifest)
     cause = findings[0].summary if findings and not manifest.healthy else ""
     if manifest.state != "finished" or not manifest.objective:
-        missing = "; ".join((*manifest.missing, *manifest.why_not)) or "it did not come to its end"
+        # What a stopped run lacks is also among the reasons not to believe it.
+        reasons = "; ".join(dict.fromkeys((*manifest.missing, *manifest.why_not)))
+        missing = reasons or "it did not come to its end"
         return Verdict(
             level="doubtful",
             badge=manifest.state,

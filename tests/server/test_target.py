@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from replay import target
+from replay import embedded, target
 from replay.errors import EnvironmentFaultError, InputError, RefusedError
 
 
@@ -44,6 +44,20 @@ def test_the_captured_server_is_refused_even_when_marked(new_database):
         target.connect_target(new_database, source=source),
     ):
         pass
+
+
+def test_the_captured_server_is_refused_after_a_restart_and_from_any_time_zone(monkeypatch):
+    with embedded.server() as running:
+        with target.connect_source(running.dsn()) as connection:
+            source = target.identity(connection)
+        target.mark_staging(running.dsn())
+        embedded.control(running, "restart", "-w", "-l", str(running.home / "start.log"))
+        monkeypatch.setenv("PGTZ", "Asia/Tokyo")
+        with (
+            pytest.raises(RefusedError, match="captured from"),
+            target.connect_target(running.dsn(), source=source),
+        ):
+            pass
 
 
 def test_the_source_is_only_read(any_database):

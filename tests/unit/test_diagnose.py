@@ -75,6 +75,18 @@ def hot(*, nap=True):
     return run
 
 
+def failing(*kinds, ok=100, skipped=0):
+    """Point reads that are served, and (template, SQLSTATE, count) that the server refuses."""
+    run = Run()
+    outcomes = [(READ, "ok")] * ok + [(t, code) for t, code, count in kinds for _ in range(count)]
+    for number, (template, outcome) in enumerate(outcomes):
+        begin = number * 10
+        run.transaction(1, begin, (template, begin, begin + 5), outcome=outcome)
+    for number in range(skipped):
+        run.skipped(number, number + 1)
+    return run
+
+
 @pytest.mark.parametrize(
     ("scan", "index"), [(SCAN, CALLBACK_INDEX), (WRITE_SCAN, WORKER_INDEX)], ids=["read", "update"]
 )
@@ -194,6 +206,21 @@ def test_a_hot_row_is_rule_7_and_not_5_or_19(tmp_path, nap):
     assert finding.evidence["sessions_blocked_at_most"] == 15
 
 
+@pytest.mark.parametrize(("seconds", "rules"), [(10, {5, 7}), (4, {5})], ids=["more", "less"])
+def test_a_queue_that_drains_behind_scans_is_no_hot_row(tmp_path, seconds, rules):
+    run, drained = held(), hot()
+    until = seconds * 1e6
+    for row in drained.attempts:
+        run.attempts.append(
+            {**row, "arrival": row["arrival"] + run.arrivals, "pid": row["pid"] + 100}
+        )
+    for edge in drained.blocking:
+        if edge["at_us"] < until:
+            moved = {side: edge[side] + 100 for side in ("waiter", "blocker")}
+            run.blocking.append({**edge, **moved})
+    assert {f.rule for f in diagnose(run.evidence(tmp_path, plans=SCANNING))} == rules
+
+
 def test_pairs_that_meet_on_different_rows_are_no_hot_row(tmp_path):
     run = Run()
     for number in range(50):
@@ -205,7 +232,15 @@ def test_pairs_that_meet_on_different_rows_are_no_hot_row(tmp_path):
     assert [finding.rule for finding in diagnose(run.evidence(tmp_path))] == [0]
 
 
-@pytest.mark.parametrize("made", [saturated(SCAN), held(), hot()], ids=["pool", "held", "hot"])
+HEALTHY_TOO = {
+    "pool": saturated(SCAN),
+    "held": held(),
+    "hot": hot(),
+    "failing": failing((SCAN, "42P01", 1)),
+}
+
+
+@pytest.mark.parametrize("made", HEALTHY_TOO.values(), ids=HEALTHY_TOO)
 def test_a_healthy_run_has_no_findings(tmp_path, made):
     assert diagnose(made.evidence(tmp_path, plans=SCANNING, healthy=True)) == ()
 
@@ -234,13 +269,101 @@ def test_clients_that_pause_with_a_slot_in_hand_are_seen_in_what_is_unexplained(
     assert next(iter(finding.evidence["held_by_s"])) == "client"
 
 
+def test_what_fails_here_only_is_named_by_template_and_sqlstate(tmp_path):
+    run = failing((NAP, "42883", 10), (SCAN, "42P01", 20), (SCAN, "22P02", 1), (BUMP, "23514", 2))
+    (finding,) = diagnose(run.evidence(tmp_path))
+    assert (finding.rule, finding.name) == (0, "statements fail here that did not in production")
+    assert [culprit.id for culprit in finding.templates] == [SCAN, NAP, BUMP]
+    assert finding.evidence["by_template"] == {
+        SCAN: {"42P01": 20, "22P02": 1},
+        NAP: {"42883": 10},
+        BUMP: {"23514": 2},
+    }
+    assert finding.evidence["by_sqlstate"] == {"42P01": 20, "42883": 10, "23514": 2, "22P02": 1}
+    assert finding.evidence["failed_share"] == pytest.approx(33 / 133, abs=1e-3)
+    assert finding.summary.startswith("33 statements of 3 templates failed with 42P01 (undefined")
+    assert finding.summary.endswith("staging lacks what 30 of them use")
+    tables, functions = finding.fixes
+    assert (tables.kind, tables.sql) == ("application", "")
+    assert f"an object that {SCAN} uses is missing in staging" in tables.why
+    assert "42883 (undefined function)" in functions.why
+    assert "generate lists what it left out" in functions.why
+
+
+def test_one_kind_of_failure_is_told_in_a_plain_sentence(tmp_path):
+    run = failing((SCAN, "42P01", 20), (NAP, "42P01", 2))
+    (finding,) = diagnose(run.evidence(tmp_path))
+    assert finding.summary == (
+        "22 statements of 2 templates failed with 42P01 (undefined table): "
+        "staging lacks what they use"
+    )
+
+
+def test_failures_that_no_missing_object_explains_have_no_fix(tmp_path):
+    (finding,) = diagnose(failing((BUMP, "23505", 20)).evidence(tmp_path))
+    assert finding.summary == (
+        "20 statements of 1 template failed with 23505 (unique violation): in production they did not"
+    )
+    assert finding.fixes == ()
+
+
+def test_what_failed_in_production_too_is_no_finding(tmp_path):
+    run = failing((SCAN, "42P01", 20))
+    (finding,) = diagnose(run.evidence(tmp_path, errors={SCAN: "42P01"}))
+    assert finding.name == "unexplained"
+    (finding,) = diagnose(run.evidence(tmp_path, errors={SCAN: "23505", NAP: "42P01"}))
+    assert [culprit.id for culprit in finding.templates] == [SCAN]
+
+
+@pytest.mark.parametrize("outcome", ["cancelled", "lost", "skipped:pool_timeout", "skipped:end"])
+def test_what_the_server_did_not_refuse_is_no_failure_of_a_statement(tmp_path, outcome):
+    (finding,) = diagnose(failing((READ, outcome, 50)).evidence(tmp_path))
+    assert finding.name == "unexplained"
+
+
+@pytest.mark.parametrize(
+    ("skipped", "p95_ms", "names"),
+    [
+        (19, 7.0, ["statements fail"]),
+        (21, 7.0, ["statements fail", "unexplained"]),
+        (0, 251.0, ["statements fail", "unexplained"]),
+        (500, 7.0, ["unexplained"]),
+    ],
+    ids=["most", "less than half", "slow as well", "hardly any"],
+)
+def test_unexplained_is_left_out_where_failures_explain_the_run(tmp_path, skipped, p95_ms, names):
+    run = failing((SCAN, "42P01", 20), skipped=skipped)
+    found = diagnose(run.evidence(tmp_path, p95_ms=p95_ms))
+    assert [f.name.removesuffix(" here that did not in production") for f in found] == names
+
+
+def test_failures_of_the_load_itself_do_not_explain_the_service(tmp_path):
+    run = failing((SCAN, "42P01", 20), skipped=2)
+    (finding,) = diagnose(run.evidence(tmp_path, boosted=(SCAN,)))
+    assert finding.name == "unexplained"
+
+
+@pytest.mark.parametrize(
+    ("code", "p95_ms", "rules"),
+    [("42P01", 7.0, [0, 19]), ("42P01", 5000.0, [19, 0]), ("55P03", 7.0, [19, 0])],
+    ids=["quick", "slow", "contention"],
+)
+def test_failures_stand_first_only_where_they_explain_the_run(tmp_path, code, p95_ms, rules):
+    run = saturated(SCAN)
+    for number in range(200):
+        begin = number * 50
+        run.transaction(21, begin, (BUMP, begin, begin + 1), outcome=code)
+    found = diagnose(run.evidence(tmp_path, plans=SCANNING, p95_ms=p95_ms))
+    assert [finding.rule for finding in found] == rules
+
+
 def test_an_empty_run_is_unexplained(tmp_path):
     (finding,) = diagnose(Run().evidence(tmp_path))
     assert finding.rule == 0
 
 
 def test_findings_are_json(tmp_path):
-    for made in (saturated(SCAN), held(), hot()):
+    for made in (saturated(SCAN), held(), hot(), failing((SCAN, "42P01", 20))):
         evidence = made.evidence(tmp_path, plans=SCANNING)
         for finding in diagnose(evidence):
             assert json.loads(msgspec.json.encode(finding))["evidence"] == dict(finding.evidence)

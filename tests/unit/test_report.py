@@ -16,7 +16,7 @@ from rich.console import Console
 from replay import bundle, outcome, rundir
 from replay.errors import InputError
 from replay.finding import Culprit, Finding
-from replay.report import as_json, blocking, columns, html, latency, text, waits, wording
+from replay.report import as_json, blocking, columns, failures, html, latency, text, waits, wording
 from replay.report.inspect import as_json as inspect_json
 from replay.report.summary import summarise
 from replay.workload import duration_bucket
@@ -72,6 +72,78 @@ def test_latency_counts_from_due_and_service_from_began(run):
     assert (row.service.p50, row.service.max) == (2.0, 3.0)
     assert row.total_s == 0.004
     assert row.errors == {outcome.SKIPPED_POOL: 1}
+    assert (row.not_ok, row.skipped) == (0, 1)
+
+
+def told(run, writer=text.write, *, width=120, workload=None):
+    console = Console(width=width, file=io.StringIO())
+    writer(summarise([run], workload), console)
+    return console.file.getvalue()
+
+
+def test_the_latency_table_tells_what_was_skipped_from_what_was_sent_and_failed(run):
+    sent = [attempt(n, 0, A, 0, 0, 1_000) for n in range(3)]
+    failed = attempt(3, 0, A, 0, 0, 1_000, ended_as="42P01")
+    cancelled = attempt(4, 0, A, 0, 0, 1_000, ended_as=outcome.CANCELLED)
+    write(run, "attempts", *sent, failed, cancelled)
+    assert re.search(r"sent +not ok +due", told(run))
+    assert re.search(rf"{A} +5 +2 ", told(run))
+    skipped = [attempt(5 + n, 0, A, 0, -1, 9, ended_as=outcome.SKIPPED_POOL) for n in range(7)]
+    write(run, "attempts", *sent, failed, cancelled, *skipped)
+    assert re.search(r"sent +not ok +skipped +due", told(run))
+    assert re.search(rf"{A} +5 +2 +7 ", told(run))
+    page = html.page([run])
+    assert re.search(r">5</td>\s*<td[^>]*>2</td>\s*<td[^>]*>7</td>", page)
+
+
+@pytest.mark.parametrize("writer", [text.write, text.write_brief])
+def test_what_the_server_refused_is_told_by_sqlstate_the_most_first(run, story, writer):
+    outcomes = ["42P01"] * 2 + ["23505"] + [outcome.SKIPPED_POOL, outcome.CANCELLED, outcome.LOST]
+    write(
+        run,
+        "attempts",
+        *(attempt(n, 0, B, 0, 0, 1, ended_as=ended) for n, ended in enumerate(outcomes)),
+        *(attempt(10 + n, 0, RELEASE, 0, 0, 1, ended_as="42P01") for n in range(3)),
+        attempt(20, 0, A, 0, 0, 1),
+    )
+    shown = told(run, writer, width=60, workload=story[0])
+    _, section = shown.split("Failed statements by SQLSTATE", 1)
+    lines = [line.split() for line in section.splitlines()[1:4]]
+    assert [line[:2] for line in lines] == [["3", "42P01"], ["2", "42P01"], ["1", "23505"]]
+    assert lines[0][2] == "UPDATE"
+    assert lines[0][-1].endswith("…")  # shortened, on a line of its own
+    assert lines[1][2] == B
+
+
+def test_only_the_top_failures_are_told_and_the_others_counted(run):
+    codes = [(f"4200{n}", 9 - n) for n in range(8)]
+    ended = [code for code, count in codes for _ in range(count)]
+    write(run, "attempts", *(attempt(n, 0, A, 0, 0, 1, ended_as=e) for n, e in enumerate(ended)))
+    shown = told(run, text.write_brief)
+    assert "42004" in shown
+    assert "42005" not in shown
+    assert "9 more" in shown
+
+
+def test_errors_that_production_had_too_stand_last(run):
+    made = made_run.workload()
+    first = made.transactions[0]
+    had = made_run.replace(first.statements[0], template=A, error="23505")
+    made = made_run.replace(made, transactions=(made_run.replace(first, statements=(had,)),))
+    ended = ["23505", "23505", "42P01"]
+    write(run, "attempts", *(attempt(n, 0, A, 0, 0, 1, ended_as=e) for n, e in enumerate(ended)))
+    rows = latency.by_template(columns.read_attempts(run), {}, {}, set())
+    found = failures.by_sqlstate(rows, made)
+    assert [(f.sqlstate, f.count, f.expected) for f in found] == [
+        ("42P01", 1, False),
+        ("23505", 2, True),
+    ]
+
+
+@pytest.mark.parametrize("writer", [text.write, text.write_brief])
+def test_a_run_without_refusals_has_no_section_of_them(run, writer):
+    write(run, "attempts", attempt(0, 0, A, 0, -1, 1, ended_as=outcome.SKIPPED_POOL))
+    assert "Failed statements" not in told(run, writer)
 
 
 def test_a_transaction_is_due_with_its_first_statement_and_ends_with_its_last(run):
@@ -260,6 +332,19 @@ def test_a_run_that_was_stopped_is_told_as_far_as_it_went(tmp_path, story, state
     assert "attempts of worker 0" in summary.verdict.sentence
     assert "not complete" in html.render(summary)
     assert as_json.document(summary)["latency"] == []
+
+
+def test_a_stopped_run_says_each_reason_once(story):
+    reason = "stopped before the planned end"
+    manifest = made_run.replace(
+        rundir.read_manifest(story[1][0]),
+        state="interrupted",
+        missing=(reason,),
+        why_not=("the run was interrupted", reason),
+    )
+    assert wording.verdict(manifest, ()).sentence == (
+        f"This run is not complete: {reason}; the run was interrupted."
+    )
 
 
 def test_a_run_that_cannot_be_believed_is_neither_good_nor_bad(story):

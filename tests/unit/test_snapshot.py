@@ -8,7 +8,7 @@ from replay.capture.statements import Counted
 from replay.errors import InputError
 from replay.workload import Source
 
-HERE = Source(server_version="18.1", database="shop", system_identifier="7", started="x")
+HERE = Source(server_version="18.1", database="shop", system_identifier="7")
 
 
 def entry(query_id, calls, rows=0, since_us=None):

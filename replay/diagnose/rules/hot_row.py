@@ -33,11 +33,18 @@ _FIX = Fix(
 def hot_row(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each relation of which one row is wanted by all."""
     by_relation: dict[str, list[Episode]] = defaultdict(list)
+    behind_scans_s: dict[str, float] = defaultdict(float)
     for episode in evidence.blocking.episodes:
-        if episode.lock_type in ROW_LOCKS and not is_prolonged_by_scan(evidence, episode):
+        if episode.lock_type not in ROW_LOCKS:
+            continue
+        if is_prolonged_by_scan(evidence, episode):
+            behind_scans_s[episode.relation] += episode.blocked_s
+        else:
             by_relation[episode.relation].append(episode)
     for relation, episodes in by_relation.items():
-        if _is_hot(episodes):
+        # Who queued up behind a scan's hold passes the row on one by one: that is no hot row yet.
+        of_its_own = sum(e.blocked_s for e in episodes) > behind_scans_s[relation]
+        if of_its_own and _is_hot(episodes):
             finding = _finding(evidence, relation, episodes)
             if evidence.material(finding.blocked_s + finding.queue_s):
                 yield finding

@@ -1,0 +1,62 @@
+"""Statements that failed here and did not in production: the server's refusals, by SQLSTATE.
+
+A template's errors in the kept transactions tell which refusals are expected. Waits for the pool
+that were given up, cancelled statements and lost connections are no refusals.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from replay.diagnose.attempts import Attempts
+from replay.outcome import OK
+from replay.workload import Workload
+
+_SQLSTATE = re.compile(r"[0-9A-Z]{5}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failures:
+    """What the server refused here only.
+
+    Transactions that hold a boosted template are left out of the shares, as of the objective.
+    """
+
+    counts: Mapping[tuple[str, str], int]  # (template, SQLSTATE) -> statements, the most first
+    transactions_share: float  # of the transactions
+    not_ok_share: float  # of the transactions that were not served
+
+
+def find(attempts: Attempts, workload: Workload, boosted: Collection[str]) -> Failures:
+    """The refusals of a run that production did not have."""
+    expected = {
+        (statement.template, statement.error)
+        for transaction in workload.transactions
+        for statement in transaction.statements
+        if statement.error
+    }
+    names, outcomes = attempts.names, attempts.outcomes
+    pairs, pair_of = np.unique(
+        np.stack((attempts.template, attempts.outcome)), axis=1, return_inverse=True
+    )
+    kinds = [(names[template], outcomes[code]) for template, code in pairs.T.tolist()]
+    refused = [bool(_SQLSTATE.fullmatch(code)) and (t, code) not in expected for t, code in kinds]
+    not_ok = [code != OK and (t, code) not in expected for t, code in kinds]
+    totals = np.bincount(pair_of.reshape(-1), minlength=len(kinds)).tolist()
+    counts = {kind: n for kind, n, here in zip(kinds, totals, refused, strict=True) if here}
+
+    def transactions(chosen: list[bool]) -> np.ndarray:
+        mine = np.array(chosen, dtype=bool)[pair_of.reshape(-1)]
+        return np.bincount(attempts.number, weights=mine, minlength=len(attempts.first)) > 0
+
+    special = np.array([name in boosted for name in names], dtype=bool)[attempts.template]
+    ordinary = np.bincount(attempts.number, weights=special, minlength=len(attempts.first)) == 0
+    failed = int((transactions(refused) & ordinary).sum())
+    return Failures(
+        counts=dict(Counter(counts).most_common()),
+        transactions_share=failed / max(int(ordinary.sum()), 1),
+        not_ok_share=failed / max(int((transactions(not_ok) & ordinary).sum()), 1),
+    )

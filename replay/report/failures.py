@@ -1,0 +1,45 @@
+"""What the server refused, by SQLSTATE and template, the most first."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from replay.report.latency import TemplateLatency
+from replay.workload import Workload
+
+_SQLSTATE = re.compile(r"[0-9A-Z]{5}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Statements of one template that were refused for one reason."""
+
+    sqlstate: str
+    template: str
+    sql: str  # canonical text; empty where nobody knows it
+    count: int
+    expected: bool  # production had this error of the template too
+
+
+def by_sqlstate(
+    templates: Sequence[TemplateLatency], workload: Workload | None
+) -> tuple[Failure, ...]:
+    """Failures, those first that production did not have; none is expected without a workload."""
+    expected = {
+        (statement.template, statement.error)
+        for transaction in (workload.transactions if workload else ())
+        for statement in transaction.statements
+    }
+    found = (
+        Failure(
+            sqlstate=name,
+            template=row.id,
+            sql=row.sql,
+            count=count,
+            expected=(row.id, name) in expected,
+        )
+        for row in templates
+        for name, count in row.errors.items()
+        if _SQLSTATE.fullmatch(name)
+    )
+    return tuple(sorted(found, key=lambda one: (one.expected, -one.count)))
