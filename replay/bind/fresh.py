@@ -22,13 +22,18 @@ class Fresh:
         self._numbers = itertools.count(secrets.randbelow(1 << 40))
 
     def value(self, column: ColumnProfile, token: str) -> str:
-        """A new value for a column of a type in FRESH_TYPES, like the token in form and length."""
+        """A new value for a column of FRESH_TYPES or NARROW_TYPES, like the token in form and length."""
         return _FORMS[column.base_type](next(self._numbers), column, token)
 
 
 def _integer(first: int) -> Callable[[int, ColumnProfile, str], str]:
     """Integers from `first` up to twice that: far above the keys of generated rows."""
     return lambda number, _column, _token: str(first + number % first)
+
+
+def _small(number: int, _column: ColumnProfile, _token: str) -> str:
+    """In the upper part of a smallint; so many, a prime, that no stride of copies repeats early."""
+    return str(20_000 + number % 12_763)
 
 
 def _numeric(number: int, column: ColumnProfile, _token: str) -> str:
@@ -68,6 +73,7 @@ def _moment(number: int, _column: ColumnProfile, token: str) -> str:
 
 
 _FORMS: dict[str, Callable[[int, ColumnProfile, str], str]] = {
+    "int2": _small,
     "int4": _integer(1 << 30),
     "int8": _integer(1 << 52),
     "numeric": _numeric,
@@ -79,4 +85,6 @@ _FORMS: dict[str, Callable[[int, ColumnProfile, str], str]] = {
     "timestamp": _moment,
     "timestamptz": _moment,
 }
-FRESH_TYPES = frozenset(_FORMS)  # of the others no value can be made up that is sure to be valid
+NARROW_TYPES = frozenset({"int2"})  # values run out: made up only where a row would collide
+# Of the others no value can be made up that is sure to be valid.
+FRESH_TYPES = frozenset(_FORMS) - NARROW_TYPES

@@ -1,14 +1,14 @@
 """What each slot of a statement is bound by: key, value, fresh, constant, or nothing known."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from data_gen.keys import KeyDomain
 from data_gen.profile import ColumnProfile, SchemaProfile, TableProfile
 from replay.bind.arrays import elements
-from replay.bind.fresh import FRESH_TYPES
+from replay.bind.fresh import FRESH_TYPES, NARROW_TYPES
 from replay.sql.resolve import SlotUse, resolve
 
 _WRITES = {"insert", "set"}
@@ -58,10 +58,11 @@ def places(
     """A place for each slot of a whole statement, in the order of its values."""
     uses = {use.number: use for use in resolve(sql, profile)}
     upsert = _UPSERT.search(sql) is not None
-    return tuple(
+    found = tuple(
         _place(number, uses.get(number), profile, domains, upsert=upsert)
         for number in range(1, len(slots) + 1)
     )
+    return found if upsert else _with_new_keys(found, profile)
 
 
 def _place(
@@ -92,6 +93,56 @@ def _place(
         role=use.role,
         domain=domain,
         array=use.array,
+    )
+
+
+def _with_new_keys(found: tuple[Place, ...], profile: SchemaProfile) -> tuple[Place, ...]:
+    """The places, with one fresh column for each inserted key of several that had none.
+
+    Its other columns refer to rows that exist, which may hold the captured rest of it already.
+    """
+    inserted = {(p.table, p.column.name): p for p in found if p.role == "insert" and p.column}
+    fresh = {name for name, place in inserted.items() if place.kind is Kind.FRESH}
+    for qualified in dict.fromkeys(table for table, _ in inserted):
+        table = profile.table(qualified)
+        assert table is not None
+        for key in _wide_keys(table):
+            names = [(qualified, column) for column in key]
+            new = fresh.union(
+                name for name in names if name not in inserted and _is_made(table, name[1])
+            )
+            if new.isdisjoint(names):
+                narrow = [n for n in names if n in inserted and _can_be_narrow(table, n[1])]
+                fresh.update(narrow[:1])
+    return tuple(
+        replace(place, kind=Kind.FRESH)
+        if place.role == "insert" and place.column and (place.table, place.column.name) in fresh
+        else place
+        for place in found
+    )
+
+
+def _wide_keys(table: TableProfile) -> Iterator[tuple[str, ...]]:
+    """The unique keys of several columns."""
+    keys = [c.columns for c in table.constraints if c.kind in {"p", "u"}]
+    keys += [index.columns for index in table.indexes if index.unique]
+    return (key for key in keys if len(key) > 1)
+
+
+def _is_made(table: TableProfile, name: str) -> bool:
+    """Whether the server makes up a value where a statement gives none."""
+    column = table.column(name)
+    return column is not None and bool(
+        column.identity or column.sequence or "(" in (column.default or "")
+    )
+
+
+def _can_be_narrow(table: TableProfile, name: str) -> bool:
+    column = table.column(name)
+    return (
+        column is not None
+        and column.base_type in NARROW_TYPES
+        and not any(name in key.columns for key in table.foreign_keys)
     )
 
 

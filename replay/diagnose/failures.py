@@ -40,16 +40,16 @@ def find(attempts: Attempts, workload: Workload, boosted: Collection[str]) -> Fa
     }
     names, outcomes = attempts.names, attempts.outcomes
     pairs, pair_of = np.unique(
-        np.stack((attempts.template, attempts.outcome)), axis=1, return_inverse=True
+        attempts.template * len(outcomes) + attempts.outcome, return_inverse=True
     )
-    kinds = [(names[template], outcomes[code]) for template, code in pairs.T.tolist()]
+    kinds = [(names[pair // len(outcomes)], outcomes[pair % len(outcomes)]) for pair in pairs]
     refused = [bool(_SQLSTATE.fullmatch(code)) and (t, code) not in expected for t, code in kinds]
     not_ok = [code != OK and (t, code) not in expected for t, code in kinds]
-    totals = np.bincount(pair_of.reshape(-1), minlength=len(kinds)).tolist()
+    totals = np.bincount(pair_of, minlength=len(kinds)).tolist()
     counts = {kind: n for kind, n, here in zip(kinds, totals, refused, strict=True) if here}
 
     def transactions(chosen: list[bool]) -> np.ndarray:
-        mine = np.array(chosen, dtype=bool)[pair_of.reshape(-1)]
+        mine = np.array(chosen, dtype=bool)[pair_of]
         return np.bincount(attempts.number, weights=mine, minlength=len(attempts.first)) > 0
 
     special = np.array([name in boosted for name in names], dtype=bool)[attempts.template]

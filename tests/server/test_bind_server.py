@@ -31,6 +31,12 @@ CREATE TABLE orders (
     at timestamptz NOT NULL,
     UNIQUE (customer_id, at)
 );
+CREATE TABLE lines (
+    order_id bigint REFERENCES orders ON DELETE CASCADE,
+    line_no smallint,
+    amount int NOT NULL,
+    PRIMARY KEY (order_id, line_no)
+);
 INSERT INTO customers (ref, email, born)
 SELECT md5(i::text)::uuid, 'user' || i || '@shop.test', date '1970-01-01' + i % 9000
 FROM generate_series(1, 3000) AS i;
@@ -38,6 +44,7 @@ INSERT INTO orders
 SELECT i, 1 + floor(3000 * (i * 0.6180339887 % 1) ^ 4), CASE WHEN i % 3 = 0 THEN 'open' ELSE 'paid' END,
     10000000 + i, timestamptz '2026-01-01' + i * interval '1 minute'
 FROM generate_series(1, 40000) AS i;
+INSERT INTO lines SELECT i, n, i FROM generate_series(1, 40000) AS i, generate_series(1, 2) AS n;
 ANALYZE;
 """
 # {c} is a customer's key, {o} an order's and {p} one twenty further on, {e} a user's number.
@@ -70,6 +77,8 @@ INSERTS = (
     ),
     "UPDATE customers SET email = 'newer@shop.test' WHERE id = 9001",
     "SELECT * FROM orders WHERE customer_id = 9001",
+    "INSERT INTO lines VALUES (17, 1, 5), (17, 2, 6)",
+    "DELETE FROM lines WHERE order_id = 17 AND line_no = 2",
 )
 
 
@@ -183,5 +192,5 @@ def test_inserts_never_collide_over_many_copies(pair):
                     transaction.statements, binder.bind(transaction, rng), strict=True
                 ):
                     rows.append(made.execute(render(one.sql, one.slots, bound)[0]).rowcount)
-            assert rows == [1, 2, 1, 2]
+            assert rows == [1, 2, 1, 2, 2, 1]
     made.execute("DELETE FROM orders WHERE code >= 50000000")

@@ -119,6 +119,17 @@ PROFILE = SchemaProfile(
             unique=(("project_id", "state", "at"), ("code",)),
             keys=(("project_id", "public.projects"),),
         ),
+        table(
+            "notes",
+            1000,
+            column("id", default="nextval('notes_id_seq'::regclass)", histogram=bounds(1000)),
+            column("project_id", n_distinct=500, histogram=bounds(PROJECTS)),
+            column("line", "int2", n_distinct=9, common_values=("1",), common_fractions=(0.5,)),
+            column("place", "int2", n_distinct=9),
+            column("task_id", n_distinct=500, histogram=bounds(TASKS)),
+            unique=(("project_id", "line"), ("project_id", "task_id"), ("id", "place")),
+            keys=(("project_id", "public.projects"), ("task_id", "public.tasks")),
+        ),
     ),
 )  # fmt: skip
 
@@ -263,6 +274,37 @@ def test_only_what_can_be_fresh_is_and_all_of_it_is_of_its_type():
     assert len(at) == 200
     begin = datetime(2026, 3, 30, 10, tzinfo=UTC)
     assert all(begin <= moment < begin + timedelta(seconds=2) for moment in at)
+
+
+def test_one_column_of_an_inserted_key_is_fresh_and_who_reads_it_meets_the_row():
+    one = unit(
+        0,
+        (
+            "insert into notes (project_id, line, place, task_id) values ($1, $2, 3, $3), ($1, $4, 3, $5)",
+            ("5", "1", "20", "2", "21"),
+        ),
+        ("update notes set place = 4 where project_id = $1 and line = $2", ("5", "1")),
+    )
+    lines = []
+    for added, changed in copies(binder(one), one):
+        project, first, task, second, _, *places = added
+        assert 1 <= int(project) <= PROJECTS
+        assert 1 <= int(task) <= TASKS
+        assert places == ["3", "3"]  # a sequence makes the rest of its key
+        assert changed == (project, first, "4")
+        lines += [int(first), int(second)]
+    assert len(set(lines)) == 400
+    assert 20_000 <= min(lines) <= max(lines) <= 32_767
+
+
+def test_a_small_number_is_fresh_only_where_an_inserted_row_would_collide():
+    update = unit(0, ("update notes set line = $1 where id = 3", ("1",)))
+    assert {values[0][0] for values in copies(binder(update), update)} == {"1"}
+    upsert = (
+        "insert into notes (project_id, line) values (5, $1) on conflict (project_id, line) do "
+    )
+    one = unit(0, (upsert + "update set place = 2", ("1",)))
+    assert {values[0][0] for values in copies(binder(one), one)} == {"1"}
 
 
 def test_an_upsert_meets_rows_that_are_there():
