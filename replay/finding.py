@@ -26,7 +26,7 @@ class Culprit:
 class Finding:
     """One cause, who did it, why, and what ends it."""
 
-    rule: int  # number of the rule; 0 is "unexplained"
+    rule: int  # number of the rule; 0: none of the catalogue, "unexplained" for one
     name: str  # short name of the rule
     summary: str  # what happened, one sentence with the figures
     templates: tuple[Culprit, ...]
