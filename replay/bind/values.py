@@ -2,6 +2,7 @@
 
 import zlib
 from datetime import timedelta
+from decimal import Decimal, InvalidOperation
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from replay.target import Generated
 
 _POOL = 4096  # rows of a column whose values are looked at
 _TEXT = {"text", "varchar", "bpchar", "citext", "uuid"}
+_NUMBERS = {"int2", "int4", "int8", "numeric"}
+_LOOKED_UP = {*_TEXT, *_NUMBERS, "date"}
 _TIMES = {"timestamp", "timestamptz", "date"}
 
 
@@ -28,15 +31,15 @@ class Sampled:
     def value(self, place: Place, token: str, rng: np.random.Generator, *, hot: bool) -> str:
         """The token where the column holds it, moved where it is a time, else one that is held."""
         assert place.column is not None
-        if place.column.base_type in _TIMES:
-            return moved(token, self._by)
-        if place.column.base_type not in _TEXT or place.role not in {"eq", "in", "any"}:
-            return token
-        if token in place.column.common_values or _few(place.column):
-            return token
+        is_time = place.column.base_type in _TIMES
+        kept = moved(token, self._by) if is_time else token
+        if place.column.base_type not in _LOOKED_UP or place.role not in {"eq", "in", "any"}:
+            return kept
+        if _is_common(place.column, token) or _few(place.column):
+            return kept
         pool = self._pool(place.table, place.column)
-        if not pool:
-            return token
+        if not pool or (is_time and kept in pool):  # a day stays as long ago as it was
+            return kept
         pick = zlib.crc32(token.encode()) if hot else int(rng.integers(len(pool)))
         return pool[pick % len(pool)]
 
@@ -58,8 +61,22 @@ class Sampled:
                 base_time=self._generated.base_time,
             )
             common = {None, *column.common_values}
+            if column.base_type in _TIMES:
+                common = {None, *(moved(value, self._by) for value in column.common_values)}
             self._pools[name] = tuple(v for v in values if v is not None and v not in common)
         return self._pools[name]
+
+
+def _is_common(column: ColumnProfile, token: str) -> bool:
+    """Whether statistics name the token, a numeric in whatever scale it is written."""
+    if token in column.common_values:
+        return True
+    if column.base_type != "numeric":
+        return False
+    try:
+        return Decimal(token) in map(Decimal, column.common_values)
+    except InvalidOperation:
+        return False
 
 
 def _few(column: ColumnProfile) -> bool:

@@ -1,7 +1,7 @@
 """Captured values bound to generated keys and values: as hot, as spread, never colliding."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -127,6 +127,9 @@ PROFILE = SchemaProfile(
             column("line", "int2", n_distinct=9, common_values=("1",), common_fractions=(0.5,)),
             column("place", "int2", n_distinct=9),
             column("task_id", n_distinct=500, histogram=bounds(TASKS)),
+            column("author", n_distinct=-0.5, common_values=("7",), common_fractions=(0.2,), histogram=("1", "900000000")),
+            column("price", "numeric", type="numeric(9,2)", n_distinct=-0.9, common_values=("5.00",), common_fractions=(0.1,), histogram=("1.00", "900000.00")),
+            column("day", "date", n_distinct=-0.3, histogram=("1950-01-01", "2026-02-28")),
             unique=(("project_id", "line"), ("project_id", "task_id"), ("id", "place")),
             keys=(("project_id", "public.projects"), ("task_id", "public.tasks")),
         ),
@@ -329,6 +332,45 @@ def test_text_looks_for_values_that_the_generated_column_holds():
     assert found <= set(held) - {"w-hot", "w-warm"}
     assert {values[0][0] for values in copies(bound, common)} == {"w-hot"}
     assert {values[0][0] for values in copies(bound, written)} == {"w-new"}
+
+
+@pytest.mark.parametrize(
+    ("name", "token"), [("author", "123"), ("price", "4.99"), ("day", "1971-03-04")]
+)
+def test_numbers_and_days_too_are_looked_for_where_the_column_holds_them(name, token):
+    cold = unit(0, (f"select * from notes where {name} = $1 or {name} in ($2)", (token, token)))
+    many = unit(1, (f"select * from notes where {name} = any($1)", ("{" + token + ",NULL}",)))
+    held = column_values(
+        PROFILE, "public.notes", name, np.arange(1000), scale=1.0, seed=7, base_time=GENERATED.base_time
+    )  # fmt: skip
+    found = copies(binder(cold), cold)
+    assert {first for ((first, _),) in found} <= set(held)
+    assert all(first == second for ((first, second),) in found)
+    assert len(set(found)) > 50
+    hot = copies(binder(cold, many), many)
+    assert len(set(hot)) == 1
+    assert hot[0][0][0].strip("{}").split(",")[0] in held
+
+
+def test_a_common_number_and_one_that_is_written_or_bounds_a_range_stay():
+    for sql in ("select * from notes where author = $1", "delete from notes where author > $1"):
+        one = unit(0, (sql, ("7",)))
+        assert {values[0][0] for values in copies(binder(one), one)} == {"7"}
+    priced = unit(0, ("select * from notes where price = $1", ("5",)))
+    assert {values[0][0] for values in copies(binder(priced), priced)} == {"5"}
+    for sql in ("update notes set author = $1", "select * from notes where author >= $1"):
+        one = unit(0, (sql, ("123",)))
+        assert {values[0][0] for values in copies(binder(one), one)} == {"123"}
+
+
+def test_a_day_that_the_data_holds_stays_as_long_ago_as_it_was():
+    held = column_values(
+        PROFILE, "public.notes", "day", np.arange(9), scale=1.0, seed=7, base_time=GENERATED.base_time
+    )  # fmt: skip
+    assert held[3] is not None
+    day = date.fromisoformat(held[3]) - timedelta(days=30)
+    one = unit(0, ("select * from notes where day = $1", (day.isoformat(),)))
+    assert {values[0][0] for values in copies(binder(one), one)} == {held[3]}
 
 
 @pytest.mark.parametrize(
