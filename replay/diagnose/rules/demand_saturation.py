@@ -69,7 +69,7 @@ def _finding(evidence: Evidence, named: Sequence[TemplateFigures], queue_s: floa
         name="demand saturation",
         summary=(
             f"{_spoken(figures)} filled the pool of {evidence.run.pool} connections: "
-            f"{queue_s:.1f} s of waiting for a slot, {evidence.queue.p95_ms:,.0f} ms at p95"
+            f"{queue_s:,.1f} s of waiting for a slot, {evidence.queue.p95_ms:,.0f} ms at p95"
         ),
         templates=tuple(evidence.culprit(template.id) for template in named),
         relations=tuple(

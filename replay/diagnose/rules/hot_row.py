@@ -76,7 +76,7 @@ def _finding(evidence: Evidence, relation: str, episodes: Sequence[Episode]) -> 
         summary=(
             f"{len(episodes)} transactions one after the other held a row of "
             f"{relation or 'an unknown relation'} for {seen['hold_p50_ms']:,.0f} ms each, with up "
-            f"to {seen['sessions_blocked_at_most']} sessions behind them, {blocked_s:.1f} s in sum"
+            f"to {seen['sessions_blocked_at_most']} sessions behind them, {blocked_s:,.1f} s in sum"
         ),
         templates=tuple(evidence.culprit(name) for name in named if name),
         relations=(relation,) if relation else (),

@@ -56,7 +56,7 @@ def _finding(
             f"reads {scan['rows_per_kept']:,} rows of {scan['relation']} for each row it keeps, "
             f"while its transaction holds row locks{' on ' + ', '.join(locked) if locked else ''}: "
             f"up to {seen['sessions_blocked_at_most']} sessions blocked at once, "
-            f"{blocked_s:.1f} s in sum, {seen['longest_wait_ms']:,.0f} ms at the longest"
+            f"{blocked_s:,.1f} s in sum, {seen['longest_wait_ms']:,.0f} ms at the longest"
         ),
         templates=(evidence.culprit(culprit),),
         relations=tuple(dict.fromkeys([str(scan["relation"]), *locked])),

@@ -24,8 +24,8 @@ def unexplained(evidence: Evidence) -> Finding:
         name="unexplained",
         summary=(
             "the run missed its objective and no rule explains it: "
-            f"{evidence.blocked_s:.1f} s blocked on locks, "
-            f"{evidence.queue.total_s:.1f} s waited for a pool slot"
+            f"{evidence.blocked_s:,.1f} s blocked on locks, "
+            f"{evidence.queue.total_s:,.1f} s waited for a pool slot"
         ),
         templates=(),
         blocked_s=round(evidence.blocked_s, 3),
