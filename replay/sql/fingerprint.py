@@ -8,6 +8,8 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from replay.sql.passwords import is_bare_password
+from replay.sql.positions import BY, positions
 from replay.sql.scanner import Lexeme, lexeme, scan, takes_sign
 from replay.sql.tables import tables_of
 from replay.sql.text import folded, joined
@@ -36,7 +38,8 @@ _QUERIES = frozenset({"select", "insert", "update", "delete", "merge"})
 _VALUES = frozenset({"?", "null", "true", "false"})
 _BEFORE_STATE = frozenset({"is", "not"})  # IS NULL asks for a state, and compares with no value
 _SIGNS = frozenset({"-", "+"})
-_LISTS = ("in", "array", "values")  # what stands before a list that folds
+_LISTS = frozenset({"in", "array", "values"})  # what stands before a list that folds
+_NESTED_AT_MOST = 100  # brackets in brackets: deeper, lists do not fold
 _OPENING = frozenset("([")
 _CLOSING = frozenset(")]")
 _LITERALS = frozenset({Lexeme.STRING, Lexeme.NUMBER, Lexeme.BITS})
@@ -56,11 +59,14 @@ class Fingerprint:
 
 def fingerprint(sql: str) -> Fingerprint:
     """Identity, canonical text, kind and tables of a statement, or of several sent as one."""
-    words = _masked(scan(sql))
-    for opening in _LISTS:
-        if opening in words:
-            _fold(words, opening)
-    _close_ranks(words)
+    tokens = scan(sql)
+    words = _masked(tokens) if BY.isdisjoint(tokens) else _masked_but_positions(tokens)
+    if "password" in words:
+        words = ["?" if is_bare_password(words, at) else word for at, word in enumerate(words)]
+    if "in" in words or "values" in words or "array" in words:
+        words = _folded(words)
+    if "$" in sql:
+        _close_ranks(words)
     text = joined(words)
     return Fingerprint(
         id=hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest(),
@@ -79,12 +85,25 @@ def _masked(tokens: list[str]) -> list[str]:
         word = known(token) or _mask(token)
         if word in _VALUES:
             if word == "?":
-                while words and words[-1] in _SIGNS and takes_sign(words[-2] if words[1:] else ""):
+                while (
+                    words
+                    and words[-1] in _SIGNS
+                    and takes_sign(words[-2] if len(words) > 1 else "")
+                ):
                     words.pop()
             elif not (words and words[-1] in _BEFORE_STATE):
                 word = "?"
         add(word)
     return words
+
+
+def _masked_but_positions(tokens: list[str]) -> list[str]:
+    """The same, but ORDER BY 2 keeps its number: under a mark that no token begins with."""
+    places = positions(tokens)
+    if not places:
+        return _masked(tokens)
+    marked = [f"\0{token}" if at in places else token for at, token in enumerate(tokens)]
+    return [word[1:] if word[0] == "\0" and len(word) > 1 else word for word in _masked(marked)]
 
 
 def _mask(token: str) -> str:
@@ -99,39 +118,57 @@ def _mask(token: str) -> str:
     return word
 
 
-def _fold(words: list[str], opening: str) -> None:
-    """Keep one of each shape of the lists (IN, ARRAY) or of the rows (VALUES) behind a word."""
-    at = 0
-    while (at := _behind(words, opening, at)) < len(words):
-        if words[at] not in _OPENING:
-            continue
-        if opening == "values":
-            rows, end = _rows(words, at)
-            words[at:end] = _listed(_distinct(rows))
-            continue
-        items, close = _items(words, at)
-        if items and all(map(_has_value, items)) and "select" not in words[at:close]:
-            kept = _distinct(item for item in items if item != ["..."])
-            words[at + 1 : close] = _listed([*kept, ["..."]])
+def _folded(words: Sequence[str]) -> list[str]:
+    """One of each shape kept of the lists (IN, ARRAY) and of the rows (VALUES).
+
+    From the end, so that a list inside another is folded before it, on a stack whose top is the word
+    that comes next. Every list is read once for each it stands in: where brackets nest deeper than
+    any writer nests them, all stays as it is.
+    """
+    if words.count("(") + words.count("[") > _NESTED_AT_MOST < _depth(words):
+        return list(words)
+    behind: list[str] = []
+    for word in reversed(words):
+        if word in _LISTS and behind and behind[-1] in _OPENING:
+            _fold(behind, word)
+        behind.append(word)
+    behind.reverse()
+    return behind
 
 
-def _behind(words: list[str], word: str, at: int) -> int:
-    """Position behind the next such word, or the end."""
-    try:
-        return words.index(word, at) + 1
-    except ValueError:
-        return len(words)
+def _fold(behind: list[str], opening: str) -> None:
+    """Fold the list, or the rows, on top of what comes behind its opening word."""
+    if opening == "values":
+        rows, end = _rows(behind)
+        behind[end:] = reversed(_listed(_distinct(rows)))
+        return
+    items, close = _items(behind, len(behind) - 1)
+    if items and all(map(_has_value, items)) and not any("select" in item for item in items):
+        kept = _distinct(item for item in items if item != ["..."])
+        behind[close + 1 :] = [*reversed(_listed([*kept, ["..."]])), behind[-1]]
 
 
-def _items(words: Sequence[str], at: int) -> tuple[list[list[str]], int]:
-    """What stands between commas inside the bracket at `at`, and where that closes.
+def _depth(words: Iterable[str]) -> int:
+    """How deep brackets nest, those that are never closed included."""
+    depth = deepest = 0
+    for word in words:
+        if word in _OPENING:
+            depth += 1
+            deepest = max(deepest, depth)
+        elif word in _CLOSING:
+            depth = max(depth - 1, 0)
+    return deepest
+
+
+def _items(behind: Sequence[str], at: int) -> tuple[list[list[str]], int]:
+    """What stands between commas inside the bracket at `at`, and where that closes; -1: nowhere.
 
     Cut off between items, it closes at the end; cut off inside one, it has no items.
     """
     items: list[list[str]] = [[]]
     depth = 0
-    for position in range(at + 1, len(words)):
-        word = words[position]
+    for position in range(at - 1, -1, -1):
+        word = behind[position]
         if word in _OPENING:
             depth += 1
         elif word in _CLOSING:
@@ -142,20 +179,21 @@ def _items(words: Sequence[str], at: int) -> tuple[list[list[str]], int]:
             items.append([])
             continue
         items[-1].append(word)
-    return ([] if depth else items), len(words)
+    return ([] if depth else items), -1
 
 
-def _rows(words: Sequence[str], at: int) -> tuple[list[list[str]], int]:
-    """Whole rows in brackets, parted by commas, and the position behind the last."""
+def _rows(behind: Sequence[str]) -> tuple[list[list[str]], int]:
+    """Whole rows in brackets, parted by commas, and the position of the last word of them."""
     rows: list[list[str]] = []
-    begin = end = at
-    while words[begin : begin + 1] == ["("]:
-        items, close = _items(words, begin)
-        if close == len(words):
+    begin = len(behind) - 1
+    end = len(behind)
+    while begin >= 0 and behind[begin] == "(":
+        items, close = _items(behind, begin)
+        if close < 0:
             break
         rows.append(["(", *_listed(items), ")"])
-        end = close + 1
-        begin = end + 1 if words[end : end + 1] == [","] else len(words)
+        end = close
+        begin = end - 2 if behind[end - 1 : end] == [","] else -1
     return rows, end
 
 
@@ -187,9 +225,10 @@ def _close_ranks(words: list[str]) -> None:
 
 def _kind(words: Sequence[str]) -> str:
     """The first statement's kind; of several, the first that reads or writes rows."""
-    kinds = [_kind_of(words, 0)]
-    if ";" in words:
-        kinds += [_kind_of(words, at + 1) for at, word in enumerate(words) if word == ";"]
+    if ";" not in words:
+        return _kind_of(words, 0)
+    begins = [0, *(at + 1 for at, word in enumerate(words) if word == ";")]
+    kinds = [_kind_of(words, at) for at in begins]
     return next((kind for kind in kinds if kind in _QUERIES), kinds[0])
 
 
@@ -210,8 +249,9 @@ def _kind_of(words: Sequence[str], at: int) -> str:
 
 def _kind_of_with(words: Sequence[str], at: int) -> str:
     depth = 0
-    for word in words[at:]:
+    for position in range(at, len(words)):
+        word = words[position]
         depth += (word == "(") - (word == ")")
-        if depth == 0 and word in _QUERIES:
-            return word
+        if word == ";" or (depth == 0 and word in _QUERIES):
+            return "select" if word == ";" else word
     return "select"

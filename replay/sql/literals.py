@@ -60,8 +60,10 @@ def number_of(token: str) -> str:
 
 
 def bits_of(token: str) -> str:
-    """A bit string literal, whole: B'…' or X'…'."""
-    return token if token[2:].endswith("'") else f"{token}'"
+    """A bit string literal, whole and in one piece: B'…' or X'…'; quotes inside are no digits."""
+    pieces = _PLAIN_PIECE.findall(token, 1)
+    digits = "".join(_inside(_CLOSED, piece) for piece in pieces).replace("'", "")
+    return f"{token[0]}'{digits}'"
 
 
 def number_literal(value: str) -> str:

@@ -17,6 +17,8 @@ from replay.sql.literals import (
     string_literal,
     text_of,
 )
+from replay.sql.passwords import is_bare_password
+from replay.sql.positions import positions
 from replay.sql.scanner import Lexeme, lexeme, scan, takes_sign
 from replay.sql.text import folded, joined
 
@@ -44,21 +46,30 @@ class Slotted:
 def extract(sql: str) -> Slotted:
     """Take the literals out; comments and trailing semicolons go too. Never raises.
 
-    A number's value holds its sign. Lengths of types, NULL, true and false stay in the text.
+    A number's value holds its sign. Lengths of types, positions (ORDER BY 2), NULL, true and false stay
+    in the text.
     """
-    tokens = [(token, lexeme(token)) for token in scan(sql)]
+    scanned = scan(sql)
+    tokens = [(token, lexeme(token)) for token in scanned]
+    places = positions(scanned)
     parameters = [int(token[1:]) for token, kind in tokens if kind is Lexeme.PARAMETER]
     slots = ["p"] * max(parameters, default=0)
     words: list[str] = []
     literals: list[str] = []
-    for token, kind in tokens:
+    for at, (token, kind) in enumerate(tokens):
         if kind is Lexeme.WORD:
             words.append(folded(token))
-        elif kind not in _LETTERS or (kind is Lexeme.NUMBER and _is_modifier(words)):
+        elif (
+            kind not in _LETTERS or at in places or (kind is Lexeme.NUMBER and _is_modifier(words))
+        ):
             words.append(token)
         else:
             literals.append(_value(token, kind, words))
             slots.append(_LETTERS[kind])
+            words.append(f"${len(slots)}")
+        if words[-2:-1] == ["password"] and is_bare_password(words, len(words) - 1):
+            literals.append(words.pop().strip('"'))
+            slots.append("s")
             words.append(f"${len(slots)}")
     return Slotted(sql=joined(words), slots="".join(slots), literals=tuple(literals))
 
@@ -102,7 +113,7 @@ def _value(token: str, kind: Lexeme, words: list[str]) -> str:
     if kind is Lexeme.BITS:
         return bits_of(token)
     negative = False
-    while words and words[-1] in {"-", "+"} and takes_sign(words[-2] if words[1:] else ""):
+    while words and words[-1] in {"-", "+"} and takes_sign(words[-2] if len(words) > 1 else ""):
         negative ^= words.pop() == "-"
     return f"-{number_of(token)}" if negative else number_of(token)
 

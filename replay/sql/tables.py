@@ -17,7 +17,7 @@ _USING_STATEMENTS = frozenset({"delete", "merge"})
 _NOT_A_TABLE = frozenset(
     (  # noqa: SIM905 - words are read, and kept in order, more easily as a text
         "select values set skip nowait of where on as with stdin stdout row rows ( ) , ; . ? = * "
-        "..."
+        "... from join into using"
     ).split()
 ) | {""}
 
@@ -31,9 +31,12 @@ def tables_of(words: Sequence[str]) -> tuple[str, ...]:
         return ()
     found: dict[str, None] = {}
     padded = [*words, "", ""]  # so that a look ahead finds something
+    inside = _inside_functions(words) if "(" in words else frozenset()
+    pairs: dict[int, int] = {}
+    has_using = "using" in words and not _USING_STATEMENTS.isdisjoint(words)
     for at in openers:
-        if _opens(padded, at):
-            for name in _names(padded, at + 1, padded[at]):
+        if at not in inside and _opens(padded, at, has_using=has_using):
+            for name in _names(padded, at + 1, padded[at], pairs):
                 found[name] = None
     if "with" in words:
         for cte in _ctes(padded):
@@ -41,39 +44,56 @@ def tables_of(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _opens(words: Sequence[str], at: int) -> bool:
+def _behind(words: Sequence[str], at: int, pairs: dict[int, int]) -> int:
+    """Behind the other of the bracket that opens here, or the end; all are paired when first asked."""
+    if not pairs:
+        pairs.update(_pairs(words))
+        pairs[-1] = -1  # so that it is not empty
+    return pairs.get(at, len(words) - 3) + 1
+
+
+def _pairs(words: Sequence[str]) -> dict[int, int]:
+    opened: list[int] = []
+    pairs: dict[int, int] = {}
+    for at, word in enumerate(words):
+        if word == "(":
+            opened.append(at)
+        elif word == ")" and opened:
+            pairs[opened.pop()] = at
+    return pairs
+
+
+def _opens(words: Sequence[str], at: int, *, has_using: bool) -> bool:
     word = words[at]
     before = words[at - 1] if at else ""
     if before == ".":
         return False
     if word == "from":
-        if before == "distinct":
-            return False
-        return _FROM_INSIDE.isdisjoint(words) or _function_around(words, at) not in _FROM_INSIDE
+        return before != "distinct"
     if word == "update":
         return before not in _NO_UPDATE_AFTER
-    if word == "using":
-        return not _USING_STATEMENTS.isdisjoint(words)
-    return True
+    return word != "using" or has_using
 
 
-def _function_around(words: Sequence[str], at: int) -> str:
-    """The word before the bracket that is open at a FROM; "" where it is a query's own."""
-    depth = 0
-    for position in range(at - 1, 0, -1):
-        word = words[position]
-        if word == ")":
-            depth += 1
-        elif word == "(":
-            if not depth:
-                return words[position - 1]
-            depth -= 1
-        elif not depth and word in {"select", "delete"}:
-            return ""
-    return ""
+def _inside_functions(words: Sequence[str]) -> frozenset[int]:
+    """Positions of each FROM that is an argument's, as in extract(epoch from x)."""
+    if _FROM_INSIDE.isdisjoint(words):
+        return frozenset()
+    functions = [""]  # before each bracket that is open; "" once a query begins inside it
+    found: list[int] = []
+    for at, word in enumerate(words):
+        if word == "(":
+            functions.append(words[at - 1] if at else "")
+        elif word == ")":
+            functions[-1:] = [] if functions[1:] else [""]
+        elif word in {"select", "delete"}:
+            functions[-1] = ""
+        elif word == "from" and functions[-1] in _FROM_INSIDE:
+            found.append(at)
+    return frozenset(found)
 
 
-def _names(words: Sequence[str], at: int, opener: str) -> Iterator[str]:
+def _names(words: Sequence[str], at: int, opener: str, pairs: dict[int, int]) -> Iterator[str]:
     """The table behind an opener, and those behind commas; sub-selects and calls are passed over."""
     while True:
         while words[at] in _BEFORE_A_TABLE:
@@ -83,7 +103,7 @@ def _names(words: Sequence[str], at: int, opener: str) -> Iterator[str]:
             yield name
         if opener in _OF_ONE:
             return
-        at = _behind_alias(words, at)
+        at = _behind_alias(words, at, pairs)
         if words[at] != ",":
             return
         at += 1
@@ -102,25 +122,14 @@ def _name(words: Sequence[str], at: int) -> tuple[str, int]:
     return name, at
 
 
-def _behind_alias(words: Sequence[str], at: int) -> int:
-    at = _behind_bracket(words, at)
+def _behind_alias(words: Sequence[str], at: int, pairs: dict[int, int]) -> int:
+    if words[at] == "(":
+        at = _behind(words, at, pairs)
     if words[at] == "as":
         at += 1
     if words[at] not in _NOT_A_TABLE:
         at += 1
-    return _behind_bracket(words, at)
-
-
-def _behind_bracket(words: Sequence[str], at: int) -> int:
-    """Position behind the bracket that opens at `at`; `at` itself where none does."""
-    if words[at] != "(":
-        return at
-    depth = 0
-    for position in range(at, len(words) - 2):
-        depth += (words[position] == "(") - (words[position] == ")")
-        if not depth:
-            return position + 1
-    return len(words) - 2
+    return _behind(words, at, pairs) if words[at] == "(" else at
 
 
 def _plain(word: str) -> str:
@@ -134,7 +143,8 @@ def _ctes(words: Sequence[str]) -> Iterator[str]:
             continue
         name = at - 1
         if name > 0 and words[name] == ")":
-            while name > 0 and words[name] != "(":
+            name -= 1
+            while name > 0 and words[name] not in {"(", ")"}:
                 name -= 1
             name -= 1
         yield _plain(words[name])

@@ -71,6 +71,8 @@ def test_strings_mean_what_was_put_in(literal):
         ("5.", "5.0"),
         ("1e5", "1e5"),
         ("X'1F'", "X'1F'"),
+        ("X'''", "X''"),
+        ("b'1' -- it's\n '0'", "b'10'"),
         ("'unterminated", "unterminated"),
         ("E'cut \\", "cut \\"),
     ],
