@@ -3,14 +3,12 @@
 What cannot be rebuilt goes to `unsupported` with its reason; a table keeps what remains of it.
 """
 
-import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
 
 from data_gen.labels import literals
 from data_gen.profile import (
@@ -22,9 +20,8 @@ from data_gen.profile import (
     SchemaProfile,
     TableProfile,
 )
+from data_gen.questions import Row, answer, named
 from data_gen.values import GENERATORS
-
-Row = Mapping[str, Any]
 
 _LEFT_OUT = {
     "p": "partitioned table",
@@ -40,7 +37,20 @@ def introspect(connection: psycopg.Connection[Any]) -> SchemaProfile:
     Runs inside the caller's read-only transaction, and leaves settings of that transaction changed
     (search_path and the forms of dates). Needs SELECT on the tables, for pg_stats to show them.
     """
-    return _Reading(connection).profile()
+    asked = questions()
+    return profile_of(lambda name: answer(connection, asked[name]))
+
+
+def profile_of(rows: Callable[[str], Sequence[Row]]) -> SchemaProfile:
+    """The profile, raw, from the answers to `questions`, wherever they were asked."""
+    return _Reading(rows).profile()
+
+
+def questions() -> Mapping[str, str]:
+    """What is asked of a catalog, SQL by name, in order: session comes first, for it sets forms."""
+    found = dict(named(files("data_gen").joinpath("introspect.sql").read_text(encoding="utf-8")))
+    rebuilt = found.pop("rebuilt")
+    return {name: text.replace("{rebuilt}", rebuilt) for name, text in found.items()}
 
 
 def schema_literals(profile: SchemaProfile) -> frozenset[str]:
@@ -58,17 +68,16 @@ def schema_literals(profile: SchemaProfile) -> frozenset[str]:
 class _Reading:
     """One reading of a catalog, and what it could not use."""
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
-        self.cursor = connection.cursor(row_factory=dict_row)
-        self.queries = _queries()
+    def __init__(self, rows: Callable[[str], Sequence[Row]]) -> None:
+        self.rows = rows
         self.unsupported: list[str] = []
 
     def profile(self) -> SchemaProfile:
         """All of it."""
-        (settings,) = self.rows("settings")
+        (session,) = self.rows("session")
         tables = {row["oid"]: row for row in self.rows("tables") if self.can_rebuild(row)}
-        columns, constraints = self.grouped("columns", tables), self.grouped("constraints", tables)
-        indexes = self.grouped("indexes", tables)
+        columns, constraints = self.grouped("columns"), self.grouped("constraints")
+        indexes = self.grouped("indexes")
         profiles = tuple(
             self.table(row, columns[oid], constraints[oid], indexes[oid], tables)
             for oid, row in tables.items()
@@ -79,24 +88,19 @@ class _Reading:
         )
         self.unsupported += [row["reason"] for row in self.rows("others")]
         return SchemaProfile(
-            server_version=settings["server_version"],
+            server_version=session["server_version"],
             tables=profiles,
             enums=enums,
-            extensions=tuple(row["name"] for row in self.rows("extensions", tables)),
-            search_path=tuple(settings["search_path"]),
+            extensions=tuple(row["name"] for row in self.rows("extensions")),
+            search_path=tuple(session["search_path"]),
             unsupported=tuple(self.unsupported),
-            taken_at_us=settings["taken_at_us"],
+            taken_at_us=session["taken_at_us"],
         )
 
-    def rows(self, query: str, tables: Mapping[int, Row] | None = None) -> list[dict[str, Any]]:
-        """The rows of a named query."""
-        parameters = {"tables": list(tables or ())}
-        return self.cursor.execute(self.queries[query].encode(), parameters).fetchall()
-
-    def grouped(self, query: str, tables: Mapping[int, Row]) -> Mapping[int, list[Row]]:
-        """The rows of a named query by their table."""
+    def grouped(self, question: str) -> Mapping[int, list[Row]]:
+        """The rows of an answer by their table."""
         found: dict[int, list[Row]] = defaultdict(list)
-        for row in self.rows(query, tables):
+        for row in self.rows(question):
             found[row["oid"]].append(row)
         return found
 
@@ -247,13 +251,13 @@ def _statistics(row: Row) -> dict[str, Any]:
     if row["n_distinct"] is None:
         return {}
     return {
-        "null_fraction": row["null_frac"],
+        "null_fraction": float(row["null_frac"]),  # JSON has 0 for 0.0
         "average_width": row["avg_width"],
-        "n_distinct": row["n_distinct"],
+        "n_distinct": float(row["n_distinct"]),
         "common_values": tuple(row["common_values"] or ()),
-        "common_fractions": tuple(row["common_fractions"] or ()),
+        "common_fractions": tuple(map(float, row["common_fractions"] or ())),
         "histogram": tuple(row["histogram"] or ()),
-        "correlation": row["correlation"],
+        "correlation": None if row["correlation"] is None else float(row["correlation"]),
         "analyzed": True,
     }
 
@@ -262,9 +266,3 @@ def _places(rows: Sequence[Row]) -> Mapping[int, int]:
     """The place of each index among all of its table, by OID."""
     numbers = sorted(row["order"] for row in rows if row["order"] and row.get("kind") != "f")
     return {number: place for place, number in enumerate(numbers)}
-
-
-def _queries() -> Mapping[str, str]:
-    text = files("data_gen").joinpath("introspect.sql").read_text(encoding="utf-8")
-    parts = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))

@@ -1,7 +1,8 @@
 -- introspect: what a SchemaProfile holds, read from the catalog and from pg_stats (PostgreSQL 14 to 18).
--- Every query sees the same tables: ordinary ones of user schemas, no partition, no inheritance.
+-- Each query takes no parameter, so that psql can run it; {rebuilt} in it stands for the query of
+-- that name: ordinary tables of user schemas, no partition, no inheritance.
 
--- name: settings
+-- name: session
 -- Texts of values and definitions must not depend on the session; the search path is kept first.
 SELECT current_setting('server_version_num')::int AS server_version,
        current_schemas(false)::text[] AS search_path,
@@ -11,11 +12,11 @@ SELECT current_setting('server_version_num')::int AS server_version,
        set_config('intervalstyle', 'postgres', true),
        set_config('timezone', 'UTC', true),
        set_config('bytea_output', 'hex', true),
-       set_config('extra_float_digits', '1', true);
+       set_config('extra_float_digits', '1', true)
 
 -- name: tables
 -- Size and storage; live and dead rows from the statistics collector where it has seen the table.
-SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind,
+SELECT c.oid::bigint, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind,
        c.relispartition AS is_partition, c.reltuples::float8 AS reltuples, c.relpages AS pages,
        coalesce(s.n_live_tup, 0) AS live_rows, coalesce(s.n_dead_tup, 0) AS dead_rows,
        coalesce(c.reloptions, '{}') AS options,
@@ -31,7 +32,19 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND n.nspname !~ '^pg_(toast|temp)' AND c.relpersistence <> 't'
   AND NOT EXISTS (SELECT FROM pg_depend d
                   WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-ORDER BY c.oid;
+ORDER BY c.oid
+
+-- name: rebuilt
+-- The tables that the other queries look at.
+SELECT c.oid
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND NOT c.relispartition AND c.relpersistence <> 't'
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'replay')
+  AND n.nspname !~ '^pg_(toast|temp)'
+  AND NOT EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent))
+  AND NOT EXISTS (SELECT FROM pg_depend d
+                  WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 
 -- name: columns
 -- Columns with their statistics. Domains are resolved to the type beneath them.
@@ -43,7 +56,7 @@ WITH RECURSIVE beneath AS (
            t.typnotnull OR coalesce(b.not_null, false)
     FROM pg_type t JOIN beneath b ON b.type = t.typbasetype WHERE t.typtype = 'd'
 )
-SELECT a.attrelid AS oid, a.attname AS name,
+SELECT a.attrelid::bigint AS oid, a.attname AS name,
        format_type(b.base, CASE WHEN b.is_domain THEN b.typmod ELSE a.atttypmod END) AS type,
        bt.typname AS base_type, bn.nspname AS type_schema, bt.typtype::text AS type_kind,
        b.is_domain, a.attnotnull OR b.not_null AS not_null,
@@ -82,18 +95,18 @@ JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 LEFT JOIN pg_stats st ON st.schemaname = n.nspname AND st.tablename = c.relname
                      AND st.attname = a.attname AND NOT st.inherited
-WHERE a.attrelid = ANY (%(tables)s) AND a.attnum > 0 AND NOT a.attisdropped
-ORDER BY a.attrelid, a.attnum;
+WHERE a.attrelid IN ({rebuilt}) AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attrelid, a.attnum
 
 -- name: constraints
 -- Keys, checks, exclusions and foreign keys; `order` is the OID of the index behind a key.
-SELECT k.conrelid AS oid, k.conname AS name, k.contype::text AS kind,
+SELECT k.conrelid::bigint AS oid, k.conname AS name, k.contype::text AS kind,
        pg_get_constraintdef(k.oid) AS definition, k.conindid::bigint AS "order",
        coalesce((SELECT array_agg(a.attname::text ORDER BY u.place)
                  FROM unnest(k.conkey) WITH ORDINALITY AS u (attnum, place)
                  JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum),
                 '{}') AS columns,
-       k.confrelid AS parent,
+       k.confrelid::bigint AS parent,
        coalesce((SELECT array_agg(a.attname::text ORDER BY u.place)
                  FROM unnest(k.confkey) WITH ORDINALITY AS u (attnum, place)
                  JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum),
@@ -104,12 +117,12 @@ SELECT k.conrelid AS oid, k.conname AS name, k.contype::text AS kind,
                      SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass
                        AND e.objid = p.oid AND e.deptype = 'e')) AS calls_user_code
 FROM pg_constraint k
-WHERE k.conrelid = ANY (%(tables)s) AND k.contype IN ('p', 'u', 'c', 'x', 'f') AND k.conparentid = 0
-ORDER BY k.conrelid, k.oid;
+WHERE k.conrelid IN ({rebuilt}) AND k.contype IN ('p', 'u', 'c', 'x', 'f') AND k.conparentid = 0
+ORDER BY k.conrelid, k.oid
 
 -- name: indexes
 -- Indexes that belong to no constraint.
-SELECT i.indrelid AS oid, c.relname AS name, pg_get_indexdef(i.indexrelid) AS definition,
+SELECT i.indrelid::bigint AS oid, c.relname AS name, pg_get_indexdef(i.indexrelid) AS definition,
        (SELECT array_agg(coalesce(a.attname::text, '') ORDER BY u.place)
         FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u (attnum, place)
         LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.attnum AND u.attnum > 0
@@ -123,10 +136,10 @@ SELECT i.indrelid AS oid, c.relname AS name, pg_get_indexdef(i.indexrelid) AS de
                        AND e.objid = p.oid AND e.deptype = 'e')) AS calls_user_code
 FROM pg_index i
 JOIN pg_class c ON c.oid = i.indexrelid
-WHERE i.indrelid = ANY (%(tables)s)
+WHERE i.indrelid IN ({rebuilt})
   AND NOT EXISTS (SELECT FROM pg_constraint k
                   WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
-ORDER BY i.indrelid, i.indexrelid;
+ORDER BY i.indrelid, i.indexrelid
 
 -- name: enums
 -- All enum types of user schemas.
@@ -139,7 +152,7 @@ WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'replay')
   AND NOT EXISTS (SELECT FROM pg_depend d
                   WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')
 GROUP BY t.oid, n.nspname, t.typname
-ORDER BY t.oid;
+ORDER BY t.oid
 
 -- name: extensions
 -- Extensions that the tables themselves need: a type, an operator class, a function of a default.
@@ -153,8 +166,8 @@ LEFT JOIN pg_constraint k ON d.classid = 'pg_constraint'::regclass AND k.oid = d
 LEFT JOIN pg_index i ON d.classid = 'pg_class'::regclass AND i.indexrelid = d.objid
 WHERE member.deptype = 'e'
   AND coalesce(f.adrelid, k.conrelid, i.indrelid,
-               CASE WHEN d.classid = 'pg_class'::regclass THEN d.objid END) = ANY (%(tables)s)
-ORDER BY 1;
+               CASE WHEN d.classid = 'pg_class'::regclass THEN d.objid END) IN ({rebuilt})
+ORDER BY 1
 
 -- name: others
 -- What belongs to user schemas and is not looked at any further.
@@ -167,4 +180,4 @@ GROUP BY n.nspname
 UNION ALL
 SELECT n.nspname || '.' || s.stxname || ': extended statistics are not rebuilt'
 FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace
-ORDER BY 1;
+ORDER BY 1

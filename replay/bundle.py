@@ -5,9 +5,12 @@ manifest.json is written last: a directory without it is not a workload.
 
 import hashlib
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, fields
+from itertools import islice, pairwise
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import pyarrow as pa
@@ -18,17 +21,33 @@ from data_gen.profile import SchemaProfile
 from replay import documents
 from replay.documents import MANIFEST, Kind
 from replay.errors import EnvironmentFaultError, InputError
-from replay.workload import Manifest, Statement, Template, Transaction, Workload
+from replay.workload import (
+    Conflict,
+    Counters,
+    Manifest,
+    Place,
+    Statement,
+    Template,
+    Transaction,
+    Workload,
+)
 
-_KIND = Kind(name="workload", version=1, made_by="replay capture")
+_KIND = Kind(name="workload", version=2, made_by="replay capture")
 TEMPLATES = "templates.parquet"
 TRANSACTIONS = "transactions.parquet"
 STATEMENTS = "statements.parquet"
+CONFLICTS = "conflicts.parquet"
+PLACES = "places.parquet"
 TABLES = "tables.json"
 SCHEMA_SQL = "schema.sql"
 
+_ROW_GROUP = 8 * 1024
+
 _PAIRS = pa.list_(pa.struct([("key", pa.int64()), ("calls", pa.int64())]))
 _UTC = pa.timestamp("us", tz="UTC")
+_COUNTERS = pa.struct(
+    [(f.name, pa.float64() if f.name.endswith("_ms") else pa.int64()) for f in fields(Counters)]
+)
 _TEMPLATE_SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -46,7 +65,8 @@ _TEMPLATE_SCHEMA = pa.schema(
         ("rare", pa.bool_()),
         ("source", pa.string()),
         ("query_ids", _PAIRS),
-        ("rows", pa.int64()),
+        ("counted", _COUNTERS),
+        ("error_states", pa.list_(pa.struct([("key", pa.string()), ("calls", pa.int64())]))),
     ]
 )
 _TRANSACTION_SCHEMA = pa.schema(
@@ -56,6 +76,18 @@ _TRANSACTION_SCHEMA = pa.schema(
         ("start_us", pa.int64()),
         ("weight", pa.float64()),
         ("shape", pa.string()),
+        ("untold", pa.list_(pa.string())),
+        ("priority", pa.uint64()),
+        ("logged", pa.float64()),
+        ("early_us", pa.int64()),
+    ]
+)
+_PLACE_SCHEMA = pa.schema(
+    [
+        ("group", pa.string()),
+        ("stratum", pa.string()),
+        ("rank", pa.uint64()),
+        ("transaction", pa.int64()),
     ]
 )
 _STATEMENT_SCHEMA = pa.schema(
@@ -71,7 +103,25 @@ _STATEMENT_SCHEMA = pa.schema(
         ("error", pa.string()),
     ]
 )
-_PAIR_FIELDS = ("histogram", "calls_per_slice", "query_ids")
+_CONFLICT_SCHEMA = pa.schema(
+    [
+        ("kind", pa.string()),
+        ("template", pa.string()),
+        ("peers", pa.list_(pa.string())),
+        ("lock", pa.string()),
+        ("on", pa.string()),
+        ("relation", pa.string()),
+        ("count", pa.int64()),
+        ("total_ms", pa.float64()),
+        ("longest_ms", pa.float64()),
+        ("most_queued", pa.int64()),
+        ("first_seen", _UTC),
+        ("last_seen", _UTC),
+        ("told", pa.list_(pa.string())),
+        ("told_sql", pa.list_(pa.string())),
+    ]
+)
+_PAIR_FIELDS = ("histogram", "calls_per_slice", "query_ids", "error_states")
 
 
 def write(path: Path, workload: Workload, profile: SchemaProfile | None) -> None:
@@ -81,16 +131,31 @@ def write(path: Path, workload: Workload, profile: SchemaProfile | None) -> None
     be written.
     """
     require_writable(path)
-    part = path.with_name(f"{path.name}.part")
+    _write_whole(path, workload, profile)
+    shutil.rmtree(unfinished(path), ignore_errors=True)
+
+
+def write_unfinished(path: Path, workload: Workload, profile: SchemaProfile | None) -> None:
+    """Write what is there of a workload beside its place, where it stays if nobody finishes it."""
+    _write_whole(unfinished(path), workload, profile)
+
+
+def unfinished(path: Path) -> Path:
+    """Where what is there of a workload lies until it is whole."""
+    return path.with_name(f"{path.name}.part")
+
+
+def _write_whole(path: Path, workload: Workload, profile: SchemaProfile | None) -> None:
+    new = path.with_name(f"{path.name}.new")
     try:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        _write_files(part, workload, profile)
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        _write_files(new, workload, profile)
         if path.exists():
             shutil.rmtree(path)
-        part.replace(path)
+        new.replace(path)
     except OSError as error:
-        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(new, ignore_errors=True)
         raise EnvironmentFaultError(
             f"{path}: cannot write the workload: {error.strerror or error}; make room, or name "
             "another place with -o, and capture again"
@@ -112,17 +177,28 @@ def read(path: Path) -> Workload:
         if not (path / name).is_file() or _checksum(path / name) != checksum:
             raise InputError(f"{path / name}: does not match its checksum; capture again")
     statements: dict[int, list[Statement]] = {}
-    for row in pq.read_table(path / STATEMENTS).to_pylist():
-        number = row.pop("transaction")
-        row["values"] = tuple(row["values"])
-        statements.setdefault(number, []).append(Statement(**row))
+    for row in _rows(path / STATEMENTS):
+        statements.setdefault(row.pop("transaction"), []).append(Statement(**row))
     return Workload(
         manifest=msgspec.convert(document["manifest"], Manifest),
-        templates=tuple(map(_template, pq.read_table(path / TEMPLATES).to_pylist())),
+        templates=tuple(map(_template, _rows(path / TEMPLATES))),
         transactions=tuple(
             Transaction(**row, statements=tuple(statements.get(row["id"], ())))
-            for row in pq.read_table(path / TRANSACTIONS).to_pylist()
+            for row in _rows(path / TRANSACTIONS)
         ),
+        conflicts=tuple(Conflict(**row) for row in _rows(path / CONFLICTS)),
+        places=tuple(Place(**row) for row in _rows(path / PLACES)),
+    )
+
+
+def read_mix(path: Path) -> Workload:
+    """Read a workload but for its transactions: they are the most of it."""
+    document = _KIND.read_manifest(path)
+    return Workload(
+        manifest=msgspec.convert(document["manifest"], Manifest),
+        templates=tuple(map(_template, _rows(path / TEMPLATES))),
+        transactions=(),
+        conflicts=tuple(Conflict(**row) for row in _rows(path / CONFLICTS)),
     )
 
 
@@ -148,14 +224,9 @@ def workload_id(path: Path) -> str:
 
 def _write_files(path: Path, workload: Workload, profile: SchemaProfile | None) -> None:
     _write_table(path / TEMPLATES, _TEMPLATE_SCHEMA, map(_template_row, workload.templates))
-    _write_table(
-        path / TRANSACTIONS, _TRANSACTION_SCHEMA, map(_transaction_row, workload.transactions)
-    )
-    _write_table(
-        path / STATEMENTS,
-        _STATEMENT_SCHEMA,
-        (row for t in workload.transactions for row in _statement_rows(t)),
-    )
+    _write_transactions(path, workload.transactions)
+    _write_table(path / CONFLICTS, _CONFLICT_SCHEMA, map(_conflict_row, workload.conflicts))
+    _write_table(path / PLACES, _PLACE_SCHEMA, map(_place_row, workload.places))
     if profile is not None:
         documents.write(path / TABLES, profile)
         (path / SCHEMA_SQL).write_text(schema_sql(profile), encoding="utf-8")
@@ -163,8 +234,20 @@ def _write_files(path: Path, workload: Workload, profile: SchemaProfile | None) 
     _KIND.write_manifest(path, workload.manifest, checksums=checksums)
 
 
+def _write_transactions(path: Path, transactions: Iterable[Transaction]) -> None:
+    """Write them and their statements, both tables at once, so that memory is bounded."""
+    transactions = iter(transactions)
+    with (
+        _Table(path / TRANSACTIONS, _TRANSACTION_SCHEMA) as wholes,
+        _Table(path / STATEMENTS, _STATEMENT_SCHEMA) as parts,
+    ):
+        while some := list(islice(transactions, _ROW_GROUP // 2)):
+            wholes.write(map(_transaction_row, some))
+            parts.write(row for transaction in some for row in _statement_rows(transaction))
+
+
 def _present(path: Path) -> list[str]:
-    names = (TEMPLATES, TRANSACTIONS, STATEMENTS, TABLES, SCHEMA_SQL)
+    names = (TEMPLATES, TRANSACTIONS, STATEMENTS, CONFLICTS, PLACES, TABLES, SCHEMA_SQL)
     return [name for name in names if (path / name).is_file()]
 
 
@@ -173,30 +256,74 @@ def _checksum(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _write_table(file: Path, schema: pa.Schema, rows: Iterable[dict[str, Any]]) -> None:
-    table = pa.Table.from_pylist(list(rows), schema=schema)
-    pq.write_table(table, file, compression="zstd", row_group_size=128 * 1024)
+class _Table:
+    """A table that is written a row group at a time."""
+
+    def __init__(self, file: Path, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._writer = pq.ParquetWriter(file, schema, compression="zstd")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._writer.close()
+
+    def write(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Write rows of the schema's fields as one group."""
+        columns = list(zip(*rows, strict=True))
+        if columns:
+            arrays = [pa.array(c, f.type) for c, f in zip(columns, self._schema, strict=True)]
+            self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
 
 
-def _template_row(template: Template) -> dict[str, Any]:
-    row = {name: getattr(template, name) for name in _TEMPLATE_SCHEMA.names}
-    for name in _PAIR_FIELDS:
-        row[name] = [{"key": key, "calls": calls} for key, calls in row[name]]
-    return row
+def _write_table(file: Path, schema: pa.Schema, rows: Iterable[Sequence[Any]]) -> None:
+    rows = iter(rows)
+    with _Table(file, schema) as table:
+        while some := list(islice(rows, _ROW_GROUP)):
+            table.write(some)
+
+
+def _rows(file: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a table; made of whole columns, as a workload may have a hundred thousand templates."""
+    table = pq.read_table(file)
+    columns = (_values(column.combine_chunks()) for column in table.columns)
+    return (dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True))
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """A column's values; lists come as tuples, and so do the pairs in them."""
+    if not pa.types.is_list(column.type):
+        return list(column.to_pylist())
+    items = column.values
+    if pa.types.is_struct(items.type):
+        flat = list(zip(*(field.to_pylist() for field in items.flatten()), strict=True))
+    else:
+        flat = items.to_pylist()
+    return [tuple(flat[begin:end]) for begin, end in pairwise(column.offsets.to_pylist())]
+
+
+def _template_row(template: Template) -> tuple[Any, ...]:
+    row = [getattr(template, name) for name in _TEMPLATE_SCHEMA.names]
+    for place, name in enumerate(_TEMPLATE_SCHEMA.names):
+        if name in _PAIR_FIELDS:
+            row[place] = [{"key": key, "calls": calls} for key, calls in row[place]]
+        elif name == "counted" and template.counted is not None:
+            row[place] = asdict(template.counted)
+    return tuple(row)
 
 
 def _template(row: dict[str, Any]) -> Template:
-    for name in _PAIR_FIELDS:
-        row[name] = tuple((pair["key"], pair["calls"]) for pair in row[name])
-    row["tables"] = tuple(row["tables"])
-    return Template(**row)
+    counted = row.pop("counted")
+    return Template(**row, counted=Counters(**counted) if counted is not None else None)
 
 
-def _transaction_row(transaction: Transaction) -> dict[str, Any]:
-    return {name: getattr(transaction, name) for name in _TRANSACTION_SCHEMA.names}
+_conflict_row = attrgetter(*_CONFLICT_SCHEMA.names)
+_place_row = attrgetter(*_PLACE_SCHEMA.names)
+_transaction_row = attrgetter(*_TRANSACTION_SCHEMA.names)
+_statement_row = attrgetter(*_STATEMENT_SCHEMA.names[1:])
 
 
-def _statement_rows(transaction: Transaction) -> Iterable[dict[str, Any]]:
+def _statement_rows(transaction: Transaction) -> Iterable[tuple[Any, ...]]:
     for statement in transaction.statements:
-        row = {name: getattr(statement, name) for name in _STATEMENT_SCHEMA.names[1:]}
-        yield {"transaction": transaction.id, **row}
+        yield (transaction.id, *_statement_row(statement))

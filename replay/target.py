@@ -78,12 +78,10 @@ def require_staging(connection: psycopg.Connection, *, source: Source | None = N
     """The guard itself: return, or raise RefusedError."""
     here = identity(connection)
     place = describe(connection)
-    if source is not None and source.system_identifier:
-        same = (here.system_identifier, here.database) == (
-            source.system_identifier,
-            source.database,
-        )
-        if same:
+    sources = (source, *source.others) if source is not None else ()
+    for one in sources:
+        same = (here.system_identifier, here.database) == (one.system_identifier, one.database)
+        if same and one.system_identifier:
             raise RefusedError(
                 f"{place} is the server that this workload was captured from, or a physical copy of "
                 "it; nothing is ever loaded into production: name a staging database with --target "
@@ -118,10 +116,7 @@ def mark_staging(dsn: str) -> str:
 
 def identity(connection: psycopg.Connection) -> Source:
     """Version, database and system identifier of the server; settings stay empty."""
-    row = connection.execute(
-        "SELECT current_setting('server_version'), current_database(),"
-        " (SELECT system_identifier::text FROM pg_control_system())"
-    ).fetchone()
+    row = connection.execute(files("replay").joinpath("sql/identity.sql").read_bytes()).fetchone()
     assert row is not None
     return Source(server_version=row[0], database=row[1], system_identifier=row[2])
 

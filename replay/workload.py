@@ -8,9 +8,59 @@ A statement's `sql` is whole again: every slot is a `$n` (parameters keep their 
 are numbered on from there in order of appearance), so that it can be parsed, planned and replayed.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counters:
+    """What pg_stat_statements counted of a statement, all exact; blocks are PostgreSQL's, of 8 kB.
+
+    A figure is None where the extension's version does not have it.
+    """
+
+    calls: int  # those that ended without an error
+    total_ms: float  # execution alone, without planning
+    rows: int  # returned or written
+    shared_hit: int = 0  # blocks of tables and indexes that were in shared_buffers
+    shared_read: int = 0
+    shared_dirtied: int = 0
+    shared_written: int = 0
+    temp_read: int = 0  # blocks of sorts and hashes that did not fit in work_mem
+    temp_written: int = 0
+    read_ms: float = 0.0  # waited for shared blocks; 0 where track_io_timing is off
+    write_ms: float = 0.0
+    wal_bytes: int | None = None
+
+    def __add__(self, other: "Counters") -> "Counters":
+        return self._each(other, lambda mine, theirs: mine + theirs)
+
+    def __sub__(self, other: "Counters") -> "Counters":
+        """What was counted since `other`; float dust below 0 is 0."""
+        return self._each(other, lambda mine, theirs: max(mine - theirs, 0))
+
+    def is_less_than(self, other: "Counters") -> bool:
+        """Whether any count is: counts only grow, so these began anew since `other`.
+
+        Times are left out: sums of them differ by the order of summing.
+        """
+        return any(
+            mine is not None and theirs is not None and mine < theirs
+            for name, (mine, theirs) in self._beside(other).items()
+            if not name.endswith("_ms")
+        )
+
+    def _each(self, other: "Counters", combine: Callable[[float, float], float]) -> "Counters":
+        return Counters(
+            **{
+                name: None if mine is None or theirs is None else combine(mine, theirs)
+                for name, (mine, theirs) in self._beside(other).items()
+            }  # type: ignore[arg-type]
+        )
+
+    def _beside(self, other: "Counters") -> Mapping[str, tuple[float | None, float | None]]:
+        return {f.name: (getattr(self, f.name), getattr(other, f.name)) for f in fields(self)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,14 +77,15 @@ class Template:
     histogram: tuple[tuple[int, int], ...] = ()  # (bucket, calls): see duration_bucket
     calls_per_slice: tuple[
         tuple[int, int], ...
-    ] = ()  # (slice number, calls), slice width in the manifest
+    ] = ()  # (slice number, calls), slice width in the manifest; below 0: failed before the window
     first_seen: datetime | None = None  # aware; None where only pg_stat_statements knows it
     last_seen: datetime | None = None
     kept: int = 0  # kept executions: how many statements of the sample have this template
     rare: bool = False  # see capture.rarity
     source: str = "log"  # log, statements (pg_stat_statements) or both
     query_ids: tuple[tuple[int, int], ...] = ()  # (server's query_id, calls)
-    rows: int | None = None  # pg_stat_statements, where it knows
+    counted: Counters | None = None  # by pg_stat_statements, where it knows the template
+    error_states: tuple[tuple[str, int], ...] = ()  # (SQLSTATE, calls that failed with it)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +114,54 @@ class Transaction:
 
     id: int  # position in transactions.parquet, in order of start
     session: str  # keyed token of the session's id
-    start_us: int  # since the window's begin
+    start_us: int  # since the window's begin; 0 where it began before, with a failure
     weight: float
     shape: str  # 16 hex digits over the sequence of template ids
     statements: tuple[Statement, ...]
+    untold: tuple[str, ...] = ()  # templates of executions whose values the log does not tell
+    priority: int = 0  # of the sample: uniform below 2**64
+    logged: float = 1.0  # probability that the server logged it; the weight is divided by it
+    early_us: int = 0  # how long before the window it began
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """Production's own evidence of contention: lines of its log of one kind, counted together.
+
+    The server may tell of one event twice, so kinds are never summed. `log_lock_waits` tells of a wait
+    of deadlock_timeout (waiting) and of its end (acquired, failed, or detected: a deadlock), or that
+    the queue was rearranged (avoided); `log_lock_failures` of a lock not to be had at once
+    (unobtained). A failed statement tells of a deadlock, a timeout (lock_timeout), a lock refused
+    (NOWAIT), or that it was cancelled while it waited for a row.
+    A conflict of nothing but a kind counts those that found no room of their own.
+    """
+
+    kind: str  # waiting, acquired, failed, avoided, detected, unobtained; deadlock, timeout, refused, cancelled
+    template: str  # id of the statement that waited or failed; empty where the log does not say
+    peers: tuple[str, ...]  # ids of the other statements of a deadlock, sorted
+    lock: str  # ShareLock, ExclusiveLock, AccessExclusiveLock …; empty where not said
+    on: str  # transaction, tuple, relation, extension, advisory lock …; empty where not said
+    relation: str  # its name, where the log gives it
+    count: int
+    total_ms: float  # waited until the line, in all; 0 for statements that failed
+    longest_ms: float
+    most_queued: int  # longest wait queue told
+    first_seen: datetime  # aware
+    last_seen: datetime
+    told: tuple[str, ...] = ()  # the peers as the log tells them, sorted: a cut text is no template
+    told_sql: tuple[str, ...] = ()  # canonical text of each; empty where it is known or not cut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A place of a stratum of the sample: one of the k smallest ranks, or the next one, τ."""
+
+    group: str  # template, error, slowest, bucket, shape
+    stratum: (
+        str  # template id; the same and an SQLSTATE; number of the time bucket; hash of the shape
+    )
+    rank: int  # below 2**64
+    transaction: int | None  # id; None where the sample does not hold it, as a τ may be
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +175,16 @@ class Skip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """The production server behind the capture, as far as it was asked (`--stats DSN`)."""
+    """The production server behind the capture, as far as it was asked (`--stats DSN`).
+
+    `others` are those of a merged workload's other parts, without settings.
+    """
 
     server_version: str = ""
     database: str = ""
     system_identifier: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
+    others: tuple["Source", ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +208,8 @@ class Manifest:
     complete: bool = True  # False: the capture was stopped, or an input broke off
     notes: tuple[str, ...] = ()  # what a reader should know: evictions, truncation …
     peak_concurrency: int = 0  # statements in flight at once, at most
+    bucket_s: int = 1  # width of the sample's time buckets, which are numbered from 1970
+    key_id: str = ""  # of the scrub key: equal where tokens are; never the key
     source: Source = field(default_factory=Source)
 
 
@@ -117,8 +218,10 @@ class Workload:
     """A workload in memory: all that `NAME.workload/` holds but the schema's profile."""
 
     manifest: Manifest
-    templates: tuple[Template, ...]  # by calls, most first
-    transactions: tuple[Transaction, ...]  # by start
+    templates: Sequence[Template]  # by calls, most first
+    transactions: Sequence[Transaction]  # by start
+    conflicts: tuple[Conflict, ...] = ()  # by count, most first
+    places: Sequence[Place] = ()  # of the sample, by group, stratum and rank
 
     @property
     def window_s(self) -> float:

@@ -1,21 +1,30 @@
-"""From counts and kept units to the workload's frozen types; here values meet the scrubber."""
+"""From what was counted and sampled to the workload's frozen types; here values meet the scrubber."""
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
 
 from replay.capture.calibrate import calibrate
-from replay.capture.messages import parameters
+from replay.capture.executions import NONE
+from replay.capture.extractor import Extractor
+from replay.capture.formats.columns import Ints
+from replay.capture.made import Made
+from replay.capture.policy import is_secretive
 from replay.capture.rarity import is_rare
-from replay.capture.sample import shape_id
+from replay.capture.registry import Registry
+from replay.capture.retell import Told, retold
+from replay.capture.sample import Strata, Weights, shape_id
+from replay.capture.sampling import Sampling
 from replay.capture.scrub import Scrubber
-from replay.capture.tally import Tally
-from replay.capture.templates import Known, Templates
-from replay.capture.units import Execution, Unit
-from replay.sql.slots import Slotted, extract
-from replay.workload import Statement, Template, Transaction
+from replay.capture.store import Store, Stored, StoredExecution
+from replay.capture.tally import Figures, Tallied, slices_between
+from replay.sql.slots import Slotted
+from replay.workload import Place, Statement, Template, Transaction
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Settings of the session that say how, not what: their values stay as they are.
@@ -26,6 +35,29 @@ _PLAIN_SETTING = re.compile(
     r"|default_transaction_[a-z_]+|(?:session characteristics|transaction)\b.*)",
 )
 _RADIX = re.compile(r"0[xXoObB][0-9a-fA-F_]+|\d[\d_]*")
+_LONG = 1000  # digits that are no number to anybody
+_DATA, _PLAIN, _SECRET = range(3)  # what a template's literals are
+_TOGETHER = 2000  # units that are read again at once
+
+
+class Span(Protocol):
+    """What templates are counted over; a Tally is one."""
+
+    @property
+    def begin_us(self) -> int:
+        """Epoch; of the window."""
+
+    @property
+    def end_us(self) -> int:
+        """Epoch."""
+
+    @property
+    def slice_s(self) -> int:
+        """Width of slices."""
+
+    @property
+    def executions(self) -> int:
+        """Of all templates."""
 
 
 def moment(at_us: int) -> datetime:
@@ -34,16 +66,17 @@ def moment(at_us: int) -> datetime:
 
 
 def build_templates(
-    templates: Templates, tally: Tally, kept: Sequence[tuple[Unit, float]], executions: int
-) -> list[Template]:
-    """Every template of the log with its exact figures, most called first."""
-    kept_of = Counter(e.template for unit, _ in kept for e in unit.executions)
-    figures = tally.by_template(templates.variants, len(templates.known))
-    slices = max(1, -(-(tally.end_us - tally.begin_us) // (tally.slice_s() * 1_000_000)))
+    registry: Registry, span: Span, figures: list[Figures] | Tallied, kept: Counter[int]
+) -> Sequence[Template]:
+    """Every template of the log with its exact figures, most called first.
 
-    def build(number: int, known: Known) -> Template:
-        of, found = figures[number], known.fingerprint
-        calls_per_slice = tally.slices(of.bins)
+    `figures` and `kept`, the kept executions, are by template number.
+    """
+    begin = span.begin_us // 1_000_000 // span.slice_s
+    slices = slices_between(span.begin_us, span.end_us, span.slice_s)
+
+    def build(number: int) -> Template:
+        found, of = registry.templates[number], figures[number]
         return Template(
             id=found.id,
             sql=found.sql,
@@ -53,109 +86,183 @@ def build_templates(
             errors=of.errors,
             total_ms=of.total_us / 1000,
             histogram=tuple(sorted(of.histogram.items())),
-            calls_per_slice=calls_per_slice,
+            calls_per_slice=tuple(sorted((n - begin, calls) for n, calls in of.slices.items())),
             first_seen=moment(of.first_us),
             last_seen=moment(of.last_us),
-            kept=kept_of[found.id],
+            kept=kept[number],
             rare=is_rare(
                 kind=found.kind,
                 calls=of.calls,
-                executions=executions,
-                slices_seen=len(calls_per_slice),
+                executions=span.executions,
+                slices_seen=len(of.slices),
                 slices=slices,
             ),
-            query_ids=tuple(of.query_ids.most_common()),
+            query_ids=tuple(sorted(of.query_ids.items(), key=lambda item: (-item[1], item[0]))),
+            error_states=tuple(
+                sorted((registry.states[state], errors) for state, errors in of.states.items())
+            ),
         )
 
-    built = [build(number, known) for number, known in enumerate(templates.known)]
-    return sorted(built, key=lambda template: (-template.calls, template.id))
+    calls = [of.calls for of in figures] if isinstance(figures, list) else figures.calls.tolist()
+    order = [number for number, count in enumerate(calls) if count]
+    order.sort(key=lambda number: (-calls[number], registry.templates[number].id))
+    return Made(len(order), lambda: map(build, order))
+
+
+def fitted(
+    registry: Registry, store: Store, numbers: Ints, weights: Weights, calls: Weights
+) -> tuple[Weights, Ints]:
+    """The kept units' weights, fitted to the templates' calls; and the executions' templates."""
+    template, unit = store.templates(numbers)
+    return calibrated(registry, weights, unit, template, calls), template
+
+
+def calibrated(
+    registry: Registry, weights: Weights, unit: Ints, template: Ints, calls: Weights
+) -> Weights:
+    """Weights of units, fitted to the templates' calls; `unit` and `template` are the executions'.
+
+    Floats are summed in the order of the templates' ids, which no order of the input changes.
+    """
+    order = np.lexsort((registry.identities()[template], unit))
+    return calibrate(weights, unit[order], template[order], calls)
 
 
 def build_transactions(
-    kept: Sequence[tuple[Unit, float]],
-    templates: Iterable[Template],
+    registry: Registry,
+    store: Store,
+    numbers: Ints,
+    weights: Weights,
     begin_us: int,
     scrubber: Scrubber,
-    *,
-    share: float = 1.0,
-) -> tuple[Transaction, ...]:
-    """The kept units with calibrated weights, whole-slotted SQL and scrubbed values.
+    sampling: Sampling,
+) -> Iterator[Transaction]:
+    """The kept units, in order of start, with whole-slotted SQL and scrubbed values."""
+    build = _Builder(registry, begin_us, scrubber, sampling)
+    for start in range(0, numbers.size, _TOGETHER):
+        units = list(store.units(numbers[start : start + _TOGETHER]))
+        for place, (unit, told) in enumerate(retold(units, registry), start):
+            yield build.transaction(place, unit, told, float(weights[place]))
 
-    Where the server logged a `share` of its transactions only, each stands for 1/share of them;
-    errors it logged all, so a unit of nothing else stands for itself.
-    """
-    by_id = {template.id: template for template in templates}
-    slotted = lru_cache(maxsize=4096)(extract)
-    weighted = calibrate(kept, {template.id: template.calls for template in by_id.values()})
-    return tuple(
-        Transaction(
-            id=number,
-            session=scrubber.token(unit.session),
-            start_us=max(unit.start_us - begin_us, 0),  # an error may come before the window
-            weight=weight if all(e.sqlstate for e in unit.executions) else weight / share,
-            shape=shape_id([execution.template for execution in unit.executions]),
-            statements=tuple(
-                _statement(execution, unit, by_id, slotted, scrubber)
-                for execution in unit.executions
-                if _is_told(execution, slotted(execution.sql))
-            ),
+
+def build_places(registry: Registry, strata: Strata, numbers: Ints) -> Iterator[Place]:
+    """All places of the sample, by group, stratum and rank; `numbers` are the kept units', in order."""
+    ids = {number: place for place, number in enumerate(numbers.tolist())}
+    templates, states = registry.templates, registry.states
+    name: dict[str, Callable[..., str]] = {
+        "template": lambda template: templates[template].id,
+        "slowest": lambda template: templates[template].id,
+        "error": lambda template, state: f"{templates[template].id} {states[state]}",
+        "bucket": str,
+        "shape": lambda shape: f"{shape:016x}",
+    }
+    for group, meant, places in strata.places():
+        named = [
+            (name[group](*(meant[stratum] if meant is not None else (stratum,))), begin, end)
+            for stratum, begin, end in places.strata
+        ]
+        named.sort()
+        for stratum, begin, end in named:
+            ranks, units = places.ranks[begin:end].tolist(), places.units[begin:end].tolist()
+            for rank, unit in zip(ranks, units, strict=True):
+                yield Place(group=group, stratum=stratum, rank=rank, transaction=ids.get(unit))
+
+
+class _Builder:
+    def __init__(
+        self, registry: Registry, begin_us: int, scrubber: Scrubber, sampling: Sampling
+    ) -> None:
+        self._templates = registry.templates
+        self._states = registry.states
+        self._begin_us = begin_us
+        self._scrubber = scrubber
+        self._sampling = sampling
+        self._cares: dict[str, int] = {}  # by template
+        self._slotted: Callable[[str], Slotted] = lru_cache(maxsize=4096)(Extractor())
+
+    def transaction(
+        self, number: int, unit: Stored, told: Sequence[Told], weight: float
+    ) -> Transaction:
+        executions = unit.executions
+        probability = self._sampling.probability(
+            max(e.spent_us for e in executions),
+            len(executions),
+            failed=executions[0].state != NONE,
         )
-        for number, (unit, weight) in enumerate(weighted)
-    )
+        statements, untold = [], []
+        for execution, call in zip(executions, told, strict=True):
+            statement = self._statement(execution, call, unit.start_us)
+            if statement is None:
+                untold.append(self._templates[execution.template].id)
+            else:
+                statements.append(statement)
+        return Transaction(
+            id=number,
+            session=self._scrubber.token(unit.session.decode("latin-1")),
+            start_us=max(unit.start_us - self._begin_us, 0),
+            weight=weight / probability,
+            shape=shape_id([self._templates[e.template].id for e in executions]),
+            statements=tuple(statements),
+            untold=tuple(untold),
+            priority=unit.priority,
+            logged=probability,
+            early_us=max(self._begin_us - unit.start_us, 0),
+        )
 
+    def _statement(self, execution: StoredExecution, call: Told, start_us: int) -> Statement | None:
+        """The statement; None where the log does not tell what was sent: values of a failed call."""
+        found = self._slotted(call.sql)
+        known = self._templates[execution.template]
+        if call.is_failed and any(
+            number not in call.parameters
+            for number, letter in enumerate(found.slots, 1)
+            if letter == "p"
+        ):
+            return None
+        prepared = call.prepared
+        if prepared is None and "p" in found.slots:
+            prepared = ""  # a failed call whose bind the log does not show
+        return Statement(
+            template=known.id,
+            sql=found.sql,
+            slots=found.slots,
+            values=self._values(call.parameters, found, self._care(known.id, known.sql)),
+            prepared=prepared,
+            offset_us=execution.start_us - start_us,
+            duration_us=execution.spent_us,
+            error="" if execution.state == NONE else self._states[execution.state],
+        )
 
-def _is_told(execution: Execution, slotted: Slotted) -> bool:
-    """Whether the log tells what was sent: of a failed call it may lack the parameters."""
-    if not execution.sqlstate:
-        return True
-    bound = parameters(execution.parameters)
-    return all(number in bound for number, letter in enumerate(slotted.slots, 1) if letter == "p")
+    def _care(self, template: str, sql: str) -> int:
+        """How the template's literals are to be taken."""
+        care = self._cares.get(template)
+        if care is None:
+            care = _SECRET if is_secretive(sql) else _PLAIN if _PLAIN_SETTING.match(sql) else _DATA
+            self._cares[template] = care
+        return care
 
-
-def _statement(
-    execution: Execution,
-    unit: Unit,
-    templates: Mapping[str, Template],
-    slotted: Callable[[str], Slotted],
-    scrubber: Scrubber,
-) -> Statement:
-    found = slotted(execution.sql)
-    plain = bool(_PLAIN_SETTING.match(templates[execution.template].sql))
-    prepared = execution.prepared
-    if prepared is None and "p" in found.slots:
-        prepared = ""  # a failed call whose bind the log does not show
-    return Statement(
-        template=execution.template,
-        sql=found.sql,
-        slots=found.slots,
-        values=_values(execution, found, scrubber, plain=plain),
-        prepared=prepared,
-        offset_us=execution.start_us - unit.start_us,
-        duration_us=execution.duration_us,
-        error=execution.sqlstate,
-    )
-
-
-def _values(
-    execution: Execution, slotted: Slotted, scrubber: Scrubber, *, plain: bool
-) -> tuple[str | None, ...]:
-    bound = parameters(execution.parameters)
-    literals = iter(slotted.literals)
-    values: list[str | None] = []
-    for number, letter in enumerate(slotted.slots, 1):
-        if letter == "p":
-            values.append(scrubber.value(bound.get(number)))
-            continue
-        literal = next(literals)
-        if plain:
-            values.append(literal)
-        elif letter == "b":
-            values.append(scrubber.bits(literal))
-        elif letter == "n" and _RADIX.fullmatch(literal):
-            values.append(scrubber.value(str(_whole(literal))))
-        else:
-            values.append(scrubber.value(literal))
-    return tuple(values)
+    def _values(
+        self, bound: Mapping[int, str | None], slotted: Slotted, care: int
+    ) -> tuple[str | None, ...]:
+        scrubber = self._scrubber
+        literals = iter(slotted.literals)
+        values: list[str | None] = []
+        for number, letter in enumerate(slotted.slots, 1):
+            if letter == "p":
+                values.append(scrubber.value(bound.get(number)))
+                continue
+            literal = next(literals)
+            if care == _PLAIN:
+                values.append(literal)
+            elif care == _SECRET:
+                values.append(scrubber.secret(literal))
+            elif letter == "b":
+                values.append(scrubber.bits(literal))
+            elif letter == "n" and len(literal) < _LONG and _RADIX.fullmatch(literal):
+                values.append(scrubber.value(str(_whole(literal))))
+            else:
+                values.append(scrubber.value(literal))
+        return tuple(values)
 
 
 def _whole(literal: str) -> int:

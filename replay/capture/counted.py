@@ -18,7 +18,7 @@ from replay import __version__
 from replay.capture.assemble import moment
 from replay.capture.rarity import is_rare
 from replay.capture.sample import shape_id
-from replay.capture.scrub import POLICY, Scrubber
+from replay.capture.scrub import POLICY, scrubber
 from replay.capture.snapshot import Window
 from replay.capture.source import Asked
 from replay.capture.stage import Captured, kept_values
@@ -45,6 +45,7 @@ def capture_counted(
     seed: int = 0,
     per_stratum: int = 64,
     inputs: tuple[str, ...] = (),
+    keep_values: bool = False,
 ) -> Captured:
     """A workload of what a server counted since its last reset, or between two snapshots.
 
@@ -63,11 +64,17 @@ def capture_counted(
         f"rates are the mean over {(end_us - begin_us) / 3.6e9:,.2f} h: two snapshots around the "
         "peak (replay snapshot, capture --between) tell more"
     )
-    profile = None
+    profile: SchemaProfile | None = None
+    policy: Mapping[str, str] = POLICY
     transactions: list[Transaction] = []
     if asked is not None:
-        scrubber = Scrubber(key, kept_values(asked), moment(end_us).date())
-        profile = scrubber.profile(asked.profile)
+        scrub = scrubber(
+            key=key,
+            kept=kept_values(asked),
+            today=moment(end_us).date(),
+            keep_values=keep_values,
+        )
+        profile, policy = scrub.profile(asked.profile), scrub.policy
         rng = np.random.default_rng(seed)
         transactions, left_out, guessed = _made(
             templates, profile, per_stratum, end_us - begin_us, rng
@@ -83,7 +90,12 @@ def capture_counted(
     return Captured(
         workload=Workload(
             manifest=replace(
-                manifest, notes=tuple(notes), inputs=inputs, seed=seed, per_stratum=per_stratum
+                manifest,
+                notes=tuple(notes),
+                inputs=inputs,
+                seed=seed,
+                per_stratum=per_stratum,
+                scrub=policy,
             ),
             templates=_figured(templates, transactions),
             transactions=tuple(transactions),

@@ -5,6 +5,7 @@ import re
 NUMBER = re.compile(
     r"(?P<sign>-?)(?P<whole>0|[1-9]\d{0,99})(?P<fraction>\.\d+)?(?P<exponent>[eE][+-]?\d{1,3})?"
 )
+PADDED = re.compile(r"000\d{2,60}")  # a counter; two zeros begin a telephone number abroad
 TIME = re.compile(r"\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[+-]\d\d(?::?\d\d){0,2}|Z)?")
 _UNIT = (
     r"(?:microsecond|millisecond|second|sec|minute|min|hour|day|week|month|mon|quarter|year|decade"

@@ -6,48 +6,51 @@ The shapes are postgres.c's (check_log_duration, errdetail_params), alike in eve
 
 import re
 
-_DURATION = "duration: "
-_UNNAMED = "<unnamed>"
-_PARAMETERS = re.compile(r"[Pp]arameters: (?=\$1 = )")
-_PARAMETER = re.compile(r"\$(\d+) = (?:NULL|'((?:[^']|'')*)')(?:, )?")
+import numpy as np
+import pyarrow as pa
 
-# What a message is.
+from replay.capture.kernels import Bytes, Ints, Number, compiled
+
+# What a record is to capture.
 NOTHING = 0
 RAN = 1  # a whole execution: duration, text
 BEGINS = 2  # text without a duration: log_statement
 ENDED = 3  # a bare duration, of the text before it
 PREPARED = 4  # parse or bind: time of the execution to come
-
-Said = tuple[int, int, str, str | None]
-"""What it is, duration in µs, SQL text, name of the prepared statement (None: simple protocol)."""
-
-_NOTHING: Said = (NOTHING, 0, "", None)
+FAILED = 5  # an error, with the statement that failed
+FETCHES = 6  # from a portal, of an execution that is known already; its duration may follow
 
 
-def said(message: str) -> Said:
-    """What a LOG record's message says."""
-    if message[:10] != _DURATION:
-        return _beginning(message)
-    end = message.find(" ms", 10)
-    try:
-        duration_us = int(message[10:end].replace(".", ""))  # always three decimals
-    except ValueError:
-        return _NOTHING
-    start = end + 5
-    what = message[start : start + 2]
-    if what == "ex":  # execute
-        return _execution(RAN, duration_us, message, start + 8)
-    if what == "st":  # statement:
-        return RAN, duration_us, message[start + 11 :], None
-    if what in ("bi", "pa"):  # bind, parse
-        return PREPARED, duration_us, "", None
-    return _NOTHING if what else (ENDED, duration_us, "", None)  # "pl": auto_explain's plan
+def _bytes(text: bytes) -> Bytes:
+    return np.frombuffer(text, np.uint8)
 
 
-def bound(message: str) -> tuple[str | None, str]:
-    """Name of the prepared statement and SQL text of a bind message; no text where it is none."""
-    start = message.find(" ms  bind ")
-    return (None, "") if start < 0 else _named(message, start + 10)
+_DURATION, _UNIT = _bytes(b"duration: "), _bytes(b" ms")
+_STATEMENT, _EXECUTE, _FETCH = _bytes(b"statement: "), _bytes(b"execute "), _bytes(b"fetch from ")
+_BIND, _PARSE = _bytes(b"bind "), _bytes(b"parse ")
+_UNNAMED = "<unnamed>"
+_PARAMETERS = re.compile(r"[Pp]arameters: (?=\$1 = )")
+_PARAMETER = re.compile(r"\$(\d+) = (?:NULL|'((?:[^']|'')*)')(?:, )?")
+
+
+def said(messages: pa.BinaryArray) -> tuple[Ints, Ints, Ints]:
+    """What each message of a client's LOG record is, its duration in µs, and where its SQL begins.
+
+    The begin is a place in the messages' data; it means something for RAN, BEGINS and PREPARED only.
+    """
+    offsets, data = raw(messages)
+    kinds, durations, begins = (np.zeros(len(messages), np.int64) for _ in range(3))
+    _say(data, offsets, kinds, durations, begins)
+    return kinds, durations, begins
+
+
+def call_of(message: str) -> tuple[str | None, str]:
+    """Name of the prepared statement (None: simple protocol) and SQL of a statement's message."""
+    text = message[message.find(" ms  ", 10, 40) + 5 :] if message[:10] == "duration: " else message
+    if text.startswith("statement: "):
+        return None, text[11:]
+    _, _, called = text.partition(" ")  # execute, bind or parse
+    return _named(called)
 
 
 def parameters(text: str) -> dict[int, str | None]:
@@ -65,25 +68,77 @@ def parameters(text: str) -> dict[int, str | None]:
     return values
 
 
-def _beginning(message: str) -> Said:
-    if message.startswith("statement: "):
-        return BEGINS, 0, message[11:], None
-    if message.startswith("execute "):
-        return _execution(BEGINS, 0, message, 8)
-    return _NOTHING
+def decoded(text: bytes) -> str:
+    """Text of a log, which is in UTF-8, or in an encoding of single bytes."""
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
 
 
-def _execution(kind: int, duration_us: int, message: str, start: int) -> Said:
-    if message.startswith("fetch from ", start):
-        return _NOTHING  # of an execution that is known already
-    name, text = _named(message, start)
-    return kind, duration_us, text, name
+def raw(texts: pa.BinaryArray) -> tuple[Ints, Bytes]:
+    """Where each text begins in the data, and where the last one ends; and the data."""
+    _, offsets, data = texts.buffers()
+    begin = texts.offset
+    places = np.frombuffer(offsets, np.int32)[begin : begin + len(texts) + 1]
+    return places.astype(np.int64), np.frombuffer(data or b"", np.uint8)
 
 
-def _named(message: str, start: int) -> tuple[str, str]:
+@compiled
+def _say(data: Bytes, offsets: Ints, kinds: Ints, durations: Ints, begins: Ints) -> None:
+    for row in range(kinds.size):
+        at, end = offsets[row], offsets[row + 1]
+        duration_us, behind = _duration(data, at, end)
+        timed = behind > at
+        if timed and behind == end:
+            kinds[row], durations[row] = ENDED, duration_us
+            continue
+        at = behind + 2 if timed else at  # two blanks
+        prepares = timed and (_is_at(data, at, end, _BIND) or _is_at(data, at, end, _PARSE))
+        if _is_at(data, at, end, _EXECUTE) and _is_at(data, at + 8, end, _FETCH):
+            kinds[row] = NOTHING if timed else FETCHES
+            continue
+        if _is_at(data, at, end, _STATEMENT):
+            at += _STATEMENT.size
+        elif prepares or _is_at(data, at, end, _EXECUTE):
+            while at + 1 < end and not (data[at] == 58 and data[at + 1] == 32):  # NAME:
+                at += 1
+            at = min(at + 2, end)
+        else:
+            continue
+        kinds[row] = PREPARED if prepares else RAN if timed else BEGINS
+        durations[row], begins[row] = duration_us, at
+
+
+@compiled
+def _duration(data: Bytes, at: Number, end: Number) -> tuple[Number, Number]:
+    """µs of `duration: 12.345 ms` and where it ends; nothing and `at` where there is none."""
+    place, value = at + _DURATION.size, 0
+    if not _is_at(data, at, end, _DURATION):
+        return 0, at
+    while place < end and 48 <= data[place] <= 57:
+        value = value * 10 + data[place] - 48
+        place += 1
+    if place + 7 > end or data[place] != 46:  # .
+        return 0, at
+    for decimal in range(place + 1, place + 4):
+        if not 48 <= data[decimal] <= 57:
+            return 0, at
+        value = value * 10 + data[decimal] - 48
+    return (value, place + 7) if _is_at(data, place + 4, end, _UNIT) else (0, at)
+
+
+@compiled
+def _is_at(data: Bytes, at: Number, end: Number, word: Bytes) -> Number:
+    if at + word.size > end:
+        return False
+    for place in range(word.size):
+        if data[at + place] != word[place]:
+            return False
+    return True
+
+
+def _named(called: str) -> tuple[str, str]:
     """Name and text of `NAME: text` or `NAME/PORTAL: text`."""
-    end = message.find(": ", start)
-    name = message[start:end]
-    if name == _UNNAMED:
-        return "", message[end + 2 :]
-    return name.partition("/")[0], message[end + 2 :]
+    name, _, text = called.partition(": ")
+    return ("" if name == _UNNAMED else name.partition("/")[0]), text

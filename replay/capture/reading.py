@@ -1,33 +1,35 @@
 """Stream the log's files through counting and sampling, in bounded memory but for the sample."""
 
 import logging
-import signal
-import threading
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from replay.capture.formats import Broken, Record
-from replay.capture.inputs import Input, open_lines, position
-from replay.capture.messages import BEGINS, RAN, said
+import numpy as np
+
+from replay.capture.blocks import Block, blocks_of
+from replay.capture.conflicts import Conflicts
+from replay.capture.digest import Digest, Filters
+from replay.capture.executions import Executions, Rows
+from replay.capture.formats.columns import Ints
+from replay.capture.inputs import Input
+from replay.capture.registry import Registry
 from replay.capture.sample import Sampler
+from replay.capture.sessions import Sessions
 from replay.capture.statements import folded
+from replay.capture.stopping import stopping
+from replay.capture.store import Store
 from replay.capture.tally import Tally
-from replay.capture.templates import Templates
-from replay.capture.transactions import Transactions
+from replay.capture.templates import NO_TEMPLATE
+from replay.capture.units import Sources, Units
+from replay.capture.workers import digested
 from replay.sql.fingerprint import fingerprint
-from replay.tag import LOAD_APPLICATION
-from replay.target import APPLICATION_NAME
 from replay.workload import Skip
 
 log = logging.getLogger(__name__)
 
 _OWN_AT_MOST = 10_000  # texts
-_OURS = (APPLICATION_NAME, LOAD_APPLICATION)
-_OWN = "a line of this program's own session"
-_ELSEWHERE = "a line of another database"
-_CLIENT = ("client backend", "")  # "": the format does not say
+_NO_NUMBER = np.array([NO_TEMPLATE])
+_INPUT_AT_MOST = 1 << 40  # bytes
 
 Progress = Callable[[int, int], None]
 
@@ -35,49 +37,80 @@ Progress = Callable[[int, int], None]
 class Reading:
     """One reading of all inputs, and what came of it."""
 
-    def __init__(self, *, database: str, seed: int, k: int) -> None:
-        self._database = database  # "" takes all
-        self.templates = Templates()
-        self.tally = Tally()
-        self.sampler = Sampler(k=k)
-        self.transactions = Transactions(
-            self.templates, count=self.tally.add, emit=self.sampler.offer, seed=seed
-        )
-        self.records = 0
-        self.malformed = 0
-        self.first_malformed = ""
-        self.interrupted = False
+    def __init__(
+        self,
+        *,
+        filters: Filters,
+        seed: int,
+        k: int,
+        begin_us: int | None = None,
+        end_us: int | None = None,
+        whole: bool = True,
+    ) -> None:
+        self._filters = filters
+        self._whole = whole  # transactions can be rebuilt
         self._own: set[str] = set()  # texts
         self._databases: set[str] = set()
         self._skipped: dict[str, tuple[int, str]] = {}
         self._broken_off: list[str] = []
+        self._numbers: dict[int, list[int]] = {}  # by worker: its template numbers to ours
+        self._places: dict[Path, int] = {}  # of the inputs, in the order of their time
+        self.registry = Registry()
+        self.tally = Tally()
+        self.store = Store()
+        self.sampler = Sampler(k=k, store=self.store)
+        self.sessions = Sessions(seed=seed, begin_us=begin_us, end_us=end_us)
+        self.conflicts = Conflicts()
+        self.records = 0
+        self.malformed = 0
+        self.first_malformed = ""
+        self.interrupted = False
+        self.finished = False
 
-    def read(self, inputs: Sequence[Input], progress: Progress | None) -> None:
-        """Read all files; stops in order at Ctrl-C."""
-        try:
-            with _noting_interrupt() as interrupted:
-                for done, total in self._all(inputs):
+    def read(
+        self,
+        inputs: Sequence[Input],
+        *,
+        jobs: int = 1,
+        progress: Progress | None = None,
+        pause: Callable[[], None] | None = None,
+    ) -> None:
+        """Read all files; stops in order at Ctrl-C.
+
+        `progress` is told bytes read and bytes in all; `pause` is called between blocks.
+        """
+        read: dict[Path, int] = {}
+        self._places = {one.path: place for place, one in enumerate(inputs)}
+        total = sum(log_file.bytes for log_file in inputs)
+        with stopping() as stop:
+            blocks = stop.until_asked(blocks_of(inputs, self._broke_off))
+            try:
+                for worker, block, digest in digested(blocks, self._filters, jobs):
+                    self._take(worker, block, digest)
+                    read[block.input.path] = block.read
                     if progress is not None:
-                        progress(done, total)
-                    if interrupted.is_set():
-                        self.interrupted = True
+                        progress(sum(read.values()), total)
+                    if pause is not None:
+                        pause()
+                    if stop.asked:
                         break
-        except KeyboardInterrupt:
-            self.interrupted = True
-        self.transactions.finish()
-        self.tally.flush()
+            except KeyboardInterrupt:
+                stop.asked = True
+            self.interrupted = stop.asked
+        self._count(*self.sessions.finish(self._effects()))
+        self.finished = True
 
     def skipped(self) -> tuple[Skip, ...]:
         """What was passed over, by reason."""
         return tuple(
             Skip(reason=reason, count=count, first=first)
-            for reason, (count, first) in self._skipped.items()
+            for reason, (count, first) in sorted(self._skipped.items())
         )
 
     @property
     def complete(self) -> bool:
         """Whether every input was read to a whole last line."""
-        return not (self.interrupted or self._broken_off)
+        return self.finished and not (self.interrupted or self._broken_off)
 
     @property
     def own(self) -> frozenset[str]:
@@ -86,95 +119,81 @@ class Reading:
 
     def notes(self) -> list[str]:
         """What a reader of the workload should know of this reading."""
-        notes = [f"{name} breaks off in the middle" for name in self._broken_off]
+        notes = [f"{name} breaks off in the middle" for name in dict.fromkeys(self._broken_off)]
         if self.interrupted:
             notes.insert(0, "the capture was interrupted: the rest of the log was not read")
-        if len(self._databases) > 1:
+        elif not self.finished:
+            notes.insert(0, "the capture was killed: the rest of the log was not read")
+        if len(self._databases) > 1 and not self._filters.databases:
             notes.append(
                 f"the log holds statements of {len(self._databases)} databases, taken as one; "
-                "name the one to capture with --stats"
+                "name the one to capture with --stats or --database"
             )
-        if self.transactions.beyond:
+        if self._filters.databases and "" in self._databases:
             notes.append(
-                f"{self.transactions.beyond} executions of overlong transactions are counted, but "
+                "the log does not tell which database a statement ran in (log_line_prefix without "
+                "%d): those of all databases are taken"
+            )
+        if self.sessions.beyond:
+            notes.append(
+                f"{self.sessions.beyond} executions of overlong transactions are counted, but "
                 "not kept"
             )
         return notes
 
-    def _all(self, inputs: Sequence[Input]) -> Iterator[tuple[int, int]]:
-        """Read all files block by block; gives bytes read and bytes in all."""
-        before, total = 0, sum(log_file.bytes for log_file in inputs)
-        for log_file in inputs:
-            for read in self._blocks(log_file):
-                yield before + read, total
-            before += log_file.bytes
+    def _take(self, worker: int, block: Block, digest: Digest) -> None:
+        self._note(block, digest)
+        registry = self.registry
+        numbers = self._numbers.setdefault(worker, [])
+        numbers += [registry.template(found) for found in digest.new]
+        states = np.array([registry.state(state) for state in digest.states], np.int64)
+        # Where the log numbers no lines, a session's follow one another also over rotated files.
+        before = self._places[block.input.path] * _INPUT_AT_MOST + block.offset
+        rows = Rows(
+            kind=digest.kind,
+            at_us=digest.at_us,
+            duration_us=digest.duration_us,
+            line=np.where(digest.line > 0, digest.line, before + digest.begin),
+            query_id=digest.query_id,
+            template=np.append(np.array(numbers, np.int64), _NO_NUMBER)[digest.template],
+            state=states[digest.state],
+            lethal=digest.lethal,
+            session=digest.session,
+            source=np.arange(digest.at_us.size),
+        )
+        sources = Sources(block.data, digest, registry.format(block.input.format))
+        for found, units in self.sessions.take(
+            rows, digest.sessions, self._effects(), sources, host=block.input.host
+        ):
+            self._count(found, units)
 
-    def _blocks(self, log_file: Input) -> Iterator[int]:
-        """Read one file block by block; gives the bytes read so far."""
-        name = log_file.path.name
-        try:
-            with open_lines(log_file.path) as stream:
-                line = 1
-                for block in log_file.format.read(stream):
-                    self._take(block, name, line)
-                    line += len(block)
-                    yield position(stream)
-        except (OSError, EOFError, zlib.error) as error:
-            log.warning("%s: %s", log_file.path, error)
-            self._broken_off.append(name)
+    def _effects(self) -> Ints:
+        """What each template does to its session's transaction: nothing, where it is not whole."""
+        effects = self.registry.effects()
+        return effects if self._whole else np.zeros_like(effects)
 
-    def _take(self, block: list[Record | Broken], name: str, first_line: int) -> None:
-        database, take = self._database, self.transactions.take
-        databases = self._databases
-        self.records += len(block)
-        for line, record in enumerate(block, first_line):
-            if isinstance(record, Broken):
-                self._pass_over(record, name, line)
-            elif record.backend_type not in _CLIENT:
-                pass  # nobody's statement
-            elif record.application_name in _OURS:
-                self._skip(_OWN, name, line)
-                self._note_own(record)
-            elif database and record.dbname != database:
-                self._skip(_ELSEWHERE, name, line)
-            else:
-                if record.dbname not in databases:
-                    databases.add(record.dbname)
-                take(record)
+    def _count(self, found: Executions, units: Units) -> None:
+        self.tally.take(found)
+        if not self._whole:  # BEGIN by itself is nothing to replay
+            units = units.without(self.registry.is_control())
+        self.sampler.take(units, self.registry.identities())
 
-    def _pass_over(self, broken: Broken, name: str, line: int) -> None:
-        self._skip(broken.reason, name, line)
-        self.records -= 1
-        self.malformed += 1
-        self.first_malformed = self.first_malformed or f"{name}:{line}: {broken.reason}"
-        if broken.cut_off:
-            self._broken_off.append(name)
+    def _note(self, block: Block, digest: Digest) -> None:
+        self.records += digest.records
+        self.malformed += digest.malformed
+        self._databases |= digest.databases
+        self.conflicts.merge(digest.conflicts)
+        if len(self._own) < _OWN_AT_MOST:
+            self._own |= digest.own
+        for reason, (count, offset) in digest.passed_over.items():
+            before, first = self._skipped.get(reason, (0, ""))
+            self._skipped[reason] = before + count, first or block.place_of(offset)
+        if digest.first_malformed is not None and not self.first_malformed:
+            offset, reason = digest.first_malformed
+            self.first_malformed = f"{block.place_of(offset)}: {reason}"
+        if digest.cut_off:
+            self._broken_off.append(block.input.name)
 
-    def _skip(self, reason: str, name: str, line: int) -> None:
-        count, first = self._skipped.get(reason, (0, f"{name}:{line}"))
-        self._skipped[reason] = (count + 1, first)
-
-    def _note_own(self, record: Record) -> None:
-        kind, _, text, _ = said(record.message)
-        if kind in (RAN, BEGINS) and len(self._own) < _OWN_AT_MOST:
-            self._own.add(text)
-
-
-@contextmanager
-def _noting_interrupt() -> Iterator[threading.Event]:
-    """Hold Ctrl-C back for the length of the block: the event says that it came."""
-    came = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield came
-        return
-
-    def note(_signal: int, _frame: FrameType | None) -> None:
-        if came.is_set():
-            raise KeyboardInterrupt  # the second one does not wait
-        came.set()
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield came
-    finally:
-        signal.signal(signal.SIGINT, before)
+    def _broke_off(self, log_file: Input, error: Exception) -> None:
+        log.warning("%s: %s", log_file.name, error)
+        self._broken_off.append(log_file.name)

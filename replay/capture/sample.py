@@ -4,219 +4,215 @@ Every unit has one priority, hashed from its session and line. Strata overlap: e
 time bucket, (template, error), (template, slowest few), every shape. Each keeps its k units of
 smallest priority, and a unit stays while any stratum wants it. With τ the (k+1)-th smallest
 priority of a stratum, a unit's weight is 1 / max τ over the strata that kept it (rank conditioning:
-Cohen and Kaplan 2009, "Leveraging discarded samples"); the slowest are kept for certain, so theirs
-is 1. Estimates are unbiased, a template in n units keeps min(n, k) of them whole, the sample does
+Cohen and Kaplan 2009, "Leveraging discarded samples"); those slower than all others are kept for
+certain, so theirs is 1. Estimates are unbiased, a template in n units keeps min(n, k) of them whole, the sample does
 not depend on the order of the input, and samples of parts merge into the sample of the whole.
 """
 
 import hashlib
-import heapq
-from collections.abc import Iterator
-from itertools import count, groupby
-from typing import TypeVar
+from collections.abc import Iterator, Mapping, Sequence
 
-from replay.capture.units import PRIORITIES, Unit
+import numpy as np
+import numpy.typing as npt
 
-_SLOWEST = 4  # units a template
-_BUCKETS_AT_MOST = 128  # time buckets: their width doubles when there are more
-_SHAPES_AT_MOST = 1024  # shapes with a stratum: those of the smallest hashes
-_SHAPES_CACHED = 65_536
-_ties = count()
-K = TypeVar("K")
+from replay.capture.bottomk import BottomK, Places
+from replay.capture.formats.columns import Ints
+from replay.capture.ranks import TIE_BITS, shapes, slowness
+from replay.capture.store import Store
+from replay.capture.units import NEVER, Priorities, Units
 
+Weights = npt.NDArray[np.float64]
 
-class _Stratum:
-    """The k smallest priorities seen, and the next one, which is τ."""
-
-    __slots__ = ("entries", "k", "limit")
-
-    def __init__(self, k: int) -> None:
-        self.k = k
-        self.limit = PRIORITIES  # τ: a unit whose priority is not below it is not wanted
-        self.entries: list[tuple[int, int, Unit]] = []  # heap, largest priority first
-
-    def offer(self, unit: Unit) -> None:
-        """Take a unit whose priority is below the limit."""
-        entry = (-unit.priority, next(_ties), unit)
-        if len(self.entries) > self.k:
-            heapq.heapreplace(self.entries, entry)  # τ so far goes: it is larger
-            self.limit = -self.entries[0][0]
-            return
-        heapq.heappush(self.entries, entry)
-        if len(self.entries) > self.k:
-            self.limit = -self.entries[0][0]
-
-    def merge(self, other: "_Stratum") -> None:
-        for _, _, unit in other.entries:
-            if unit.priority < self.limit:
-                self.offer(unit)
-
-    def kept(self) -> Iterator[Unit]:
-        return (unit for _, _, unit in self.entries if unit.priority < self.limit)
+SLOWEST = 4  # units a template
+BUCKETS_AT_MOST = 64  # time buckets: their width doubles when there are more
+SHAPES_AT_MOST = 512  # shapes with a stratum: those of the smallest hashes
+_PRIORITIES = 2.0**64
 
 
-_NOTHING = _Stratum(0)
-_NOTHING.limit = 0  # the stratum of a shape that has none
-
-
-class _Slowest:
-    """The few units in which a template took longest."""
-
-    __slots__ = ("entries", "floor_us")
-
-    def __init__(self) -> None:
-        self.floor_us = -1
-        self.entries: list[tuple[int, int, int, Unit]] = []  # heap, shortest first
-
-    def offer(self, duration_us: int, unit: Unit) -> None:
-        heapq.heappush(self.entries, (duration_us, unit.priority, next(_ties), unit))
-        if len(self.entries) > _SLOWEST:
-            heapq.heappop(self.entries)
-        if len(self.entries) == _SLOWEST:
-            self.floor_us = self.entries[0][0] - 1  # equal durations: the priority decides
-
-
-class _Wanted:
-    """Where the units of one sequence of templates may be wanted."""
-
-    __slots__ = ("limit", "slowest", "strata")
-
-    def __init__(self, strata: tuple[_Stratum, ...], slowest: tuple[_Slowest, ...]) -> None:
-        self.strata = strata
-        self.slowest = slowest  # one an execution
-        self.limit = PRIORITIES  # no stratum wants a priority from here on; limits only fall
-
-    def offer(self, unit: Unit) -> None:
-        priority, limit = unit.priority, 0
-        for stratum in self.strata:
-            if priority < stratum.limit:
-                stratum.offer(unit)
-            if stratum.limit > limit:
-                limit = stratum.limit
-        self.limit = limit
-
-
-class Sampler:
-    """Takes units in any order; `kept` gives those that stay, with their weights."""
+class Strata:
+    """All strata, by what each stands for, and the units in them, by number."""
 
     def __init__(self, *, k: int) -> None:
-        self._k = k
-        self._shape_k = max(1, k // 8)
-        self._shape_limit = "g"  # above every hash
-        self._wanted: dict[tuple[str, ...], _Wanted] = {}
-        self.templates: dict[str, _Stratum] = {}
-        self.errors: dict[tuple[str, str], _Stratum] = {}
-        self.slowest: dict[str, _Slowest] = {}
-        self.buckets: dict[int, _Stratum] = {}
-        self.bucket_us = 1_000_000
-        self.shapes: dict[str, _Stratum] = {}
+        self.bucket_s = 1  # a power of two
+        self._templates = BottomK(k)
+        self._errors = BottomK(k)
+        self._slowest = BottomK(SLOWEST)
+        self._buckets = BottomK(max(1, k // 4))
+        self._shapes = BottomK(max(1, k // 16))
+        self._groups = {
+            "template": self._templates,
+            "error": self._errors,
+            "slowest": self._slowest,
+            "bucket": self._buckets,
+            "shape": self._shapes,
+        }
+        self._error_of: dict[int, int] = {}
+        self._bucket_of: dict[int, int] = {}
+        self._shape_of: dict[int, int] = {}
+        self._shape_limit = 1 << 64
 
-    def offer(self, unit: Unit) -> None:
-        """Take a unit."""
-        executions = unit.executions
-        priority = unit.priority
-        templates = tuple([execution.template for execution in executions])
-        wanted = self._wanted.get(templates) or self._want(templates)
-        if priority < wanted.limit:
-            wanted.offer(unit)
-        number = executions[0].start_us // self.bucket_us
-        bucket = self.buckets.get(number)
-        if bucket is None:
-            bucket = self.buckets[number] = _Stratum(self._k)
-            bucket.offer(unit)
-            self._coarsen()
-        elif priority < bucket.limit:
-            bucket.offer(unit)
-        for execution, slowest in zip(executions, wanted.slowest, strict=True):
-            if execution.duration_us > slowest.floor_us:
-                slowest.offer(execution.duration_us, unit)
-            if execution.sqlstate:
-                self._failed((execution.template, execution.sqlstate), unit)
+    def kept(self) -> tuple[Ints, Weights]:
+        """The units that stay, by number, and their weights."""
+        parts = [
+            group.certain(TIE_BITS) if group is self._slowest else group.kept()
+            for group in self._groups.values()
+        ]
+        numbers, places = np.unique(
+            np.concatenate([part[0] for part in parts]), return_inverse=True
+        )
+        limits = np.zeros(numbers.size, np.uint64)
+        np.maximum.at(limits, places, np.concatenate([part[1] for part in parts]))
+        weights = np.where(limits == NEVER, 1.0, _PRIORITIES / limits.astype(np.float64))
+        return numbers, weights
 
-    def merge(self, other: "Sampler") -> None:
-        """Take all that another sampler took; it must have the same k and seed of priorities."""
-        while self.bucket_us < other.bucket_us:
-            self._double()
-        for number, bucket in other.buckets.items():
-            ours = self.bucket_us // other.bucket_us
-            _of(self.buckets, number // ours, self._k).merge(bucket)
+    def places(self) -> Iterator[tuple[str, Mapping[int, tuple[int, ...]] | None, Places]]:
+        """By group the places, whose units are numbers, and what its strata stand for.
+
+        A stratum is a template, if nothing else is said; a template and an SQLSTATE, a time bucket,
+        or a shape's hash.
+        """
+        strata: dict[str, Mapping[int, tuple[int, ...]]] = {
+            "error": {s: (key >> 20, key & 0xFFFFF) for key, s in self._error_of.items()},
+            "bucket": {s: (number,) for number, s in self._bucket_of.items()},
+            "shape": {s: (shape,) for shape, s in self._shape_of.items()},
+        }
+        for name, group in sorted(self._groups.items()):
+            yield name, strata.get(name), group.places()
+
+    def held(self) -> int:
+        """How many places there are."""
+        return sum(group.held() for group in self._groups.values())
+
+    def put(
+        self, name: str, strata: Sequence[tuple[int, ...]], ranks: Priorities, units: Ints
+    ) -> None:
+        """Take places of one group as another's `places` gave them; buckets are of this width."""
+        group = self._groups[name]
+        if name == "shape":
+            numbers = self._strata_of_shapes(np.array(strata, np.uint64)[:, 0])
+        else:
+            keys: Ints = np.array(strata, np.int64)
+            numbers = keys[:, 0]
+            if name == "error":
+                numbers = self._strata_of_errors(numbers, keys[:, 1])
+            elif name == "bucket":
+                numbers = self._strata_of_buckets(numbers)
+        stays = np.flatnonzero(numbers >= 0)
+        group.offer(numbers[stays], ranks[stays], units[stays])
+        group.settle()
         self._coarsen()
-        for template, stratum in other.templates.items():
-            _of(self.templates, template, self._k).merge(stratum)
-        for key, stratum in other.errors.items():
-            _of(self.errors, key, self._k).merge(stratum)
-        for template, slow in other.slowest.items():
-            slowest = self.slowest.setdefault(template, _Slowest())
-            for duration_us, _, _, unit in slow.entries:
-                slowest.offer(duration_us, unit)
-        for name, stratum in other.shapes.items():
-            self._shape(name).merge(stratum)
 
-    def kept(self) -> list[tuple[Unit, float]]:
-        """Units that stay and their weights, by start."""
-        limits: dict[int, int] = {}
-        units: dict[int, Unit] = {}
-        groups = (self.templates, self.errors, self.buckets, self.shapes)
-        for stratum in (stratum for group in groups for stratum in group.values()):
-            for unit in stratum.kept():
-                units[id(unit)] = unit
-                limits[id(unit)] = max(limits.get(id(unit), 0), stratum.limit)
-        for slowest in self.slowest.values():
-            for *_, unit in slowest.entries:
-                units[id(unit)] = unit
-                limits[id(unit)] = PRIORITIES
-        weighted = [(unit, PRIORITIES / limits[key]) for key, unit in units.items()]
-        return sorted(weighted, key=lambda kept: (kept[0].start_us, kept[0].priority))
+    def widen(self, bucket_s: int) -> None:
+        """Make time buckets as wide as that at least."""
+        while self.bucket_s < bucket_s:
+            self._double()
 
-    def _failed(self, key: tuple[str, str], unit: Unit) -> None:
-        stratum = _of(self.errors, key, self._k)
-        if unit.priority < stratum.limit and all(unit is not u for *_, u in stratum.entries):
-            stratum.offer(unit)
+    def _strata_of_errors(self, template: Ints, state: Ints) -> Ints:
+        return _numbers(template << 20 | state, self._error_of)
 
-    def _want(self, templates: tuple[str, ...]) -> _Wanted:
-        """The strata of a sequence of templates: each template's, and its shape's."""
-        for template in templates:
-            self.slowest.setdefault(template, _Slowest())
-        # Loops of different lengths are one shape.
-        shape = self._shape(shape_id([name for name, _ in groupby(templates)]))
-        strata = [_of(self.templates, name, self._k) for name in dict.fromkeys(templates)]
-        wanted = _Wanted((*strata, shape), tuple(self.slowest[name] for name in templates))
-        if len(self._wanted) >= _SHAPES_CACHED:
-            self._wanted.clear()
-        self._wanted[templates] = wanted
-        return wanted
+    def _strata_of_buckets(self, buckets: Ints) -> Ints:
+        return _numbers(buckets, self._bucket_of)
 
-    def _shape(self, name: str) -> _Stratum:
-        stratum = self.shapes.get(name)
-        if stratum is not None:
-            return stratum
-        if name >= self._shape_limit:
-            return _NOTHING
-        self.shapes[name] = _Stratum(self._shape_k)
-        if len(self.shapes) > _SHAPES_AT_MOST:
-            self._shape_limit = max(self.shapes)
-            del self.shapes[self._shape_limit]
-            self._wanted.clear()
-        return self.shapes.get(name, _NOTHING)
+    def _strata_of_shapes(self, hashes: Priorities) -> Ints:
+        """Strata of shapes; -1 for those of large hashes when there are too many."""
+        distinct, places = np.unique(hashes, return_inverse=True)
+        known = self._shape_of
+        strata = []
+        for shape in distinct.tolist():
+            if shape not in known and shape < self._shape_limit:
+                known[shape] = self._shapes.new_stratum()
+            strata.append(known.get(shape, -1))
+        if len(known) > SHAPES_AT_MOST:
+            gone = sorted(known)[SHAPES_AT_MOST:]
+            self._shape_limit = gone[0]
+            self._shapes.drop([known.pop(shape) for shape in gone])
+            strata = [known.get(shape, -1) for shape in distinct.tolist()]
+        return np.array(strata, np.int64)[places]
 
     def _coarsen(self) -> None:
-        while len(self.buckets) > _BUCKETS_AT_MOST:
+        while len(self._bucket_of) > BUCKETS_AT_MOST:
             self._double()
 
     def _double(self) -> None:
-        self.bucket_us *= 2
-        narrow, self.buckets = self.buckets, {}
-        for number, bucket in narrow.items():
-            _of(self.buckets, number // 2, self._k).merge(bucket)
+        self.bucket_s *= 2
+        numbers = self._bucket_of
+        halves = {number // 2 for number in numbers}
+        of_half = {half: place for place, half in enumerate(sorted(halves))}
+        new = np.zeros(max(numbers.values(), default=-1) + 1, np.int64)
+        for number, stratum in numbers.items():
+            new[stratum] = of_half[number // 2]
+        self._buckets.renumber(new)
+        self._bucket_of = of_half
 
 
-def shape_id(templates: list[str]) -> str:
+class Sampler(Strata):
+    """Takes units in any order; `kept` gives those that stay."""
+
+    def __init__(self, *, k: int, store: Store) -> None:
+        super().__init__(k=k)
+        self._store = store
+
+    def take(self, units: Units, identities: Priorities) -> None:
+        """Take units; `identities` are the templates' ids as numbers."""
+        if not len(units):
+            return
+        found, of_unit = units.executions, _of_unit(units)
+        priority = units.priority[of_unit]
+        wanted = np.zeros(len(units), np.bool_)
+        offers: list[tuple[BottomK, Ints, Priorities, Ints]] = []
+
+        def want(group: BottomK, strata: Ints, ranks: Priorities, unit: Ints) -> None:
+            below = group.wanted(strata, ranks, unit)
+            if below.size:
+                wanted[unit[below]] = True
+                offers.append((group, strata[below], ranks[below], unit[below]))
+
+        want(self._templates, found.template, priority, of_unit)
+        want(self._slowest, found.template, slowness(found.spent_us, priority), of_unit)
+        failed = np.flatnonzero(found.state >= 0)
+        if failed.size:
+            strata = self._strata_of_errors(found.template[failed], found.state[failed])
+            want(self._errors, strata, priority[failed], of_unit[failed])
+        every = np.arange(len(units))
+        buckets = found.start_us[units.first] // 1_000_000 // self.bucket_s
+        want(self._buckets, self._strata_of_buckets(buckets), units.priority, every)
+        shaped = self._strata_of_shapes(shapes(found, units.first, identities))
+        in_shape = np.flatnonzero(shaped >= 0)
+        want(self._shapes, shaped[in_shape], units.priority[in_shape], in_shape)
+        chosen = np.flatnonzero(wanted)
+        numbers = np.full(len(units), -1)
+        numbers[chosen] = self._store.add(units, chosen)
+        for group, strata, ranks, unit in offers:
+            group.offer(strata, ranks, numbers[unit])
+        self._settle()
+
+    def kept(self) -> tuple[Ints, Weights]:
+        """The units that stay, by number in the store and in order of start, and their weights."""
+        numbers, weights = super().kept()
+        order = self._store.in_order(numbers)
+        return numbers[order], weights[order]
+
+    def _settle(self) -> None:
+        self._coarsen()
+        for group in self._groups.values():
+            group.settle_if_due()
+        if self._store.is_loose():
+            units = [group.units() for group in self._groups.values()]
+            self._store.keep(np.unique(np.concatenate(units)))
+
+
+def shape_id(templates: Sequence[str]) -> str:
     """16 hex digits over a sequence of template ids."""
     return hashlib.blake2b(",".join(templates).encode(), digest_size=8).hexdigest()
 
 
-def _of(strata: dict[K, _Stratum], key: K, k: int) -> _Stratum:
-    stratum = strata.get(key)
-    if stratum is None:
-        stratum = strata[key] = _Stratum(k)
-    return stratum
+def _of_unit(units: Units) -> Ints:
+    sizes = np.diff(np.append(units.first, len(units.executions)))
+    return np.repeat(np.arange(len(units)), sizes)
+
+
+def _numbers(values: Ints, known: dict[int, int]) -> Ints:
+    """Strata of values, new ones numbered on."""
+    distinct, places = np.unique(values, return_inverse=True)
+    strata = [known.setdefault(value, len(known)) for value in distinct.tolist()]
+    return np.array(strata, np.int64)[places]

@@ -3,8 +3,15 @@
 Driven by the text's form alone, so that a parameter and a statistic of the same text give the same
 token, whatever is known of the column. The key never reaches the disk: without it, or with
 another one, two captures cannot be matched.
+
+Order is kept where a range in production is a range in staging: numbers, dates, ULID and UUID 7.
+Words do not keep theirs, nor their beginnings: a map that does shows which values begin alike, and
+of a column of names or addresses, whose frequencies anybody knows, that gives the values away. So
+LIKE 'abc%' and a range of texts meet other rows, and mostly none.
 """
 
+import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -13,20 +20,13 @@ from ipaddress import IPv4Address
 from re import Match
 
 from data_gen.profile import ColumnProfile, SchemaProfile, TableProfile
-from replay.capture import forms
+from replay.capture import forms, recognise
+from replay.capture.policy import KEPT, POLICY
 from replay.capture.tokens import Tokens
 
-POLICY = {
-    "numbers": "up to 9,999 before the point they stay, larger ones move by a keyed increasing map",
-    "dates": "dates and timestamps move by one keyed number of weeks, those further than 60 days"
-    " from the capture by some more; times and intervals stay",
-    "uuid": "keyed uuid",
-    "bytea": "keyed bytes, as many",
-    "network": "keyed addresses",
-    "text": "word by word: keyed letters and digits of the same number, case and kind",
-    "schema": "values that stand in the schema, and SQL's own words, stay",
-    "key": "forgotten, or kept by whoever gave it; not in this directory",
-}
+__all__ = ["POLICY", "KeepValues", "Scrubber", "scrubber"]
+
+log = logging.getLogger(__name__)
 
 _SENTINEL_YEARS = 99  # 0001-01-01 says "never": it is nobody's date
 _WEEKS = (54, 1040)  # more than a year, so that no year survives
@@ -35,9 +35,25 @@ _DAY_US = 86_400_000_000
 # is not is some days further off, in a keyed number: a date of birth must not come back.
 _RECENT = timedelta(days=60)
 _FURTHER_DAYS = (3, 45)
+_EPOCH = date(1970, 1, 1)
+_DAY_MS = 86_400_000
+_ULID_LETTERS = 26
 # Types whose tokens are in the order of their values.
 _NUMBERS = frozenset({"int2", "int4", "int8", "oid", "numeric", "float4", "float8", "bool"})
 _TIMES = frozenset({"date", "time", "timetz", "timestamp", "timestamptz", "interval"})
+
+
+def scrubber(
+    *, key: bytes, kept: frozenset[str], today: date | None = None, keep_values: bool = False
+) -> "Scrubber":
+    """What a capture scrubs with; with `keep_values` that is next to nothing, and is told loudly."""
+    if not keep_values:
+        return Scrubber(key, kept, today)
+    log.warning(
+        "--keep-values: production's values go into the workload as they are; it is as confidential "
+        "as production's data, and so is all that is made from it"
+    )
+    return KeepValues(key, kept, today)
 
 
 class Scrubber:
@@ -45,6 +61,8 @@ class Scrubber:
 
     `today` is the day of the capture, around which dates are recent.
     """
+
+    policy: Mapping[str, str] = POLICY  # for the manifest
 
     def __init__(self, key: bytes, kept: frozenset[str], today: date | None = None) -> None:
         self._tokens = Tokens(key)
@@ -71,6 +89,10 @@ class Scrubber:
             token = "".join("01"[int(digit, 16) % 2] for digit in token)
         return f"{prefix}'{token}'"
 
+    def secret(self, text: str) -> str:
+        """The token of a secret: nothing stays, however short it is or whatever else it may be."""
+        return forms.WORD.sub(lambda word: self._tokens.word(word[0]), text)
+
     def token(self, text: str) -> str:
         """16 hex digits for an identity, of a session for example."""
         return self._tokens.drawn("token", text, 8).hex()
@@ -90,6 +112,8 @@ class Scrubber:
         histogram = [self._scrubbed(bound) for bound in column.histogram]
         if column.base_type not in _NUMBERS | _TIMES:
             histogram.sort()  # the tokens' own order; the values' is gone
+        elif column.base_type in _NUMBERS and any(map(recognise.CARD.fullmatch, histogram)):
+            histogram.sort(key=Decimal)  # a card's number among them has left its place
         return replace(
             column,
             common_values=tuple(map(self._scrubbed, column.common_values)),
@@ -101,7 +125,10 @@ class Scrubber:
             return text
         number = forms.NUMBER.fullmatch(text)
         if number is not None:
-            return self._number(text, number)
+            is_card = recognise.CARD.fullmatch(text) and recognise.is_card(text)
+            return self._card(text) if is_card else self._number(text, number)
+        if forms.PADDED.fullmatch(text):
+            return str(self._tokens.integer(int(text))).zfill(len(text))
         if forms.TIME.fullmatch(text) or forms.INTERVAL.fullmatch(text):
             return text
         if forms.TEMPLATE_PATTERN.fullmatch(text):
@@ -118,7 +145,24 @@ class Scrubber:
                 + slash
                 + width
             )
-        return forms.PIECE.sub(self._piece, text)
+        return self._pieces(text)
+
+    def _pieces(self, text: str) -> str:
+        if recognise.CARD.search(text) is None:
+            return forms.PIECE.sub(self._piece, text)
+        parts: list[str] = []
+        at = 0
+        for card in recognise.CARD.finditer(text):
+            digits = card[0].replace(" ", "").replace("-", "")
+            if recognise.is_card(digits):
+                parts += [forms.PIECE.sub(self._piece, text[at : card.start()])]
+                drawn = iter(self._card(digits))
+                parts += [next(drawn) if c.isdecimal() else c for c in card[0]]
+                at = card.end()
+        return "".join(parts) + forms.PIECE.sub(self._piece, text[at:])
+
+    def _card(self, digits: str) -> str:
+        return recognise.no_card(self._tokens.word(digits))
 
     def _number(self, text: str, number: Match[str]) -> str:
         whole, fraction = number["whole"], number["fraction"] or ""
@@ -141,7 +185,7 @@ class Scrubber:
         try:
             number = int(IPv4Address(text.partition("/")[0]))
         except ValueError:
-            return forms.PIECE.sub(self._piece, text)
+            return self._pieces(text)
         width = min(int(address[5] or 32), 32)
         host = (1 << (32 - width)) - 1
         if number & host:  # an address inside the network
@@ -171,6 +215,12 @@ class Scrubber:
     def _word(self, word: str) -> str:
         if word in self._kept or word.lower() in ("true", "false", "null"):
             return word
+        at_ms = recognise.ulid_ms(word) if len(word) == _ULID_LETTERS else None
+        if at_ms is not None:
+            token = recognise.ulid(
+                self._moved_ms(at_ms), self._tokens.draw("ulid", word.upper(), 10)
+            )
+            return token if word.isupper() else token.lower()
         return self._tokens.word(word)
 
     def _date(self, piece: Match[str]) -> str:
@@ -188,10 +238,36 @@ class Scrubber:
             further = self._further if day > self._today else -self._further
         return day + timedelta(days=self._days) + further
 
+    def _moved_ms(self, at_ms: int) -> int:
+        """The same for a time in ms since 1970."""
+        day, within = divmod(at_ms, _DAY_MS)
+        return (self._moved(_EPOCH + timedelta(days=day)) - _EPOCH).days * _DAY_MS + within
+
     def _uuid(self, text: str) -> str:
         digits = text.replace("-", "").lower()
         drawn = self._tokens.hexadecimal(digits)
         kept = drawn[:12] + digits[12] + drawn[13:16] + digits[16] + drawn[17:]  # version, variant
+        at_ms = recognise.uuid_ms(digits) if digits[12] == "7" else None
+        if at_ms is not None:  # what follows the version is time too, below the ms
+            kept = f"{self._moved_ms(at_ms):012x}{digits[12:17]}{drawn[17:]}"
         groups = (kept[:8], kept[8:12], kept[12:16], kept[16:20], kept[20:])
         token = "-".join(groups)
         return token.upper() if text.isupper() else token
+
+
+class KeepValues(Scrubber):
+    """All values stay; secrets in utility statements do not, for no replay sends them."""
+
+    policy = KEPT
+
+    def value(self, text: str | None) -> str | None:
+        """The value."""
+        return text
+
+    def bits(self, literal: str) -> str:
+        """The literal."""
+        return literal
+
+    def profile(self, profile: SchemaProfile) -> SchemaProfile:
+        """The profile."""
+        return profile

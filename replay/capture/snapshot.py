@@ -7,21 +7,22 @@ statements for example.
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import msgspec
-import psycopg
 
 from replay import documents
-from replay.capture.source import recorder
-from replay.capture.statements import Counted, counting, folded, is_own, read_statements
-from replay.errors import EnvironmentFaultError, InputError
+from replay.capture.questions import connected
+from replay.capture.source import source_of
+from replay.capture.statements import Counted, is_own, read_statements
+from replay.errors import InputError
 from replay.sql.fingerprint import fingerprint
-from replay.target import connect_source, describe, identity
 from replay.workload import Source
 
 _KIND = "snapshot"
-_VERSION = 1
+_VERSION = 2
 _MADE_BY = "make one with replay snapshot DSN -o FILE"
 
 Key = tuple[int, str]  # query_id, canonical text
@@ -53,33 +54,24 @@ class Window:
 def take(dsn: str) -> Snapshot:
     """Read the counters over one read-only connection.
 
-    Raises InputError where there are none, EnvironmentFaultError where the server cannot be
-    reached or does not answer.
+    Raises InputError where there are none, EnvironmentFaultError where the server cannot be reached
+    or does not answer.
     """
-    sent = ["BEGIN READ ONLY", "ROLLBACK"]
-    with connect_source(dsn) as connection:
-        connection.cursor_factory = recorder(sent)
-        place = describe(connection)
-        try:
-            source = identity(connection)
-            counted, notes = read_statements(connection)
-            since_us, evictions, taken_us = counting(connection)
-        except psycopg.Error as error:
-            raise EnvironmentFaultError(
-                f"{place}: reading pg_stat_statements failed: "
-                f"{str(error).partition(chr(10))[0]}; see replay doctor"
-            ) from error
-    if not taken_us or (not counted and notes):
-        raise InputError(f"{place}: {'; '.join(notes) or 'nothing is counted'}; see replay doctor")
-    own = {folded(fingerprint(text).sql) for text in sent}
+    with connected(dsn) as answers:
+        source = source_of(answers)
+        counted, counting, notes = read_statements(answers)
+    if not counting.now_us or (not counted and notes):
+        raise InputError(
+            f"{answers.place}: {'; '.join(notes) or 'nothing is counted'}; see replay doctor"
+        )
     known = ((entry, fingerprint(entry.text).sql) for entry in counted)
     return Snapshot(
         source=source,
-        taken_us=taken_us,
-        counted_since_us=since_us,
-        evictions=evictions,
+        taken_us=counting.now_us,
+        counted_since_us=counting.since_us,
+        evictions=counting.evictions,
         entries=_merged(
-            replace(entry, text=text) for entry, text in known if not is_own(entry.text, text, own)
+            replace(entry, text=text) for entry, text in known if not is_own(entry.text, text)
         ),
         notes=notes,
     )
@@ -113,12 +105,7 @@ def between(first: Snapshot, last: Snapshot) -> Window:
     are the least that there were. Raises InputError where the snapshots are of two databases, or the
     last is not the later one.
     """
-    one, other = first.source, last.source
-    if (one.system_identifier, one.database) != (other.system_identifier, other.database):
-        raise InputError(
-            f"the snapshots are of two databases: {one.database!r} on server "
-            f"{one.system_identifier}, {other.database!r} on {other.system_identifier}"
-        )
+    require_same(first.source, last.source)
     if last.taken_us <= first.taken_us:
         raise InputError("the second snapshot is not later than the first: swap them")
     was_reset = last.counted_since_us > first.taken_us
@@ -130,15 +117,26 @@ def between(first: Snapshot, last: Snapshot) -> Window:
         if known is not None and _began_anew(known, entry, first.taken_us):
             anew += 1
             known = None
-        entries.append(_less(entry, known) if known is not None else entry)
+        if known is not None:
+            entry = replace(entry, counters=entry.counters - known.counters)  # noqa: PLW2901
+        entries.append(entry)
     notes = _notes(first, last, was_reset=was_reset, anew=anew, gone=len(before))
     return Window(
-        source=other,
+        source=last.source,
         begin_us=last.counted_since_us if was_reset else first.taken_us,
         end_us=last.taken_us,
-        entries=tuple(entry for entry in entries if entry.calls > 0),
+        entries=tuple(entry for entry in entries if entry.counters.calls > 0),
         notes=(*last.notes, *notes),
     )
+
+
+def require_same(one: Source, other: Source) -> None:
+    """Raise InputError where two answers are not of one server's one database."""
+    if (one.system_identifier, one.database) != (other.system_identifier, other.database):
+        raise InputError(
+            f"the counters are of two databases: {one.database!r} on server "
+            f"{one.system_identifier}, {other.database!r} on {other.system_identifier}"
+        )
 
 
 def _notes(
@@ -165,16 +163,7 @@ def _notes(
 
 def _began_anew(before: Counted, after: Counted, taken_us: int) -> bool:
     since = after.since_us is not None and after.since_us > taken_us
-    return since or after.calls < before.calls or after.rows < before.rows
-
-
-def _less(entry: Counted, before: Counted) -> Counted:
-    return replace(
-        entry,
-        calls=entry.calls - before.calls,
-        total_ms=max(entry.total_ms - before.total_ms, 0.0),
-        rows=entry.rows - before.rows,
-    )
+    return since or after.counters.is_less_than(before.counters)
 
 
 def _merged(entries: Iterable[Counted]) -> tuple[Counted, ...]:
@@ -186,9 +175,7 @@ def _merged(entries: Iterable[Counted]) -> tuple[Counted, ...]:
         Counted(
             query_id=key[0],
             text=key[1],
-            calls=sum(entry.calls for entry in same),
-            total_ms=sum(entry.total_ms for entry in same),
-            rows=sum(entry.rows for entry in same),
+            counters=reduce(add, (entry.counters for entry in same)),
             since_us=min((e.since_us for e in same if e.since_us is not None), default=None),
         )
         for key, same in found.items()

@@ -1,21 +1,42 @@
 """The stage's one function: read the source, stream the logs, sample, scrub, assemble."""
 
+import hashlib
 import logging
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from data_gen.introspect import schema_literals
 from data_gen.profile import SchemaProfile
 from replay import __version__
-from replay.capture.assemble import build_templates, build_transactions, moment
-from replay.capture.inputs import HOW_TO_LOG, Input, find_inputs
+from replay.capture import warm
+from replay.capture.assemble import (
+    build_places,
+    build_templates,
+    build_transactions,
+    fitted,
+    moment,
+)
+from replay.capture.digest import Filters
+from replay.capture.formats.columns import Hints
+from replay.capture.inputs import HOW_TO_LOG, find_inputs
+from replay.capture.made import Made
+from replay.capture.memory import give_back
 from replay.capture.reading import Reading
-from replay.capture.scrub import POLICY, Scrubber
+from replay.capture.sampling import notes as sampling_notes
+from replay.capture.sampling import sampling_of
+from replay.capture.scrub import scrubber
 from replay.capture.snapshot import Window
-from replay.capture.source import Asked, ask, sampled_share
+from replay.capture.source import Asked
 from replay.capture.statements import join
+from replay.capture.untold import notes as untold_notes
 from replay.errors import InputError
 from replay.workload import Manifest, Source, Template, Workload
 
@@ -23,6 +44,8 @@ log = logging.getLogger(__name__)
 
 _WARNED_SHARE = 0.01  # of the records; above it, malformed ones are a warning
 _REFUSED_SHARE = 0.5  # above it, the input is not what it seems
+_SAVED_EVERY_S = 10.0
+_SAVING_SHARE = 0.05  # of the time, at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,103 +57,215 @@ class Captured:
     interrupted: bool = False  # by Ctrl-C: the workload holds what was read until then
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What to take of the logs, and how."""
+
+    filters: Filters = field(default_factory=Filters)
+    begin: datetime | None = None  # of transactions, by the start of their first statement
+    end: datetime | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)  # of the server that wrote the log
+    seed: int = 0  # of the sample
+    per_stratum: int = 64  # k of the sample
+    keep_values: bool = False  # instead of scrubbing them
+    jobs: int = 1
+
+
 def capture(
     inputs: Sequence[Path],
     *,
-    stats_dsn: str | None,
+    asked: Asked | None,
     key: bytes,
-    seed: int = 0,
-    per_stratum: int = 64,
+    options: Options | None = None,
     window: Window | None = None,
     progress: Callable[[int, int], None] | None = None,
+    save: Callable[[Captured], None] | None = None,
 ) -> Captured:
-    """Read log files or directories, and the server at `stats_dsn`, into a workload.
+    """Read log files or directories, beside what the server said of itself, into a workload.
 
-    `key` scrubs values, `seed` draws the sample, `per_stratum` is its k; `progress` is told bytes
-    read and bytes in all. With `stats_dsn`, the log's lines of other databases are left out.
-    `window` is what pg_stat_statements counted while the log was written; without it, what it has
-    counted until now.
+    `key` scrubs values; `progress` is told bytes read and bytes in all; `save` is given, now and
+    then, what was read so far. With `asked`, the log's lines of other databases are left out,
+    unless the options name databases. `window` is what pg_stat_statements counted while the log was
+    written; without it, what it has counted until now.
     Ctrl-C ends the reading, and what was read is returned.
-    Raises InputError for input that is no log, or holds no statement with a duration, or is broken
-    for the most part, and EnvironmentFaultError where the server cannot be reached.
+    Raises InputError for input that is no log, or holds no statement, or is broken for the most
+    part.
     """
-    found = find_inputs(inputs)
-    asked = ask(stats_dsn) if stats_dsn is not None else None
-    reading = Reading(database=asked.source.database if asked else "", seed=seed, k=per_stratum)
-    reading.read(found, progress)
-    if reading.interrupted and not reading.transactions.timed:
-        raise KeyboardInterrupt  # nothing to keep
-    _require_statements(reading, ", ".join(str(log_file.path) for log_file in found))
-    today = moment(reading.tally.end_us).date()
-    scrubber = Scrubber(key, kept_values(asked), today)
-    kept = reading.sampler.kept()
-    templates = build_templates(
-        reading.templates, reading.tally, kept, reading.transactions.executions
-    )
-    transactions = build_transactions(
-        kept,
-        templates,
-        reading.tally.begin_us,
-        scrubber,
-        share=sampled_share(asked.source.settings) if asked else 1.0,
-    )
-    manifest = _manifest(found, reading, asked, window, seed=seed, per_stratum=per_stratum)
-    return Captured(
-        workload=Workload(
-            manifest=manifest,
-            templates=_joined(templates, asked, window, reading.own),
-            transactions=transactions,
-        ),
-        profile=scrubber.profile(asked.profile) if asked else None,
-        interrupted=reading.interrupted,
-    )
+    one = _Capture(inputs, asked, key, options or Options(), window)
+    one.read(progress, save)
+    return one.captured()
 
 
-def _manifest(
-    found: Sequence[Input],
-    reading: Reading,
-    asked: Asked | None,
-    window: Window | None,
-    *,
-    seed: int,
-    per_stratum: int,
-) -> Manifest:
-    tally, seen = reading.tally, reading.transactions
-    return Manifest(
-        tool_version=__version__,
-        format=found[0].format.name,
-        inputs=tuple(log_file.path.name for log_file in found),
-        begin=moment(tally.begin_us),
-        end=moment(tally.end_us),
-        slice_s=float(tally.slice_s()),
-        seed=seed,
-        per_stratum=per_stratum,
-        scrub=POLICY,
-        records=reading.records,
-        executions=seen.executions,
-        transactions=seen.units,
-        sessions=seen.sessions,
-        skipped=reading.skipped(),
-        complete=reading.complete,
-        notes=_notes(reading, asked, window),
-        peak_concurrency=tally.peak_concurrency(),
-        source=asked.source if asked else Source(),
-    )
+class _Capture:
+    """One capture, from its inputs to what it gives."""
 
-
-def _require_statements(reading: Reading, names: str) -> None:
-    lines = reading.records + reading.malformed
-    if reading.malformed > _REFUSED_SHARE * lines:
-        raise InputError(
-            f"{names}: {reading.malformed} of {lines} lines are no records "
-            f"({reading.first_malformed}); is this the whole log, in one format?"
+    def __init__(
+        self,
+        inputs: Sequence[Path],
+        asked: Asked | None,
+        key: bytes,
+        options: Options,
+        window: Window | None,
+    ) -> None:
+        warm.ensure()
+        self._asked, self._key, self._options, self._window = asked, key, options, window
+        settings = {**(asked.source.settings if asked else {}), **options.settings}
+        self._sampling = sampling_of(settings)
+        hints = Hints(
+            log_line_prefix=settings.get("log_line_prefix", ""),
+            log_timezone=settings.get("log_timezone", ""),
         )
-    if not reading.transactions.timed:
-        left_out = sum(skip.count for skip in reading.skipped())
-        among = f" ({left_out} are of other databases or of this program)" if left_out else ""
+        self._found = find_inputs(inputs, hints)
+        filters = options.filters
+        if asked is not None and not filters.databases:
+            filters = replace(filters, databases=(asked.source.database,), untold=True)
+        self._reading = Reading(
+            filters=filters,
+            seed=options.seed,
+            k=options.per_stratum,
+            begin_us=_epoch_us(options.begin),
+            end_us=_epoch_us(options.end),
+            whole=self._sampling.whole,
+        )
+
+    def read(
+        self,
+        progress: Callable[[int, int], None] | None,
+        save: Callable[[Captured], None] | None,
+    ) -> None:
+        """Read all inputs; what was read is saved every so often, at a small share of the time."""
+        saved_at = began = time.monotonic()
+        spent_s = 0.0
+
+        def pause() -> None:
+            nonlocal saved_at, spent_s
+            now = time.monotonic()
+            least_s = max(_SAVED_EVERY_S, spent_s / _SAVING_SHARE)
+            if save is None or now - saved_at < least_s or not self._reading.tally.executions:
+                return
+            save(self.captured())
+            saved_at = time.monotonic()
+            spent_s = saved_at - now
+
+        self._reading.read(
+            self._found.inputs, jobs=self._options.jobs, progress=progress, pause=pause
+        )
+        log.debug("read in %.1f s", time.monotonic() - began)
+        if self._reading.interrupted and not self._reading.tally.executions:
+            raise KeyboardInterrupt  # nothing to keep
+        self._require_statements()
+
+    def captured(self) -> Captured:
+        """What was read so far, with scrubbed values."""
+        give_back()
+        reading, asked = self._reading, self._asked
+        registry, tally, store = reading.registry, reading.tally, reading.store
+        numbers, weights = reading.sampler.kept()
+        figures = tally.by_template(len(registry.templates))
+        weights, kept = fitted(registry, store, numbers, weights, figures.calls.astype(np.float64))
+        templates = build_templates(registry, tally, figures, Counter(kept.tolist()))
+        scrub = scrubber(
+            key=self._key,
+            kept=kept_values(asked),
+            today=moment(tally.end_us).date(),
+            keep_values=self._options.keep_values,
+        )
+        transactions = partial(
+            build_transactions,
+            registry,
+            store,
+            numbers,
+            weights,
+            tally.begin_us,
+            scrub,
+            self._sampling,
+        )
+        places = partial(build_places, registry, reading.sampler, numbers)
+        return Captured(
+            workload=Workload(
+                manifest=self._manifest(scrub.policy, templates),
+                templates=self._joined(templates),
+                transactions=Made(numbers.size, transactions),
+                conflicts=reading.conflicts.told({t.id: t.sql for t in registry.templates}),
+                places=Made(reading.sampler.held(), places),
+            ),
+            profile=scrub.profile(asked.profile) if asked else None,
+            interrupted=reading.interrupted,
+        )
+
+    def _manifest(self, policy: Mapping[str, str], templates: Sequence[Template]) -> Manifest:
+        reading, tally = self._reading, self._reading.tally
+        asked, window = self._asked, self._window
+        inputs = self._found.inputs
+        return Manifest(
+            tool_version=__version__,
+            format=", ".join(dict.fromkeys(one.format.name for one in inputs)),
+            inputs=tuple(one.name for one in inputs),
+            begin=moment(tally.begin_us),
+            end=moment(tally.end_us),
+            slice_s=float(tally.slice_s),
+            seed=self._options.seed,
+            per_stratum=self._options.per_stratum,
+            scrub=policy,
+            records=reading.records,
+            executions=tally.executions,
+            transactions=reading.sessions.units,
+            sessions=reading.sessions.sessions,
+            skipped=reading.skipped(),
+            complete=reading.complete,
+            notes=(*self._notes(), *untold_notes(templates)),
+            peak_concurrency=tally.peak_concurrency(),
+            bucket_s=reading.sampler.bucket_s,
+            key_id=key_id(self._key),
+            source=asked.source if asked else window.source if window else Source(),
+        )
+
+    def _joined(self, templates: Sequence[Template]) -> Sequence[Template]:
+        asked, window = self._asked, self._window
+        if asked is None and window is None:
+            return templates
+        counted = window.entries if window else asked.statements if asked else ()
+        own = (asked.own if asked else frozenset()) | self._reading.own
+        joined = join(templates, counted, own)
+        return tuple(sorted(joined, key=lambda template: (-template.calls, template.id)))
+
+    def _notes(self) -> tuple[str, ...]:
+        reading, asked, window = self._reading, self._asked, self._window
+        told = (*(asked.notes if asked else ()), *(window.notes if window else ()))
+        notes = [*reading.notes(), *self._found.notes, *sampling_notes(self._sampling)]
+        notes += dict.fromkeys(told)
+        share = reading.malformed / max(reading.records + reading.malformed, 1)
+        if share > _WARNED_SHARE:
+            percent = math.ceil(share * 1000) / 10
+            notes.append(f"{percent:g} % of the log's lines are no records and were passed over")
+        if reading.conflicts.beyond:
+            notes.append(
+                f"{reading.conflicts.beyond} lock waits and failures are counted by their kind alone: "
+                "there are too many different ones"
+            )
+        if reading.tally.executions and not reading.tally.timed:
+            notes.append(
+                "the log tells no durations (log_statement alone): what ran and how often is exact, "
+                "how long it took is not known; log_duration = on adds it"
+            )
+        return tuple(notes)
+
+    def _require_statements(self) -> None:
+        reading = self._reading
+        names = ", ".join(one.name for one in self._found.inputs)
+        lines = reading.records + reading.malformed
+        if reading.malformed > _REFUSED_SHARE * lines:
+            raise InputError(
+                f"{names}: {reading.malformed} of {lines} lines are no records "
+                f"({reading.first_malformed}); is this the whole log, in one format?"
+            )
+        if reading.tally.begun:
+            return
+        left_out = [skip for skip in reading.skipped() if skip.count]
+        among = f" ({'; '.join(f'{s.count} times {s.reason}' for s in left_out)})" * bool(left_out)
         raise InputError(
-            f"{names}: none of its {reading.records} records is a statement with its duration"
-            f"{among}; {HOW_TO_LOG}; messages must be in English (lc_messages = 'C')"
+            f"{names}: none of its {reading.records} records is a statement{among}; "
+            f"{HOW_TO_LOG}; messages must be in English (lc_messages = 'C')"
         )
 
 
@@ -144,23 +279,10 @@ def kept_values(asked: Asked | None) -> frozenset[str]:
     return schema_literals(asked.profile) | names
 
 
-def _joined(
-    templates: list[Template], asked: Asked | None, window: Window | None, own: frozenset[str]
-) -> tuple[Template, ...]:
-    if asked is None and window is None:
-        return tuple(templates)
-    counted = window.entries if window else asked.statements if asked else ()
-    joined = join(templates, counted, (asked.own if asked else frozenset()) | own)
-    return tuple(sorted(joined, key=lambda template: (-template.calls, template.id)))
+def key_id(key: bytes) -> str:
+    """What tells one scrub key from another, and nothing else of it: 16 hex digits."""
+    return hashlib.blake2b(b"id", key=hashlib.sha256(key).digest(), digest_size=8).hexdigest()
 
 
-def _notes(reading: Reading, asked: Asked | None, window: Window | None) -> tuple[str, ...]:
-    told = (*(asked.notes if asked else ()), *(window.notes if window else ()))
-    notes = [*reading.notes(), *dict.fromkeys(told)]
-    share = reading.malformed / max(reading.records + reading.malformed, 1)
-    if share > _WARNED_SHARE:
-        percent = math.ceil(share * 1000) / 10
-        notes.append(f"{percent:g} % of the log's lines are no records and were passed over")
-    for note in notes:
-        log.warning("%s", note)
-    return tuple(notes)
+def _epoch_us(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1_000_000)

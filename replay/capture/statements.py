@@ -6,20 +6,35 @@ with both folded to one mark, after the query_id has had its say.
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from importlib.resources import files
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 
-import psycopg
-from psycopg import sql
-
-from replay.sql.fingerprint import fingerprint
+from data_gen.questions import ALIAS, Row
+from replay.capture.questions import NOT_ALLOWED, NOT_LOADED, Answers, UnansweredError
+from replay.sql.fingerprint import Fingerprint, fingerprint
 from replay.tag import template_of
-from replay.workload import Template
+from replay.workload import Counters, Template
 
 _SLOT = re.compile(r"\$\d+|\?|(?<=\bextract\()\w+(?= from\b)")  # EXTRACT's field is a constant
+# What PostgreSQL 17 and 18 take for a constant besides: a savepoint's or a prepared statement's name,
+# what a setting is set to, and the cast of each item of a list.
+_NAME = re.compile(
+    r"^(savepoint|release(?: savepoint)?|rollback to(?: savepoint)?|deallocate(?: prepare)?"
+    r"|set (?:session |local )?[\w.]+ (?:to|=)) (?!all$).+$"
+)
+_CAST_OF_ITEMS = re.compile(r"(?<=\?)::[a-z_][\w ]*(?=, \.\.\.)")
+_PREPARE = re.compile(r'^prepare (?:"(?:[^"]|"")*"|[\w$]+)(?: ?\(.*?\))? as (?=\S)')
+_FLOATS = frozenset({"total_ms", "read_ms", "write_ms"})
 
-OWN_ALIAS = "replay_doctor"  # of something in every statement that has no other mark
+# Every statement of this program that production's server sees has one of these for an alias ...
+OWN_ALIASES = (ALIAS, "replay_doctor")
+# ... but for those that surround them, by their folded texts.
+OWN = frozenset({"begin read only", "rollback"})
+
+_NOT_COUNTED = {  # by the SQLSTATE that refuses
+    NOT_LOADED: "pg_stat_statements is not in shared_preload_libraries: it counts nothing",
+    NOT_ALLOWED: "pg_stat_statements may not be read by this user: GRANT SELECT on it",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,159 +43,157 @@ class Counted:
 
     query_id: int
     text: str
-    calls: int
-    total_ms: float
-    rows: int
+    counters: Counters
     since_us: int | None = None  # epoch; this entry's first call, from PostgreSQL 17 on
 
 
-def read_statements(connection: psycopg.Connection) -> tuple[tuple[Counted, ...], tuple[str, ...]]:
-    """All entries of this database's top-level statements; and what a reader should know."""
-    found = _extension(connection)
-    if found is None:
-        return (), ("pg_stat_statements is not installed in this database: CREATE EXTENSION it",)
-    schema, has_info = found
-    extension = sql.Identifier(schema)
-    text = files(__package__).joinpath("statements.sql").read_text(encoding="utf-8")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counting:
+    """What pg_stat_statements says of its own counting; moments are epoch µs by the server's clock."""
+
+    since_us: int  # last reset; the server's start where the extension does not tell
+    evictions: int  # since then
+    now_us: int  # 0 where nothing is counted
+
+
+def read_statements(answers: Answers) -> tuple[tuple[Counted, ...], Counting, tuple[str, ...]]:
+    """All entries of this database's top-level statements, and what a reader should know of them.
+
+    Raises UnansweredError where the server refuses for another reason than that it does not count.
+    """
+    (extension,) = answers.rows("extension")
     try:
-        rows = connection.execute(sql.SQL(text).format(extension=extension)).fetchall()
-    except psycopg.errors.ObjectNotInPrerequisiteState:
-        connection.rollback()
-        return (), ("pg_stat_statements is not in shared_preload_libraries: it counts nothing",)
-    evicted = _evictions(connection, extension) if has_info else ""
-    counted = tuple(
-        Counted(
-            query_id=row[0],
-            text=row[1],
-            calls=row[2],
-            total_ms=row[3],
-            rows=row[4],
-            since_us=row[5],
-        )
-        for row in rows
-        if row[0] is not None
-    )
+        rows = answers.rows("statements") if extension["created"] else []
+        (counting,) = answers.rows("counting" if extension["tells"] else "started")
+    except UnansweredError as error:
+        if error.sqlstate not in _NOT_COUNTED:
+            raise
+        return (), Counting(since_us=0, evictions=0, now_us=0), (_NOT_COUNTED[error.sqlstate],)
+    counted = tuple(_counted(row) for row in rows if row["query_id"] is not None)
     hidden = len(rows) - len(counted)
-    notes = [evicted] if evicted else []
+    notes = _notes(extension["created"], counting["evictions"], hidden)
+    return counted, Counting(**counting), tuple(notes)
+
+
+def _counted(row: Row) -> Counted:
+    figures = {field.name: row[field.name] for field in fields(Counters)}
+    for name in _FLOATS:
+        figures[name] = float(figures[name] or 0)
+    return Counted(
+        query_id=row["query_id"],
+        text=row["text"],
+        counters=Counters(**figures),
+        since_us=row["since_us"],
+    )
+
+
+def _notes(created: bool, evictions: int, hidden: int) -> Iterable[str]:
+    if not created:
+        yield "pg_stat_statements is not installed in this database: CREATE EXTENSION it"
+    if evictions:
+        yield (
+            f"pg_stat_statements evicted entries {evictions} times: templates that it lacks may "
+            "exist; raise pg_stat_statements.max"
+        )
     if hidden:
-        notes.append(
+        yield (
             f"{hidden} entries of pg_stat_statements are hidden from this user; "
             "GRANT pg_read_all_stats shows them"
         )
-    return counted, tuple(notes)
 
 
-def counting(connection: psycopg.Connection) -> tuple[int, int, int]:
-    """Since when pg_stat_statements counts, how often it evicted, and now; moments in epoch µs.
+class Owners:
+    """Templates of a log, by what pg_stat_statements knows of them."""
 
-    Without the extension, or before its version 1.9, the server's start stands for the first.
-    """
-    found = _extension(connection)
-    source: sql.Composable = sql.SQL(
-        "SELECT pg_catalog.pg_postmaster_start_time() AS since, 0::bigint AS dealloc"
-    )
-    if found is not None and found[1]:
-        source = sql.SQL(
-            "SELECT stats_reset AS since, dealloc FROM {}.pg_stat_statements_info"
-        ).format(sql.Identifier(found[0]))
-    query = sql.SQL(
-        "SELECT (extract(epoch FROM since) * 1000000)::bigint, dealloc,"
-        " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM ({}) AS {}"
-    ).format(source, sql.Identifier(OWN_ALIAS))
-    try:
-        row = connection.execute(query).fetchone()
-    except psycopg.errors.ObjectNotInPrerequisiteState:
-        connection.rollback()
-        row = None
-    return (row[0], row[1], row[2]) if row else (0, 0, 0)
+    def __init__(self, templates: Iterable[Template]) -> None:
+        self._by_query_id: dict[int, list[Template]] = defaultdict(list)
+        self._by_text: dict[str, list[Template]] = defaultdict(list)
+        for template in templates:
+            for text in {folded(template.sql), _unnamed(template.sql)}:
+                self._by_text[text].append(template)
+            for query_id, _ in template.query_ids:
+                self._by_query_id[query_id].append(template)
 
-
-def _extension(connection: psycopg.Connection) -> tuple[str, bool] | None:
-    """The extension's schema, and whether it tells of itself; None where it is not installed."""
-    return connection.execute(
-        "SELECT n.nspname, EXISTS (SELECT FROM pg_catalog.pg_class c"
-        " WHERE c.relnamespace = n.oid AND c.relname = 'pg_stat_statements_info')"
-        " FROM pg_catalog.pg_extension e"
-        " JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace"
-        " WHERE e.extname = 'pg_stat_statements'"
-    ).fetchone()
+    def of(self, query_id: int, sql: str) -> Template | None:
+        """The template that an entry of this query_id and canonical text belongs to."""
+        same_text = self._by_text.get(folded(sql)) or self._by_text.get(_unnamed(sql), [])
+        same_id = self._by_query_id.get(query_id, [])
+        both = [template for template in same_id if template in same_text]
+        return max(both or same_id or same_text, key=lambda t: t.calls, default=None)
 
 
 def join(
-    templates: Sequence[Template], counted: Iterable[Counted], own: Collection[str]
+    templates: Sequence[Template], counted: Iterable[Counted], own: Collection[str] = OWN
 ) -> list[Template]:
     """Templates with what pg_stat_statements adds, and after them those that only it knows.
 
     An entry belongs to the template that the log showed under its query_id, else to one of the same
-    text; entries that are the program's own, by their folded texts, are left out.
+    text; where that is several, to the one most called. Entries that are the program's own, by
+    their folded texts, are left out.
     """
-    by_query_id: dict[int, list[Template]] = defaultdict(list)
-    by_text: dict[str, list[Template]] = defaultdict(list)
-    for template in templates:
-        by_text[folded(template.sql)].append(template)
-        for query_id, _ in template.query_ids:
-            by_query_id[query_id].append(template)
-    rows: dict[str, int] = defaultdict(int)
+    owners = Owners(templates)
+    counted_of: dict[str, Counters] = {}
     alone: dict[str, Template] = {}
     for entry in counted:
-        found = fingerprint(entry.text)
-        same_text = by_text.get(folded(found.sql), [])
-        same_id = by_query_id.get(entry.query_id, [])
-        both = [template for template in same_id if template in same_text]
-        match = max(both or same_id or same_text, key=lambda t: t.calls, default=None)
+        found = executed(entry.text)
+        match = owners.of(entry.query_id, found.sql)
         if match is not None:
-            rows[match.id] += entry.rows
+            known = counted_of.get(match.id)
+            counted_of[match.id] = known + entry.counters if known else entry.counters
         elif not is_own(entry.text, found.sql, own):
-            known = alone.get(found.id) or Template(
-                id=found.id,
-                sql=found.sql,
-                kind=found.kind,
-                tables=found.tables,
-                calls=0,
-                errors=0,
-                total_ms=0.0,
-                source="statements",
-                rows=0,
-            )
-            alone[found.id] = _added(known, entry)
+            alone[found.id] = _added(alone.get(found.id), found, entry)
     joined = [
-        replace(template, source="both", rows=rows[template.id])
-        if template.id in rows
+        replace(template, source="both", counted=counted_of[template.id])
+        if template.id in counted_of
         else template
         for template in templates
     ]
     return joined + list(alone.values())
 
 
-def is_own(text: str, canonical: str, own: Collection[str]) -> bool:
-    """Whether a statement is this program's: by its folded text, its tag, or the doctor's alias."""
-    return folded(canonical) in own or bool(template_of(text)) or OWN_ALIAS in text
+def executed(text: str) -> Fingerprint:
+    """What an entry counts the executions of: under a PREPARE's text, those of what it prepared."""
+    found = fingerprint(text)
+    if not found.sql.startswith("prepare "):
+        return found
+    return fingerprint(_PREPARE.sub("", found.sql))
 
 
-def _added(template: Template, entry: Counted) -> Template:
-    query_ids: Mapping[int, int] = dict(template.query_ids)
-    calls = query_ids.get(entry.query_id, 0) + entry.calls
-    return replace(
-        template,
-        calls=template.calls + entry.calls,
-        total_ms=template.total_ms + entry.total_ms,
-        rows=(template.rows or 0) + entry.rows,
-        query_ids=tuple({**query_ids, entry.query_id: calls}.items()),
+def is_own(text: str, canonical: str, own: Collection[str] = OWN) -> bool:
+    """Whether a statement is this program's: by its folded text, its tag, or its alias."""
+    return (
+        folded(canonical) in own
+        or bool(template_of(text))
+        or any(alias in text for alias in OWN_ALIASES)
     )
 
 
-def _evictions(connection: psycopg.Connection, extension: sql.Identifier) -> str:
-    row = connection.execute(
-        sql.SQL("SELECT dealloc FROM {}.pg_stat_statements_info").format(extension)
-    ).fetchone()
-    if row is None or not row[0]:
-        return ""
-    return (
-        f"pg_stat_statements evicted entries {row[0]} times: templates that it lacks may exist; "
-        "raise pg_stat_statements.max"
+def _added(template: Template | None, found: Fingerprint, entry: Counted) -> Template:
+    """The template that only pg_stat_statements knows, with an entry more."""
+    query_ids: dict[int, int] = dict(template.query_ids if template else ())
+    query_ids[entry.query_id] = query_ids.get(entry.query_id, 0) + entry.counters.calls
+    counted = entry.counters
+    if template is not None and template.counted is not None:
+        counted = template.counted + counted
+    return Template(
+        id=found.id,
+        sql=found.sql,
+        kind=found.kind,
+        tables=found.tables,
+        calls=counted.calls,
+        errors=0,
+        total_ms=counted.total_ms,
+        source="statements",
+        query_ids=tuple(query_ids.items()),
+        counted=counted,
     )
 
 
 def folded(canonical: str) -> str:
     """A template's text by which it is known in the log and in pg_stat_statements alike."""
     return _SLOT.sub("?", canonical)
+
+
+def _unnamed(canonical: str) -> str:
+    """The text without what only some versions keep."""
+    return _CAST_OF_ITEMS.sub("", _NAME.sub(r"\1 ?", folded(canonical)))

@@ -159,7 +159,8 @@ class _Drawer:
     def __init__(
         self, template: Template, profile: SchemaProfile, rng: np.random.Generator
     ) -> None:
-        self._rows = (template.rows or 0) / max(template.calls, 1)  # a call
+        counted = template.counted
+        self._rows = counted.rows / max(counted.calls, 1) if counted else 0.0  # a call
         self._aggregates = _AGGREGATE.search(template.sql) is not None
         self._profile = profile
         self._rng = rng

@@ -8,6 +8,9 @@ draws from the key.
 from functools import lru_cache
 from hashlib import blake2b, sha256, shake_256
 
+from replay.capture.ciphers import token_of
+from replay.capture.kernels import place
+
 # Code points.
 _DIGITS = range(ord("0"), ord("9") + 1)
 _LETTERS = range(ord("a"), ord("z") + 1)
@@ -15,6 +18,8 @@ _HEX_LETTERS = range(ord("a"), ord("f") + 1)
 # Letters beyond ASCII, by their length in UTF-8.
 _LONGER = {2: range(0x430, 0x450), 3: range(0x4E00, 0x9FA6), 4: range(0x20000, 0x2A6D7)}
 _PERMUTED_AT_MOST = 1 << 48  # larger domains are hashed into: collisions are out of reach
+_WRITTEN_AT_MOST = 14_000  # bits of a number that Python writes in decimal
+_WORD_AT_MOST, _PIECE = 1000, 64  # letters; a longer word goes by pieces: bytes in base64, perhaps
 _FORTH, _BACK = range(4), range(3, -1, -1)  # rounds of the Feistel network
 
 _SMALL = 9_999  # whole numbers up to here stay
@@ -29,7 +34,9 @@ class Tokens:
 
     def __init__(self, key: bytes) -> None:
         self._key = sha256(key).digest()
-        self.word = lru_cache(maxsize=1 << 16)(self._word)
+        halves = (self.draw("words", half) for half in ("one", "other"))
+        self._word_key = place(next(halves)), place(next(halves))
+        self._short = lru_cache(maxsize=1 << 16)(self._word)
         self._subkey = lru_cache(maxsize=1 << 12)(lambda purpose: self.drawn("rounds", purpose, 32))
         self._octaves: list[tuple[int, tuple[int, ...]]] = []
 
@@ -44,10 +51,18 @@ class Tokens:
             return blake2b(text, key=self._key, digest_size=size).digest()
         return shake_256(self._key + text).digest(size)
 
+    def word(self, word: str) -> str:
+        """Same length; a digit for a digit, a letter for a letter of the same case."""
+        if len(word) <= _WORD_AT_MOST:
+            return self._short(word)
+        pieces = (word[at : at + _PIECE] for at in range(0, len(word), _PIECE))
+        return "".join(map(self._short, pieces))
+
     def permuted(self, purpose: str, number: int, size: int) -> int:
         """Another number below `size`; `size` 1 has none."""
         if size > _PERMUTED_AT_MOST:
-            drawn = self.draw(purpose, str(number), size.bit_length() // 8 + 9) % size
+            written = str(number) if number.bit_length() < _WRITTEN_AT_MOST else hex(number)
+            drawn = self.draw(purpose, written, size.bit_length() // 8 + 9) % size
             return drawn if drawn != number else (drawn + 1) % size
         place = self._walk(purpose, number, size, _BACK)
         return self._walk(purpose, (place + 1) % size, size, _FORTH)
@@ -71,10 +86,12 @@ class Tokens:
         return f"{self.permuted(f'hex{count}', int(digits, 16), 16**count):0{count}x}"
 
     def _word(self, word: str) -> str:
-        """Same length; a digit for a digit, a letter for a letter of the same case.
+        """A word of few letters.
 
         Case does not matter to the choice, so that lower() of a token is the token of lower().
         """
+        if word.isascii() and word.isalnum():
+            return token_of(word, self._word_key)
         lower = word.lower()
         if len(lower) != len(word):
             lower = word  # a letter that has no single small one

@@ -1,50 +1,136 @@
-"""What is sampled: executions, and the units that hold them: transactions or single statements."""
+"""Units: whole transactions, and statements outside of any; each with a priority for sampling."""
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import msgspec
+import numpy as np
+import numpy.typing as npt
 
-PRIORITIES = 1 << 64
-"""Priorities are whole numbers from 0 up to here, uniform."""
+from replay.capture.digest import Digest
+from replay.capture.executions import NONE, Executions, Mask
+from replay.capture.formats.columns import Ints
+from replay.capture.kernels import ONE, Bytes, compiled
 
-
-class Execution(msgspec.Struct, gc=False):
-    """One execution as the log tells it: its values still stand in `sql` and `parameters`."""
-
-    template: str  # id
-    sql: str
-    parameters: str  # raw DETAIL or CONTEXT; empty where there is none
-    prepared: str | None  # None: simple protocol; "": unnamed
-    start_us: int  # epoch
-    duration_us: int  # of a failed one as far as it is known
-    sqlstate: str = ""
+Priorities = npt.NDArray[np.uint64]
+NEVER = np.uint64(2**64 - 1)
+"""The limit of a stratum that has room: no priority reaches it."""
 
 
-class Unit(msgspec.Struct, gc=False):
-    """A whole transaction, or an autocommit statement."""
-
-    priority: int
-    session: str
-    executions: list[Execution]  # one at least
-
-    @property
-    def start_us(self) -> int:
-        """Start of its first execution, epoch µs."""
-        return self.executions[0].start_us
+_NO_BLOCK = memoryview(b"")
 
 
-def session_seed(seed: int, session: str) -> int:
+class Sources:
+    """The records that executions point to: a block's by their row, carried ones below NONE.
+
+    A record's first byte is the number of its format.
+    """
+
+    def __init__(
+        self, block: memoryview = _NO_BLOCK, digest: Digest | None = None, number: int = 0
+    ) -> None:
+        self._block = block
+        self._digest = digest
+        self._number = bytes([number])
+        self._carried: list[bytes] = []
+
+    def add(self, record: bytes) -> int:
+        """A place for a record that an earlier block held; NONE for an empty one."""
+        if not record:
+            return NONE
+        self._carried.append(record)
+        return NONE - len(self._carried)
+
+    def __getitem__(self, place: int) -> bytes:
+        """The record; empty for NONE."""
+        if place < 0:
+            return b"" if place == NONE else self._carried[NONE - 1 - place]
+        assert self._digest is not None
+        return self._number + bytes(
+            self._block[self._digest.begin[place] : self._digest.end[place]]
+        )
+
+    def sizes(self, places: Ints) -> Ints:
+        """Bytes of the records; 0 for NONE."""
+        sizes = np.zeros(places.size, np.int64)
+        if self._digest is not None:
+            inside = places >= 0
+            sizes[inside] = (self._digest.end - self._digest.begin)[places[inside]]
+        for place in np.flatnonzero(places < NONE).tolist():
+            sizes[place] = len(self[int(places[place])]) - 1
+        return sizes
+
+    def gathered(self, places: Ints) -> tuple[Bytes, Ints]:
+        """The records behind one another, and where each begins, and the last ends."""
+        sizes = self.sizes(places)
+        begins = np.concatenate(([0], np.cumsum(sizes + (places != NONE))))
+        texts = np.empty(int(begins[-1]), np.uint8)
+        if self._digest is not None:
+            block = np.frombuffer(self._block, np.uint8)
+            _gather(block, self._digest.begin, self._number[0], places, begins, texts)
+        for place in np.flatnonzero(places < NONE).tolist():
+            texts[begins[place] : begins[place + 1]] = np.frombuffer(self[places[place]], np.uint8)
+        return texts, begins
+
+
+@compiled
+def _gather(block: Bytes, at: Ints, number: int, places: Ints, begins: Ints, texts: Bytes) -> None:
+    """Put the block's records, each behind its format's number, where they begin."""
+    for row in range(places.size):
+        if places[row] < 0:
+            continue
+        source, out = np.uint64(at[places[row]]), np.uint64(begins[row])
+        size = np.uint64(begins[row + 1]) - out - ONE
+        texts[out] = number
+        out += ONE
+        for step in range(size):
+            texts[out + step] = block[source + step]
+
+
+@dataclass(slots=True, kw_only=True)
+class Units:
+    """Finished units; the executions of one stand together."""
+
+    executions: Executions
+    first: Ints  # place of each unit's first execution
+    priority: Priorities
+    session: Sequence[bytes]  # id, by unit
+    sources: Sources
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self.first)
+
+    def without(self, templates: Mask) -> "Units":
+        """Those of a single execution each, but for those of these templates."""
+        kept = np.flatnonzero(~templates[self.executions.template])
+        return Units(
+            executions=self.executions.taken(kept),
+            first=np.arange(kept.size),
+            priority=self.priority[kept],
+            session=[self.session[place] for place in kept.tolist()],
+            sources=self.sources,
+        )
+
+
+def session_seed(seed: int, session: bytes) -> int:
     """What a session's priorities derive from: 64 bits."""
-    text = f"{seed}:{session}".encode()
+    text = b"%d:%s" % (seed, session)
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
 
 
-def priority(session: int, line: int) -> int:
-    """The priority of the unit that begins at that line of a session (by session_seed).
+def priorities(seeds: Priorities, lines: Ints) -> Priorities:
+    """Priorities of units, by their session's seed and the line that they begin at.
 
-    The finaliser of splitmix64 (Steele, Lea, Flood 2014) over a Weyl step a line.
+    The finaliser of splitmix64 (Steele, Lea, Flood 2014) over a Weyl step a line. Uniform below
+    NEVER.
     """
-    mixed = (session + line * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
-    mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
-    mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
-    return mixed ^ (mixed >> 31)
+    mixed = mix(seeds + lines.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    return np.minimum(mixed, NEVER - np.uint64(1))
+
+
+def mix(values: Priorities) -> Priorities:
+    """splitmix64's finaliser."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))

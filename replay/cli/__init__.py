@@ -20,6 +20,8 @@ from replay.cli import (
     generate,
     inspect,
     mark_staging,
+    merge,
+    profile,
     report,
     run,
     snapshot,
@@ -29,8 +31,10 @@ from replay.errors import InputError
 
 COMMANDS = (
     doctor.command,
+    profile.command,
     snapshot.command,
     capture.command,
+    merge.command,
     inspect.command,
     mark_staging.command,
     generate.command,

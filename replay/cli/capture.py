@@ -1,12 +1,15 @@
 """`replay capture`: production's logs and statistics become a workload."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from replay.cli import options, output
+from replay.cli import options, output, selection
 from replay.cli.keys import keep, read_or_draw
 from replay.errors import INTERRUPTED_EXIT_CODE
+
+_TOP = 20  # rare templates that are shown; replay inspect --rare shows all
 
 
 @click.command(
@@ -15,7 +18,7 @@ from replay.errors import INTERRUPTED_EXIT_CODE
     context_settings=options.CONTEXT,
     epilog=options.example(
         'replay capture /var/log/postgresql/*.json --stats "$REPLAY_SOURCE" -o shop.workload',
-        'replay capture --stats "$REPLAY_SOURCE" -o shop.workload',
+        'replay capture --stats "$REPLAY_SOURCE" --for 10m -o shop.workload',
     ),
 )
 @click.argument("logs", nargs=-1, type=click.Path(path_type=Path), metavar="[LOG...]")
@@ -27,6 +30,20 @@ from replay.errors import INTERRUPTED_EXIT_CODE
     metavar="DSN",
     help="Production, read only: its schema, statistics and pg_stat_statements. "
     "Without it the workload can be inspected, but no staging data generated from it.",
+)
+@click.option(
+    "--profile",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="In the place of --stats: what psql wrote when a DBA ran the script of replay profile.",
+)
+@click.option(
+    "--for",
+    "follow_s",
+    type=options.LENGTH,
+    metavar="TIME",
+    help="Of pg_stat_statements at --stats, take what is counted from now on for so long: 90s, 10m, "
+    "2h. Ctrl-C ends the wait, and what was counted until then is captured.",
 )
 @click.option(
     "--between",
@@ -48,52 +65,105 @@ from replay.errors import INTERRUPTED_EXIT_CODE
     show_default=True,
     type=click.IntRange(min=1),
     metavar="K",
-    help="Transactions to keep of every template, time slice, error and shape.",
+    help="Transactions to keep of every template and error.",
 )
+@click.option(
+    "--keep-values",
+    is_flag=True,
+    help="Keep production's values as they are: the workload is then as confidential as "
+    "production's data. Recorded in the workload.",
+)
+@click.option(
+    "--jobs",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Processes that read the log; what comes out is the same.",
+)
+@selection.options
 @options.seed("the sample")
 @options.as_json
 def command(
     logs: tuple[Path, ...],
     out: Path,
     stats: str | None,
+    profile: Path | None,
+    follow_s: float | None,
     between: tuple[Path, Path] | None,
     key_file: Path | None,
-    per_stratum: int,
-    seed: int,
     as_json: bool,
+    **chosen: Any,
 ) -> int:
-    """Turn production's LOGs (jsonlog) into a workload: exact counts, whole kept transactions.
+    """Turn production's LOGs into a workload: exact counts, whole kept transactions.
+
+    A LOG is a file, a directory, a quoted pattern or - for standard input: csvlog, jsonlog, stderr
+    with any log_line_prefix, or a cloud's export of them, packed or plain; what it is, is found by
+    its content. Several are read in the order of their time.
 
     Values are scrubbed on the way: they reach the workload only as keyed tokens. The key stays
     with you and is never written into the workload.
 
-    Without a LOG the workload is what pg_stat_statements counted (--stats, or --between with it):
+    Without a LOG the workload is what pg_stat_statements counted (--stats or --profile, and of it
+    what --for or --between limit it to):
     exact counts, each statement a transaction of its own, values from the columns' statistics.
     """
-    if not logs and stats is None and between is None:
+    stats = _source(stats, profile)
+    if not logs and stats is None and profile is None and between is None:
         raise click.UsageError("name the LOGs to read, or --stats DSN to do without a log")
+    if follow_s is not None and (stats is None or between is not None):
+        raise click.UsageError("--for needs --stats DSN, and excludes --between and --profile")
+    from replay.capture.memory import give_back
     from replay.conduct.prepare import capture_workload
-    from replay.report.inspect import as_json as document
-    from replay.report.inspect import text, views
 
     key, path = read_or_draw(key_file, out)
-    with output.progress("reading") as tell:
+    if follow_s is not None:
+        output.say(
+            f"following pg_stat_statements for {follow_s:g} s; Ctrl-C captures what is there"
+        )
+    with output.progress("reading", in_bytes=True) as tell:
         captured = capture_workload(
             logs,
             out,
             stats_dsn=stats,
+            profile=profile,
+            follow_s=follow_s,
             key=key,
-            seed=seed,
-            per_stratum=per_stratum,
+            options=selection.chosen(**chosen),
             between=between,
             progress=lambda done, total: tell("", done, total),
+            saved=lambda: keep(key, path),
         )
     keep(key, path)
-    workload = captured.workload
-    rare = views.chosen(workload, rare=True, template=None)
+    interrupted = captured.interrupted
+    del captured  # what it was made of takes room
+    give_back()
+    _tell(out, as_json=as_json)
+    output.say(f"wrote {out}; the scrub key is {path}, keep it to yourself")
+    return INTERRUPTED_EXIT_CODE if interrupted else 0
+
+
+def _tell(out: Path, *, as_json: bool) -> None:
+    from replay import bundle
+    from replay.report.inspect import as_json as document
+    from replay.report.inspect import text, views
+
     if as_json:
+        workload = bundle.read(out)
         output.print_document(document.document(workload, workload.templates))
     else:
-        text.write(workload, rare, output.stdout())
-    output.say(f"wrote {out}; the scrub key is {path}, keep it to yourself")
-    return INTERRUPTED_EXIT_CODE if captured.interrupted else 0
+        workload = bundle.read_mix(out)
+        rare = views.chosen(workload, rare=True, template=None)
+        text.write(workload, rare, output.stdout(), top=_TOP)
+
+
+def _source(stats: str | None, profile: Path | None) -> str | None:
+    """The DSN to ask; a profile's file takes the place of one that only the environment names."""
+    if profile is None or stats is None:
+        return stats
+    given = click.get_current_context().get_parameter_source("stats")
+    if given is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError(
+            "--profile FILE stands in the place of --stats DSN: give one of them"
+        )
+    return None

@@ -27,9 +27,9 @@ def command(dsn: str, as_json: bool) -> None:
     exact SQL to change it; nothing is changed. The exit code is 0 whatever was found.
     """
     from replay.capture.doctor import advise, examine
-    from replay.capture.formats import FORMATS
+    from replay.capture.formats import OF_SERVERS
 
-    checkup = advise(examine(dsn), [known.name for known in FORMATS])
+    checkup = advise(examine(dsn), OF_SERVERS)
     if as_json:
         output.print_document(_document(checkup))
     else:

@@ -6,35 +6,55 @@ import click
 
 from replay.cli import options, output
 
+_TOP = 20
+
 
 @click.command(
     name="inspect",
     short_help="Show what a workload holds.",
     context_settings=options.CONTEXT,
     epilog=options.example(
-        "replay inspect shop.workload --rare",
+        "replay inspect shop.workload --by time",
         "replay inspect shop.workload --template 5e1ea5e0",
     ),
 )
 @options.directory("workload")
-@click.option("--rare", is_flag=True, help="Only the rare templates, fewest calls first.")
+@click.option("--rare", is_flag=True, help="All rare templates and no more, fewest calls first.")
 @click.option(
     "--template", metavar="ID", help="One template whole, by its id or the beginning of it."
 )
 @click.option("--scrubbed", is_flag=True, help="What scrubbing did, and how values look now.")
+@click.option(
+    "--by",
+    type=click.Choice(["calls", "time"]),
+    help="Rank templates by calls or by time alone; by both where not given.",
+)
+@click.option("--all", "everything", is_flag=True, help=f"All lines of all parts, not {_TOP} each.")
 @options.as_json
 def command(
-    workload: Path, rare: bool, template: str | None, scrubbed: bool, as_json: bool
+    workload: Path,
+    rare: bool,
+    template: str | None,
+    scrubbed: bool,
+    by: str | None,
+    everything: bool,
+    as_json: bool,
 ) -> None:
-    """Show a WORKLOAD: its templates by calls, the rare ones, or one of them whole."""
+    """Show a WORKLOAD: its mix at a glance, its rare templates, or one of them whole.
+
+    Rate over time, templates by calls and by time, the rare ones apart, shapes of transactions,
+    concurrency, errors, production's own lock waits and deadlocks, what was kept and what passed
+    over. --json gives all of it in one document.
+    """
     from replay import bundle
     from replay.report.inspect import as_json as document
-    from replay.report.inspect import text, views
+    from replay.report.inspect import one, text, views
 
     if rare + scrubbed + (template is not None) > 1:
         raise click.UsageError("--rare, --template and --scrubbed exclude one another")
     read = bundle.read(workload)
-    chosen = views.chosen(read, rare=rare, template=template)
+    chosen = views.chosen(read, rare=rare, template=template, by=by)
+    top = None if everything else _TOP
     if as_json:
         output.print_document(
             document.scrubbed(read)
@@ -44,8 +64,11 @@ def command(
             else document.document(read, chosen)
         )
     elif scrubbed:
-        text.write_scrubbed(read, output.stdout())
+        one.write_scrubbed(read, output.stdout())
     elif template:
-        text.write_one(read, chosen[0], output.stdout())
-    else:
+        one.write_one(read, chosen[0], output.stdout(), top=top)
+    elif rare:
         text.write(read, chosen, output.stdout())
+    else:
+        rankings = (by,) if by else text.RANKINGS
+        text.write_whole(read, output.stdout(), by=rankings, top=top)

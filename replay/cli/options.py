@@ -7,8 +7,32 @@ from typing import Any, TypeVar
 import click
 
 F = TypeVar("F", bound=Callable[..., Any])
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class _Length(click.ParamType[float]):
+    """A length of time, in seconds: a number, with s, m or h behind it."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        if isinstance(value, float):
+            return value
+        number, unit = (value[:-1], value[-1:]) if value[-1:] in _SECONDS else (value, "s")
+        try:
+            seconds = float(number) * _SECONDS[unit]
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < float("inf"):
+            self.fail(f"{value!r} is no length of time, such as 90s, 10m or 2h", param, ctx)
+        return seconds
+
+
+LENGTH = _Length()
 
 
 def example(*lines: str) -> str:

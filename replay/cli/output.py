@@ -50,22 +50,24 @@ def write_whole(file: Path, text: str) -> None:
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[str, int, int], None]]:
+def progress(what: str, *, in_bytes: bool = False) -> Iterator[Callable[[str, int, int], None]]:
     """A bar on stderr while the block runs, told by (what is at work, done, of how many).
 
     Where stderr is no terminal nothing is drawn: a log has no use for a bar.
     """
+    from rich import progress as bars
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
+    columns: tuple[bars.ProgressColumn, ...] = (
+        bars.TextColumn("{task.description}", markup=False),
+        bars.BarColumn(),
+        bars.TaskProgressColumn(),
+        bars.TimeElapsedColumn(),
     )
-    with Progress(
+    if in_bytes:
+        columns += (bars.DownloadColumn(), bars.TransferSpeedColumn(), bars.TimeRemainingColumn())
+    with bars.Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
         task = bar.add_task(what, total=None)

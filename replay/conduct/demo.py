@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg
 
 from replay import bundle, embedded, rundir, target
+from replay.capture import Options
 from replay.conduct.bake import RunOptions
 from replay.conduct.prepare import PRIVATE_SETTINGS, STAGING, capture_workload, private_staging
 from replay.conduct.prove import prove
@@ -117,7 +118,9 @@ def _drive_production(production: embedded.Server, say: Say) -> None:
 
 def _capture(production: embedded.Server, workload: Path, seed: int, say: Say) -> None:
     log = production.log_directory / "server.json"
-    captured = capture_workload([log], workload, stats_dsn=production.dsn(), seed=seed).workload
+    captured = capture_workload(
+        [log], workload, stats_dsn=production.dsn(), options=Options(seed=seed)
+    ).workload
     manifest = captured.manifest
     say(
         f"capture     {manifest.executions:,} executions of {len(captured.templates)} templates in "

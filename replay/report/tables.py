@@ -1,6 +1,13 @@
-"""The one look of tables on a terminal."""
+"""The one look of sections and tables on a terminal."""
 
+from rich.console import Group, RenderableType
+from rich.rule import Rule
 from rich.table import Table
+
+
+def headed(title: str, *body: RenderableType) -> RenderableType:
+    """A section: an empty line, its title on a rule, and what belongs to it."""
+    return Group("", Rule(title, align="left", style="dim"), *body)
 
 
 def figures_table(first: str, *rest: str) -> Table:

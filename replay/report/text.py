@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
-from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
@@ -15,7 +14,7 @@ from replay.report.coverage import Coverage
 from replay.report.failures import Failure
 from replay.report.latency import TemplateLatency
 from replay.report.summary import Line, Summary
-from replay.report.tables import figures_table
+from replay.report.tables import figures_table, headed
 
 _TONES = {"good": "bold green", "bad": "bold red", "doubtful": "bold yellow"}
 _TEMPLATES_SHOWN = 12
@@ -40,27 +39,27 @@ def _parts(summary: Summary) -> Iterable[RenderableType]:
     yield from _causes(summary)
     yield from _failed(summary)
     if summary.proof:
-        yield _headed("The proof", _proof(summary.proof))
+        yield headed("The proof", _proof(summary.proof))
     if summary.trees:
-        yield _headed("Who waited for whom", _trees(summary))
+        yield headed("Who waited for whom", _trees(summary))
     if summary.templates:
-        yield _headed("Latency by template, in ms", _latency(summary.templates))
+        yield headed("Latency by template, in ms", _latency(summary.templates))
     if summary.coverage:
-        yield _headed("Rare paths", _coverage(summary.coverage))
+        yield headed("Rare paths", _coverage(summary.coverage))
     if len(summary.runs) > 1:
-        yield _headed("Runs side by side", _runs(summary.runs))
+        yield headed("Runs side by side", _runs(summary.runs))
     yield _trust(summary)
 
 
 def _causes(summary: Summary) -> Iterable[RenderableType]:
     if summary.findings:
         numbered = enumerate(summary.findings, start=1)
-        yield _headed("What did it", Group(*(_finding(number, one) for number, one in numbered)))
+        yield headed("What did it", Group(*(_finding(number, one) for number, one in numbered)))
 
 
 def _failed(summary: Summary) -> Iterable[RenderableType]:
     if summary.failures:
-        yield _headed("Failed statements by SQLSTATE", _failures(summary.failures))
+        yield headed("Failed statements by SQLSTATE", _failures(summary.failures))
 
 
 def _trust(summary: Summary) -> RenderableType:
@@ -70,11 +69,7 @@ def _trust(summary: Summary) -> RenderableType:
         facts.append(
             f"{counts.planned:,} planned = {counts.started:,} started + {counts.skipped:,} skipped"
         )
-    return _headed("Trust", Text("; ".join(facts) or "nothing was recorded"))
-
-
-def _headed(title: str, body: RenderableType) -> RenderableType:
-    return Group("", Rule(title, align="left", style="dim"), body)
+    return headed("Trust", Text("; ".join(facts) or "nothing was recorded"))
 
 
 def _verdict(summary: Summary) -> RenderableType:

@@ -98,9 +98,21 @@ def seconds(value: float) -> str:
 
 def share(value: float) -> str:
     """A share of 1 as per cent; small ones keep two digits that say something."""
-    percent = value * 100
-    digits = 1 if percent >= 1 or percent == 0 else 2 if percent >= 0.1 else 3
-    return f"{percent:.{digits}f} %"
+    return f"{percent(value)} %"
+
+
+def percent(value: float) -> str:
+    """The figure of `share`, for a column of them."""
+    hundredth = value * 100
+    if 0 < hundredth < 0.0005:
+        return "<0.001"
+    digits = 1 if hundredth >= 1 or hundredth == 0 else 2 if hundredth >= 0.1 else 3
+    return f"{hundredth:.{digits}f}"
+
+
+def figure(value: float) -> str:
+    """A rate or a mean count: three digits, or all before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.3g}"
 
 
 def size(value: int) -> str:

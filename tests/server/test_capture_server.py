@@ -1,18 +1,18 @@
 """Capture of a real server's own log, against what the client counted itself."""
 
-import time
 from collections import Counter
 from pathlib import Path
 
 import psycopg
 import pytest
+from made_client import Client, wait_for
 
 from replay import bundle
-from replay.capture import Captured, capture
+from replay.capture import Captured, Options, capture
 from replay.capture.scrub import Scrubber
+from replay.capture.source import ask
 from replay.embedded import Server
 from replay.errors import EnvironmentFaultError
-from replay.sql.fingerprint import fingerprint
 from replay.target import APPLICATION_NAME
 
 KEY = b"only this test knows it"
@@ -33,35 +33,6 @@ INSERT INTO people (name, mood, born)
 CREATE EXTENSION pg_stat_statements;
 ANALYZE;
 """
-
-
-class Client:
-    """A client that counts what it does: calls, errors and units by the text the server sees."""
-
-    def __init__(self, dsn: str) -> None:
-        self.connection = psycopg.connect(dsn, autocommit=True, application_name="people-api")
-        self.calls: Counter[str] = Counter()
-        self.errors: Counter[str] = Counter()
-        self.units = 0
-        self.inside = False
-
-    def run(self, sql: str, *values: object, seen: str = "", prepare: bool = False) -> None:
-        """Run a statement; `seen` is its text on the server, where that differs."""
-        text = fingerprint(seen or sql).id
-        self.calls[text] += 1
-        self.units += not self.inside
-        try:
-            self.connection.execute(sql.encode(), values or None, prepare=prepare)
-        except psycopg.Error:
-            self.errors[text] += 1
-
-    def begin(self) -> None:
-        self.run("BEGIN")
-        self.inside = True
-
-    def end(self, how: str = "COMMIT") -> None:
-        self.run(how)
-        self.inside = False
 
 
 def drive(client: Client, rounds: int) -> None:
@@ -111,14 +82,6 @@ def log(any_server: Server) -> Path:
     return any_server.log_directory / "server.json"
 
 
-def wait_for(text: str, log: Path) -> None:
-    """The log collector writes when it gets to it."""
-    deadline = time.monotonic() + 20
-    while text not in log.read_text(encoding="utf-8", errors="replace"):
-        assert time.monotonic() < deadline, f"{text} never came to the log"
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def traffic(any_database: str, any_server: Server, log: Path) -> Client:
     """A database of its own, after its traffic; its schema was made without a line in the log."""
@@ -137,7 +100,8 @@ def traffic(any_database: str, any_server: Server, log: Path) -> Client:
 
 
 def captured(log: Path, dsn: str | None, **options: int) -> Captured:
-    return capture([log], stats_dsn=dsn, key=KEY, **options)
+    asked = ask(dsn) if dsn is not None else None
+    return capture([log], asked=asked, key=KEY, options=Options(**options))
 
 
 def test_counts_are_the_clients_own(traffic, any_database, log):
@@ -150,7 +114,7 @@ def test_counts_are_the_clients_own(traffic, any_database, log):
     assert {name: t.errors for name, t in logged.items() if t.errors} == dict(traffic.errors)
     manifest = workload.manifest
     assert manifest.executions == traffic.calls.total()
-    assert manifest.transactions == traffic.units
+    assert manifest.transactions == len(traffic.units)
     assert (manifest.sessions, manifest.complete) == (1, True)
     assert manifest.peak_concurrency == 1
     assert manifest.source.settings["log_min_duration_statement"] == "0"
@@ -168,7 +132,7 @@ def test_counters_and_log_are_joined(traffic, any_database, log):
     workload = captured(log, any_database).workload
     by_sql = {t.sql: t for t in workload.templates}
     update = by_sql["update people set mood = $1 where id = $2"]
-    assert (update.source, update.rows) == ("both", 19)
+    assert (update.source, update.counted.rows) == ("both", 19)
     lists = by_sql["select name from people where id in (?, ...)"]
     assert (lists.source, lists.calls) == ("both", 40)
     unlogged = by_sql["select count(*) from notes where text = $1"]

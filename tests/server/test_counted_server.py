@@ -162,7 +162,7 @@ def test_a_reset_between_two_snapshots_is_said(shop):
     drive(shop, 1, first=100)
     window = snapshot.between(first, snapshot.take(shop))
     assert "was reset" in window.notes[0]
-    updates = [e.calls for e in window.entries if e.text.startswith("update orders")]
+    updates = [e.counters.calls for e in window.entries if e.text.startswith("update orders")]
     assert updates == [10]
 
 
@@ -185,6 +185,6 @@ def test_beside_a_log_the_window_tells_the_rows(shop, any_server, tmp_path):
     assert status(["capture", str(log), "--stats", shop, "--between", *names, "-o", str(made)]) == 0
     workload = bundle.read(made)
     (update,) = [t for t in workload.templates if t.sql.startswith("update orders set state")]
-    assert (update.source, update.rows) == ("both", 19)  # there is no order 0
+    assert (update.source, update.counted.rows) == ("both", 19)  # there is no order 0
     assert workload.manifest.format == "jsonlog"
     assert not any("no log was read" in note for note in workload.manifest.notes)

@@ -9,6 +9,7 @@ import pytest
 from replay import embedded
 from replay.capture import capture
 from replay.capture.doctor import advise, examine
+from replay.capture.source import ask
 from replay.cli import status
 
 BARE = {"log_destination": "'stderr'", "log_min_duration_statement": "-1"}
@@ -82,7 +83,7 @@ def test_what_it_asks_is_not_taken_for_productions(any_database, any_server):
         connection.execute("SELECT 'of production'")
     examine(any_database)
     log = any_server.log_directory / "server.json"
-    templates = capture([log], stats_dsn=any_database, key=b"k" * 32).workload.templates
+    templates = capture([log], asked=ask(any_database), key=b"k" * 32).workload.templates
     assert not [t.sql for t in templates if "replay_doctor" in t.sql]
 
 

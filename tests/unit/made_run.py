@@ -23,6 +23,7 @@ from replay.finding import BuiltFix, Culprit, Finding, Fix, Proof, ProofStep
 from replay.outcome import Accounting
 from replay.rundir import RunManifest
 from replay.workload import (
+    Counters,
     Manifest,
     Skip,
     Source,
@@ -95,7 +96,9 @@ def _template(
         rare=name in RARE,
         source="both" if logged else "statements",
         query_ids=((-(2**62) + len(sql), calls),),
-        rows=calls,
+        counted=Counters(
+            calls=calls, total_ms=round(calls * mean_ms, 3), rows=calls, shared_hit=calls * 4
+        ),
     )
 
 

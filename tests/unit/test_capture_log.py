@@ -3,21 +3,24 @@
 import gzip
 import json
 import signal
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from made_log import START, Log
 
-from replay.capture import Captured, capture
-from replay.capture.formats.jsonlog import JSONLOG
+from replay.capture import Captured, Options, capture
+from replay.capture.formats import Hints, recognise
 from replay.errors import InputError
 from replay.target import APPLICATION_NAME
 from replay.workload import Template
 
 
-def captured(*paths: Path, **options: object) -> Captured:
-    return capture(paths, stats_dsn=None, key=b"k", **options)
+def captured(
+    *paths: Path, progress: Callable[[int, int], None] | None = None, **options: object
+) -> Captured:
+    return capture(paths, asked=None, key=b"k", options=Options(**options), progress=progress)
 
 
 def template(of: Captured, sql: str) -> Template:
@@ -230,8 +233,10 @@ def test_input_that_cannot_serve_says_what_to_set(tmp_path, log):
     with pytest.raises(InputError, match="no such file"):
         captured(tmp_path / "absent.json")
     other = tmp_path / "server.log"
-    other.write_text("2026-03-01 12:00:00 UTC [7] LOG:  " + "x" * 300 + "\n")
-    with pytest.raises(InputError, match=r"first line is '2026-03-01.*x{150,180}'; set"):
+    other.write_text("2026-03-01 [7] LOG:  " + "x" * 300 + "\n")
+    with pytest.raises(
+        InputError, match=r"first line is '2026-03-01.*x{150,180}'; if it is .* --prefix; or set"
+    ):
         captured(other)
 
 
@@ -307,7 +312,9 @@ def test_a_time_zone_is_learned_from_the_sessions_start(zone, hours):
         "line_num": 1,
         "message": "",
     }
-    at = datetime.fromtimestamp(JSONLOG.started_us(json.dumps(line).encode()) / 1e6, UTC)
+    text = json.dumps(line).encode() + b"\n"
+    columns = recognise(text, Hints()).parse(memoryview(text))
+    at = datetime.fromtimestamp(int(columns.at_us[0]) / 1e6, UTC)
     assert at == START + timedelta(milliseconds=250)
 
 

@@ -1,4 +1,4 @@
-"""The parts of capture by themselves: template look-up, tallies, concurrency, joins with counters."""
+"""The parts of capture by themselves: tallies, concurrency, stores, orders, joins with counters."""
 
 from collections import Counter
 
@@ -6,67 +6,25 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_units import Made, units
 
 from replay.capture.concurrency import Concurrency
+from replay.capture.executions import (
+    AT_ONCE_US,
+    HAS_FAILED,
+    NONE,
+    UNTIMED,
+    Executions,
+    in_order,
+)
 from replay.capture.rarity import is_rare
 from replay.capture.statements import Counted, join
-from replay.capture.tally import Tally, duration_buckets
-from replay.capture.templates import Templates, effect_of, mask
-from replay.capture.transactions import FAILED
+from replay.capture.store import Store
+from replay.capture.tally import SLICES_AT_MOST, Tally, bucket_of, slices_between
+from replay.capture.templates import effect_of
+from replay.capture.units import Sources
 from replay.sql.fingerprint import fingerprint
-from replay.workload import Template, duration_bucket
-
-# Pieces that make literals hard to find, when they are put side by side.
-PIECES = [
-    "select",
-    "from t",
-    "where a =",
-    "in (1, 2)",
-    "'x'",
-    "'it''s'",
-    "'",
-    '"a b 1"',
-    '"it\'s"',
-    '"t1"',
-    "/* 'c */",
-    "/*",
-    "*/",
-    "-- x\n",
-    "\n",
-    "E'\\''",
-    "$$ 'b' $$",
-    "$1",
-    "$q$",
-    "12",
-    "1.5",
-    "1e5",
-    "-3",
-    "t1",
-    ",",
-    ";",
-    "null",
-    "'--'",
-    "'/*'",
-]
-texts = st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map(" ".join)
-
-
-@settings(deadline=None, max_examples=500)
-@given(st.lists(texts, min_size=2, max_size=60), st.integers(0, 2))
-def test_quick_look_up_finds_what_the_fingerprint_says(found, query_id):
-    templates = Templates()
-    for text in found * 12:  # patterns are learned on the way
-        assert templates.of(text, query_id).id == fingerprint(text).id
-
-
-@settings(deadline=None)
-@given(st.integers(0, 10**6), st.from_regex(r"\A[^'\\]{0,20}\Z"), st.integers(0, 10**6))
-def test_statements_that_differ_in_literals_cost_one_fingerprint(number, text, other):
-    assert mask(f"SELECT a1 FROM t WHERE b = {number} AND c = '{text}' /* {other} */") == (
-        "SELECT a1 FROM t WHERE b = ? AND c = ?"
-        if not {"--", "/*", "$"} & {text[i : i + n] for n in (1, 2) for i in range(len(text))}
-        else mask(f"SELECT a1 FROM t WHERE b = {number} AND c = '{text}'")
-    )
+from replay.workload import Counters, Template, duration_bucket
 
 
 @pytest.mark.parametrize(
@@ -119,33 +77,133 @@ def test_peak_is_what_counting_at_every_start_gives(found, parts):
 
 @given(st.lists(st.integers(0, 2**45), min_size=1))
 def test_buckets_of_a_block_are_those_of_each(durations):
-    assert duration_buckets(np.array(durations)).tolist() == list(map(duration_bucket, durations))
+    assert [bucket_of(d) for d in durations] == list(map(duration_bucket, durations))
 
 
-def test_tallies_are_exact_over_blocks_and_coarser_bins():
+def executed(
+    session: list[int], start_us: list[int], spent_us: list[int], **columns: list[int]
+) -> Executions:
+    """Executions, their columns 0 unless they are given."""
+    none = np.zeros(len(session), np.int64)
+    given_columns = {name: np.array(values, np.int64) for name, values in columns.items()}
+    return Executions(
+        **{
+            **dict.fromkeys(("template", "duration_us", "query_id", "line", "state"), none),
+            **dict.fromkeys(("source", "call"), none),
+            **given_columns,
+        },
+        session=np.array(session, np.int64),
+        start_us=np.array(start_us, np.int64),
+        spent_us=np.array(spent_us, np.int64),
+        lethal=np.zeros(len(session), np.bool_),
+    )
+
+
+@pytest.mark.parametrize("block", [1000, 37])
+def test_tallies_are_exact_over_blocks_and_coarser_slices(block):
     rng = np.random.default_rng(1)
+    size = 10_000
+    template, query_id = rng.integers(0, 3, size), rng.integers(11, 13, size)
+    duration_us = rng.integers(1, 5000, size)
+    duration_us[duration_us > 4900] = HAS_FAILED
+    duration_us[duration_us > 4800] = UNTIMED
+    start_us = 10**15 + np.arange(size) * 1_000_000
+    state = np.where(duration_us == HAS_FAILED, np.arange(size) % 2, NONE)
     tally = Tally()
-    calls: Counter[int] = Counter()
-    errors: Counter[int] = Counter()
-    total: Counter[int] = Counter()
-    for number in range(150_000):
-        variant, duration_us = int(rng.integers(3)), int(rng.integers(1, 5000))
-        failed = duration_us > 4900
-        tally.add(variant, 10**15 + number * 50_000, FAILED if failed else duration_us)
-        calls[variant // 2] += 1
-        errors[variant // 2] += failed
-        total[variant // 2] += 0 if failed else duration_us
-    figures = tally.by_template([(0, 11), (0, 12), (1, 11)], 2)
-    for number, of in enumerate(figures):
-        assert (of.calls, of.errors) == (calls[number], errors[number])
-        assert of.total_us == total[number]
-        assert sum(of.histogram.values()) == of.calls - of.errors
-        slices = tally.slices(of.bins)
-        assert sum(count for _, count in slices) == of.calls
-        assert 50 <= len(slices) <= 60
-    assert set(figures[0].query_ids) == {11, 12}
-    assert figures[0].first_us <= 10**15 + 2_000_000
-    assert tally.slice_s() == pytest.approx(150_000 * 0.05 / 60, rel=0.1)
+    for at in range(0, size, block):
+        inside = slice(at, at + block)
+        columns = {
+            "template": template[inside],
+            "query_id": query_id[inside],
+            "duration_us": duration_us[inside],
+            "state": state[inside],
+        }
+        count = template[inside].size
+        tally.take(executed([0] * count, start_us[inside], np.zeros(count), **columns))
+    for number, of in enumerate(tally.by_template(3)):
+        mine = template == number
+        timed = mine & (duration_us >= 0)
+        assert (of.calls, of.errors) == (mine.sum(), (mine & (duration_us == HAS_FAILED)).sum())
+        assert of.untimed == (mine & (duration_us == UNTIMED)).sum()
+        assert of.total_us == duration_us[timed].sum()
+        assert of.histogram == Counter(map(duration_bucket, duration_us[timed].tolist()))
+        assert of.query_ids == Counter(query_id[mine].tolist())
+        assert of.states == Counter(state[mine & (state != NONE)].tolist())
+        assert of.slices == Counter((start_us[mine] // 1_000_000 // tally.slice_s).tolist())
+        assert (of.first_us, of.last_us) == (start_us[mine].min(), start_us[mine].max())
+    assert (tally.executions, tally.timed) == (size, (duration_us >= 0).sum())
+    assert slices_between(tally.begin_us, tally.end_us, tally.slice_s) <= SLICES_AT_MOST
+    assert tally.slice_s == 128
+
+
+def test_a_template_of_many_query_ids_is_counted_whole():
+    tally = Tally()
+    for start in range(0, 3000, 100):
+        ids = list(range(start + 1, start + 101))
+        tally.take(executed([0] * 100, [10**15] * 100, [1] * 100, query_id=ids))
+    (of,) = tally.by_template(1)
+    assert of.calls == 3000
+    assert len(of.query_ids) == 1000
+
+
+def test_slices_hold_any_year():
+    tally = Tally()
+    tally.take(executed([0, 0], [0, 253_402_300_799_000_000], [0, 0], template=[1, 0]))
+    assert [sum(of.slices.values()) for of in tally.by_template(2)] == [1, 1]
+
+
+spells = st.lists(
+    st.tuples(
+        st.integers(0, 2),
+        st.sampled_from([-40_000, -900, 0, 0, 1, 400, 3000, 10**13, 10**16]),
+        st.sampled_from([0, 1, 30, 900, 1999, 2500]),
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+@settings(deadline=None)
+@given(spells, st.lists(st.integers(0, 10_000), min_size=3, max_size=3), st.booleans())
+def test_a_session_runs_one_after_the_other_unless_its_clock_jumps(found, ended_us, decades):
+    found = sorted(found, key=lambda spell: spell[0])
+    session, steps, spent_us = (list(column) for column in zip(*found, strict=True))
+    start_us = (np.cumsum(steps) + 10**15 * decades).tolist()
+    expected, ends = [], list(ended_us)
+    for code, at_us, took_us in zip(session, start_us, spent_us, strict=True):
+        begun_us = ends[code] if at_us < ends[code] <= at_us + AT_ONCE_US else at_us
+        expected.append(begun_us)
+        ends[code] = begun_us + took_us
+    executions = executed(session, start_us, spent_us)
+    in_order(executions, np.array(ended_us))
+    assert executions.start_us.tolist() == expected
+
+
+def test_stored_units_come_back_and_the_file_tells_nothing():
+    made = [Made(n, "ab" * (n % 3 + 1), start_us=1000 - n) for n in range(50)]
+    store, whole = Store(in_memory_at_most=300), Store()
+    for one in made:
+        assert store.add(units([one]), np.array([0])) == whole.add(units([one]), np.array([0]))
+    assert store._vault is not None
+    store._vault._file.seek(0)
+    on_disk = store._vault._file.read()
+    assert len(on_disk) > 2000
+    assert b"a record" not in on_disk
+    assert [store[n] for n in range(50)] == [whole[n] for n in range(50)]
+    assert store[7].executions[0].record == b"\0a record"
+    assert store.in_order(np.arange(50)).tolist() == list(range(49, -1, -1))
+    store.keep(np.array([3, 49]))
+    whole.keep(np.array([3, 49]))
+    assert (store[3], store[49]) == (whole[3], whole[49])
+    assert [segment.numbers.tolist() for segment in whole._segments] == [[3, 49]]
+
+
+def test_records_of_earlier_blocks_have_places_of_their_own():
+    sources = Sources()
+    places = [sources.add(b"\0first"), sources.add(b""), sources.add(b"\0second")]
+    assert [sources[place] for place in places] == [b"\0first", b"", b"\0second"]
+    assert sources.sizes(np.array(places)).tolist() == [5, 0, 6]
+    assert places[1] == NONE
 
 
 @pytest.mark.parametrize(
@@ -180,7 +238,8 @@ def template(sql: str, *query_ids: int) -> Template:
 
 
 def counted(query_id: int, text: str, calls: int = 3) -> Counted:
-    return Counted(query_id=query_id, text=text, calls=calls, total_ms=2.0, rows=7)
+    counters = Counters(calls=calls, total_ms=2.0, rows=7, temp_read=1)
+    return Counted(query_id=query_id, text=text, counters=counters)
 
 
 def test_counters_join_by_query_id_then_by_text_and_the_rest_is_kept():
@@ -204,11 +263,12 @@ def test_counters_join_by_query_id_then_by_text_and_the_rest_is_kept():
         ],
         {"select mine from t where a = ?"},
     )
-    assert [(t.source, t.rows, t.calls) for t in joined] == [
-        ("both", 14, 10),
-        ("both", 7, 10),
-        ("log", None, 10),
-        ("statements", 14, 6),
+    two = Counters(calls=6, total_ms=4.0, rows=14, temp_read=2)
+    assert [(t.source, t.calls, t.counted) for t in joined] == [
+        ("both", 10, two),
+        ("both", 10, counted(2, "").counters),
+        ("log", 10, None),
+        ("statements", 6, two),
     ]
     assert joined[-1].sql == "delete from t where id in ($1, ...)"
     assert (joined[-1].kept, joined[-1].query_ids) == (0, ((7, 3), (8, 3)))

@@ -84,6 +84,7 @@ def test_capture_scrubs_with_the_key_of_its_file(story, called, tmp_path, capsys
         SimpleNamespace(workload=workload, profile=None, interrupted=False),
     )
     out = tmp_path / "shop.workload"
+    bundle.write(out, workload, None)  # as the real one does
     arguments = ["capture", "a.json", "b.json", "-o", str(out), "--stats", "host=production"]
     assert status([*arguments, "--json"]) == 0
     assert seen.args == ((Path("a.json"), Path("b.json")), out)

@@ -383,9 +383,10 @@ def test_inspect_document(story):
     first = document["templates"][0]
     assert {
         *("id", "sql", "kind", "tables", "calls", "errors", "total_ms", "kept", "rare"),
-        *("first_seen", "last_seen", "source", "query_ids"),
+        *("first_seen", "last_seen", "source", "query_ids", "counted", "error_states"),
     } == set(first)
     assert list(first["query_ids"].values()) == [first["calls"]]
+    assert first["counted"]["rows"] == first["calls"]
 
 
 @pytest.mark.parametrize(
@@ -397,7 +398,14 @@ def test_milliseconds_are_told_with_the_digits_they_are_worth(value, told):
 
 
 @pytest.mark.parametrize(
-    ("value", "told"), [(0, "0.0 %"), (0.00012, "0.012 %"), (0.0011, "0.11 %"), (0.0634, "6.3 %")]
+    ("value", "told"),
+    [
+        (0, "0.0 %"),
+        (1e-7, "<0.001 %"),
+        (0.00012, "0.012 %"),
+        (0.0011, "0.11 %"),
+        (0.0634, "6.3 %"),
+    ],
 )
 def test_a_rare_share_is_never_told_as_nothing(value, told):
     assert wording.share(value) == told

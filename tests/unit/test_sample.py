@@ -1,6 +1,7 @@
-"""The sampler: what it promises to keep, that its estimates are right, and that parts merge."""
+"""The sampler: what it promises to keep, that its estimates are right, whatever the blocks."""
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from unittest import mock
 
@@ -8,125 +9,185 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_units import IDENTITIES, Made, units
 
 from replay.capture import sample as sample_module
+from replay.capture.bottomk import BottomK
 from replay.capture.calibrate import calibrate
+from replay.capture.executions import NONE
 from replay.capture.sample import Sampler
-from replay.capture.units import Execution, Unit, priority, session_seed
+from replay.capture.store import Store, Stored
+from replay.capture.units import NEVER, priorities, session_seed
+
+Kept = list[tuple[Stored, float]]
 
 
-def unit(seed: int, number: int, templates: str, *, error: str = "") -> Unit:
-    """The unit at line `number` of a session; a template is a letter."""
-    start_us = number * 200_000
-    executions = [
-        Execution(t, t, "", None, start_us, (number * 7919 + ord(t)) % 1000, error)
-        for t in templates
-    ]
-    return Unit(priority(session_seed(seed, "s"), number), "s", executions)
+def sample(blocks: Sequence[Sequence[Made]], k: int, seed: int = 0) -> Kept:
+    store = Store()
+    sampler = Sampler(k=k, store=store)
+    for block in blocks:
+        sampler.take(units(block, seed), IDENTITIES)
+    numbers, weights = sampler.kept()
+    return [(store[n], w) for n, w in zip(numbers.tolist(), weights.tolist(), strict=True)]
 
 
-def sample(units: list[Unit], k: int) -> list[tuple[Unit, float]]:
-    sampler = Sampler(k=k)
-    for one in units:
-        sampler.offer(one)
-    return sampler.kept()
-
-
-def identities(kept: list[tuple[Unit, float]]) -> list[tuple[int, float]]:
+def identities(kept: Kept) -> list[tuple[int, float]]:
     return [(one.priority, weight) for one, weight in kept]
 
 
-many = st.lists(st.text("abcde", min_size=1, max_size=4), min_size=1, max_size=300)
+def letters(one: Stored) -> str:
+    return "".join(chr(e.template) for e in one.executions)
+
+
+def made_of(texts: Sequence[str]) -> list[Made]:
+    return [Made(n, text, 3 if n % 7 == 0 else NONE) for n, text in enumerate(texts)]
+
+
+texts = st.lists(st.text("abcde", min_size=1, max_size=12), min_size=1, max_size=300)
 
 
 @settings(deadline=None)
-@given(units=many, k=st.integers(1, 20), seed=st.integers(0, 100))
-def test_every_template_and_every_error_keeps_its_units(units, k, seed):
-    errors = ["40P01" if n % 7 == 0 else "" for n in range(len(units))]
-    made = [
-        unit(seed, n, text, error=e) for n, (text, e) in enumerate(zip(units, errors, strict=True))
+@given(texts, st.integers(1, 20), st.integers(0, 100), st.integers(1, 300))
+def test_every_template_and_every_error_keeps_its_units(found, k, seed, block):
+    made = made_of(found)
+    kept = sample([made[at : at + block] for at in range(0, len(made), block)], k, seed)
+    strata: list[tuple[Callable[[Made], set], Callable[[Stored], set]]] = [
+        (lambda m: set(m.templates), lambda u: set(letters(u))),
+        (
+            lambda m: set(m.templates) if m.state != NONE else set(),
+            lambda u: {chr(e.template) for e in u.executions if e.state != NONE},
+        ),
     ]
-    kept = sample(made, k)
-    for strata in (
-        lambda u: {e.template for e in u.executions},
-        lambda u: {(e.template, e.sqlstate) for e in u.executions if e.sqlstate},
-    ):
-        seen = Counter(name for u in made for name in strata(u))
-        stayed = Counter(name for u, _ in kept for name in strata(u))
+    for of_made, of_kept in strata:
+        seen = Counter(name for m in made for name in of_made(m))
+        stayed = Counter(name for u, _ in kept for name in of_kept(u))
         assert all(stayed[name] >= min(count, k) for name, count in seen.items())
-    slowest = max(made, key=lambda u: max(e.duration_us for e in u.executions))
-    assert slowest in [u for u, _ in kept]
+    longest = max(m.spent(t) for m in made for t in m.templates)
+    assert any(e.spent_us == longest for u, _ in kept for e in u.executions)
     assert all(weight >= 1 for _, weight in kept)
+    assert all(letters(u) in found for u, _ in kept)
+
+
+def test_a_unit_full_of_one_template_takes_one_of_its_places():
+    made = [Made(n, "a" * 200, start_us=0, spent_us=5) for n in range(40)]
+    assert len(sample([made], k=30)) >= 30
 
 
 @settings(deadline=None)
-@given(units=many, k=st.integers(1, 12), data=st.data())
-def test_a_merge_of_parts_is_the_sample_of_the_whole_in_any_order(units, k, data):
+@given(texts, st.integers(1, 12), st.data())
+def test_the_sample_is_the_same_in_any_order_and_blocks(found, k, data):
+    made = made_of(found)
     with (
-        mock.patch.object(sample_module, "_SHAPES_AT_MOST", data.draw(st.sampled_from([3, 1000]))),
-        mock.patch.object(sample_module, "_BUCKETS_AT_MOST", data.draw(st.sampled_from([4, 128]))),
+        mock.patch.object(sample_module, "SHAPES_AT_MOST", data.draw(st.sampled_from([3, 1000]))),
+        mock.patch.object(sample_module, "BUCKETS_AT_MOST", data.draw(st.sampled_from([4, 128]))),
+        mock.patch("replay.capture.bottomk._SETTLED_AT_LEAST", data.draw(st.sampled_from([1, 50]))),
     ):
-        check_merge([unit(1, n, text) for n, text in enumerate(units)], k, data)
-
-
-def check_merge(made: list[Unit], k: int, data: st.DataObject) -> None:
-    first = [u for u in made if data.draw(st.booleans(), label="first part")]
-    second = [u for u in made if u not in first]
-    one, other = Sampler(k=k), Sampler(k=k)
-    for u in first:
-        one.offer(u)
-    for u in reversed(second):
-        other.offer(u)
-    one.merge(other)
-    assert identities(one.kept()) == identities(sample(made, k))
+        shuffled = data.draw(st.permutations(made))
+        block = data.draw(st.integers(1, len(made)))
+        parts = [shuffled[at : at + block] for at in range(0, len(made), block)]
+        assert identities(sample(parts, k)) == identities(sample([made], k))
 
 
 def test_time_buckets_widen_and_keep_bursts():
-    made = [unit(3, n * 50, "a") for n in range(2000)]  # 10 s apart: more than there are buckets
-    kept = sample(made, 1)
+    made = [Made(n, "a", start_us=n * 10_000_000) for n in range(2000)]  # more than buckets
+    kept = sample([made[:1500], made[1500:]], 4)
     starts = sorted(u.start_us for u, _ in kept)
     widest = max(b - a for a, b in pairwise(starts))
-    assert widest < 2 * 2000 * 10e6 / 64  # at least one of every bucket, and at least 64 of these
+    assert widest < 2 * 2000 * 10e6 / 32  # at least one of every bucket, and at least 32 of these
     assert len(kept) < 200
 
 
-def test_estimates_are_unbiased():
+def estimates(texts: Sequence[str], k: int, seeds: int, **fields: int) -> dict[str, list[float]]:
+    """What each sample makes of the calls of every letter."""
+    found: dict[str, list[float]] = {letter: [] for letter in set("".join(texts))}
+    made = [Made(n, text, **fields) for n, text in enumerate(texts)]
+    for seed in range(seeds):
+        kept = sample([made], k, seed)
+        assert len(kept) < len(texts) / 2
+        for letter, values in found.items():
+            values.append(sum(w * letters(u).count(letter) for u, w in kept))
+    return found
+
+
+@pytest.mark.parametrize("spent_us", [None, 0, 40], ids=["all-differ", "untimed", "all-alike"])
+def test_estimates_are_unbiased(spent_us):
     rng = np.random.default_rng(7)
     texts = ["".join(rng.choice(list("abcdefgh"), size=rng.integers(1, 4))) for _ in range(3000)]
     texts += ["z", "az"]
     exact = Counter(letter for text in texts for letter in text)
-    estimates = {letter: [] for letter in exact}
-    for seed in range(60):
-        kept = sample([unit(seed, n, text) for n, text in enumerate(texts)], 6)
-        assert len(kept) < 1500
-        for letter, found in estimates.items():
-            found.append(sum(w * [e.template for e in u.executions].count(letter) for u, w in kept))
-    for letter, found in estimates.items():
-        error = np.std(found) / np.sqrt(len(found))
-        assert abs(np.mean(found) - exact[letter]) <= 4 * error + 1e-9
-    assert set(estimates["z"]) == {2.0}  # wholly kept: no estimate at all
+    found = estimates(texts, 6, 60, spent_us=spent_us)
+    for letter, values in found.items():
+        error = np.std(values) / np.sqrt(len(values))
+        assert abs(np.mean(values) - exact[letter]) <= 4 * error + 1e-9, letter
+    assert set(found["z"]) == {2.0}  # wholly kept: no estimate at all
+
+
+def test_estimates_of_one_template_whose_times_are_alike_are_unbiased():
+    found = estimates(["a"] * 3000, 8, 200, spent_us=0)["a"]
+    assert np.mean(found) == pytest.approx(3000, abs=4 * np.std(found) / np.sqrt(200))
 
 
 @settings(deadline=None)
-@given(units=many, k=st.integers(2, 8))
-def test_calibrated_weights_meet_the_exact_calls(units, k):
-    made = [unit(2, n, text) for n, text in enumerate(units)]
-    calls = Counter(e.template for u in made for e in u.executions)
-    kept = sample(made, k)
-    weighted = calibrate(kept, calls)
+@given(texts, st.integers(2, 8))
+def test_calibrated_weights_meet_the_exact_calls(found, k):
+    made = [Made(n, text) for n, text in enumerate(found)]
+    calls = np.zeros(128)
+    for text in found:
+        for letter in text:
+            calls[ord(letter)] += 1
+    kept = sample([made], k)
+    weights = np.array([weight for _, weight in kept])
+    unit = np.repeat(np.arange(len(kept)), [len(u.executions) for u, _ in kept])
+    template = np.array([e.template for u, _ in kept for e in u.executions])
+    fitted = calibrate(weights, unit, template, calls)
+    there = calls > 0
     before, after = (
-        max(
-            abs(sum(w * sum(e.template == t for e in u.executions) for u, w in some) / n - 1)
-            for t, n in calls.items()
-        )
-        for some in (kept, weighted)
+        np.abs(np.bincount(template, some[unit], 128)[there] / calls[there] - 1).max()
+        for some in (weights, fitted)
     )
     assert after <= max(before, 0.02)
-    assert all(weight >= 1 for _, weight in weighted)
+    assert (fitted >= 1).all()
+
+
+def test_nothing_kept_is_nothing_to_calibrate():
+    none = np.zeros(0, np.int64)
+    assert calibrate(np.zeros(0), none, none, np.zeros(3)).size == 0
+
+
+offers = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(0, 60), st.integers(0, 30)), min_size=1, max_size=200
+)
+
+
+@settings(deadline=None)
+@given(offers, st.integers(1, 6), st.integers(1, 50), st.sampled_from([1, 4096]))
+def test_the_smallest_of_a_stratum_are_those_that_sorting_gives(offered, k, block, least):
+    """Ranks are the units' own, as priorities are; a unit comes in one block alone."""
+    rank_of = {unit: rank for _, rank, unit in offered}
+    pairs = sorted({(stratum, rank_of[unit] * 100 + unit, unit) for stratum, _, unit in offered})
+    by_block: dict[int, list[tuple[int, int, int]]] = {}
+    for pair in pairs:
+        by_block.setdefault(pair[2] % block, []).extend([pair, pair])  # twice in its unit
+    group = BottomK(k)
+    with mock.patch("replay.capture.bottomk._SETTLED_AT_LEAST", least):
+        for part in by_block.values():
+            strata, ranks, numbers = (np.array(column) for column in zip(*part, strict=True))
+            ranks = ranks.astype(np.uint64)
+            below = group.wanted(strata, ranks, numbers)
+            group.offer(strata[below], ranks[below], numbers[below])
+            group.settle_if_due()
+    kept, limits = group.kept()
+    expected = []
+    for stratum in sorted({stratum for stratum, _, _ in pairs}):
+        inside = [(rank, unit) for at, rank, unit in pairs if at == stratum]
+        limit = inside[k][0] if len(inside) > k else int(NEVER)
+        expected += [(unit, limit) for _, unit in inside[:k]]
+    assert list(zip(kept.tolist(), limits.tolist(), strict=True)) == expected
 
 
 def test_priorities_are_even():
-    drawn = np.array([priority(session_seed(0, "a"), n) / 2**64 for n in range(20_000)])
+    seeds = np.full(20_000, session_seed(0, b"a"), np.uint64)
+    drawn = priorities(seeds, np.arange(20_000)) / 2**64
     counts, _ = np.histogram(drawn, bins=20, range=(0, 1))
     assert counts == pytest.approx(1000, abs=150)
     assert abs(np.corrcoef(drawn[:-1], drawn[1:])[0, 1]) < 0.03

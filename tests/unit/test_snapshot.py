@@ -6,7 +6,7 @@ from replay.capture import snapshot
 from replay.capture.snapshot import Snapshot, between
 from replay.capture.statements import Counted
 from replay.errors import InputError
-from replay.workload import Source
+from replay.workload import Counters, Source
 
 HERE = Source(server_version="18.1", database="shop", system_identifier="7")
 
@@ -15,9 +15,9 @@ def entry(query_id, calls, rows=0, since_us=None):
     return Counted(
         query_id=query_id,
         text=f"select {query_id}",
-        calls=calls,
-        total_ms=calls * 2.0,
-        rows=rows,
+        counters=Counters(
+            calls=calls, total_ms=calls * 2.0, rows=rows, shared_hit=calls * 3, wal_bytes=calls * 5
+        ),
         since_us=since_us,
     )
 
@@ -29,7 +29,9 @@ def taken(at, *entries, since=0, evictions=0, source=HERE):
 
 
 def calls(window):
-    return {one.query_id: (one.calls, one.total_ms, one.rows) for one in window.entries}
+    counted = {one.query_id: one.counters for one in window.entries}
+    assert all((c.shared_hit, c.wal_bytes) == (c.calls * 3, c.calls * 5) for c in counted.values())
+    return {query_id: (c.calls, c.total_ms, c.rows) for query_id, c in counted.items()}
 
 
 def test_figures_are_differences_and_what_did_not_run_is_left_out():
@@ -84,6 +86,7 @@ def test_a_snapshot_is_read_as_it_was_written(tmp_path):
         '{"kind": "run"}',
         '{"kind": "snapshot", "version": 9}',
         '{"kind": "snapshot", "version": 1, "snapshot": {}}',
+        '{"kind": "snapshot", "version": 2, "snapshot": {}}',
     ],
 )
 def test_another_file_is_refused_by_name(tmp_path, text):

@@ -11,7 +11,7 @@ from replay.capture.synthesise import Made, synthesise, whole
 from replay.sql.fingerprint import fingerprint
 from replay.sql.resolve import parses
 from replay.sql.slots import render
-from replay.workload import Template
+from replay.workload import Counters, Template
 
 IDS = tuple(str(n) for n in range(1, 100_002, 1000))
 DAYS = tuple(f"2026-01-{n:02} 00:00:00+00" for n in range(1, 31))
@@ -40,7 +40,7 @@ def template(sql, *, calls=100, rows=100):
         calls=calls,
         errors=0,
         total_ms=1.0,
-        rows=rows,
+        counted=Counters(calls=calls, total_ms=1.0, rows=rows),
         source="statements",
     )
 

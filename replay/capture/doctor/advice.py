@@ -31,7 +31,7 @@ class Checkup:
     """All that the doctor has to say."""
 
     facts: Facts
-    logs: str  # everything, transactions, statements, slow or nothing
+    logs: str  # everything, untimed, transactions, statements, slow or nothing
     share: float  # of transactions or statements that reach the log
     statements_per_s: float
     log_bytes_per_h: float  # with the settings as they are, at most
@@ -77,12 +77,12 @@ def advise(facts: Facts, formats: Sequence[str]) -> Checkup:
 
 
 def _logged(facts: Facts) -> tuple[str, float]:
-    """Which statements the server logs with their durations, and their share."""
+    """Which statements the server logs, and their share."""
     settings = facts.settings
     if settings.get("log_min_duration_statement", "-1") == "0":
         return "everything", 1.0
-    if settings.get("log_statement") == "all" and settings.get("log_duration") == "on":
-        return "everything", 1.0
+    if settings.get("log_statement") == "all":
+        return ("everything" if settings.get("log_duration") == "on" else "untimed"), 1.0
     share = float(settings.get("log_transaction_sample_rate", "0"))
     if share > 0:
         return ("transactions", share) if share < 1 else ("everything", 1.0)
@@ -142,6 +142,14 @@ def _what_is_logged(logs: str, share: float, whole_gb_h: float) -> Finding:
             topic="statements",
             level=GOOD,
             says=f"{says}counted by pg_stat_statements; {everything}",
+        )
+    if logs == "untimed":
+        return Finding(
+            topic="statements",
+            level=LESS,
+            says="every one is logged without its duration (log_statement = all): what runs and how "
+            "often would be exact, how long it takes not known",
+            fix=("ALTER SYSTEM SET log_duration = on;",),
         )
     if logs == "statements":
         return Finding(

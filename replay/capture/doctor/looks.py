@@ -13,7 +13,12 @@ def _lines(facts: Facts) -> Iterator[Finding]:
     wanted = (
         ("log_parameter_max_length", ("-1", "-1B"), "-1", "cut parameters cannot be replayed"),
         ("log_lock_waits", ("on",), "on", "production's own lock waits would be missing"),
-        ("compute_query_id", ("on",), "on", "the log names no query_id: capture reads slower"),
+        (
+            "compute_query_id",
+            ("on",),
+            "on",
+            "statements of the log and of pg_stat_statements are joined by their text alone",
+        ),
     )
     for name, good, value, why in wanted:
         found = facts.settings.get(name, value)

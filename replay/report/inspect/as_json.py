@@ -6,15 +6,61 @@ from typing import Any
 import msgspec
 
 from replay.documents import JSON_VERSION
-from replay.report.inspect import views
-from replay.workload import Template, Workload
+from replay.report.inspect import sampling, views
+from replay.report.inspect.mix import Mix, mix
+from replay.report.inspect.shapes import Shape, open_on_average, shapes
+from replay.workload import Conflict, Template, Workload
 
 _SAMPLES = 20
 
 
 def document(workload: Workload, templates: Sequence[Template]) -> dict[str, Any]:
-    """The workload's figures and the chosen templates; a single one comes with kept executions."""
+    """The workload's figures and the chosen templates."""
+    conflicts = workload.conflicts
+    return _document(workload, mix(workload), templates, shapes(workload.transactions), conflicts)
+
+
+def one(workload: Workload, template: Template) -> dict[str, Any]:
+    """The document of a single template: shapes and conflicts that it is part of, kept executions.
+
+    `rate` is the workload's; the template has one of its own.
+    """
+    mixed = mix(workload)
+    kept = list(views.kept_statements(workload, template.id))
+    samples = [
+        {
+            "sql": statement.sql,
+            "values": statement.values,
+            "duration": statement.duration_us / 1e3,
+            "error": statement.error,
+        }
+        for statement in kept[:_SAMPLES]
+    ]
+    found = views.shapes_of(workload, template.id)
+    conflicts = views.conflicts_of(workload, template.id)
+    whole = _document(workload, mixed, [template], found, conflicts)
+    whole["templates"][0]["rate"] = list(mixed.rate_of(template))
+    return {**whole, "samples": msgspec.to_builtins(samples)}
+
+
+def scrubbed(workload: Workload) -> dict[str, Any]:
+    """What scrubbing did: its policy, and how values look now, by kind of slot."""
+    return {
+        "version": JSON_VERSION,
+        "scrub": dict(workload.manifest.scrub),
+        "slots": msgspec.to_builtins(views.slots(workload)),
+    }
+
+
+def _document(
+    workload: Workload,
+    mixed: Mix,
+    templates: Sequence[Template],
+    found: Sequence[Shape],
+    conflicts: Sequence[Conflict],
+) -> dict[str, Any]:
     manifest = workload.manifest
+    opened, working = open_on_average(workload.transactions, workload.window_s)
     whole = {
         "version": JSON_VERSION,
         "format": manifest.format,
@@ -28,39 +74,21 @@ def document(workload: Workload, templates: Sequence[Template]) -> dict[str, Any
         "transactions_kept": len(workload.transactions),
         "sessions": manifest.sessions,
         "peak_concurrency": manifest.peak_concurrency,
+        "open_transactions": opened,
+        "open_transactions_at_work": working,
         "skipped": {skip.reason: skip.count for skip in manifest.skipped},
         "skipped_first": {skip.reason: skip.first for skip in manifest.skipped},
         "notes": manifest.notes,
         "scrub": manifest.scrub,
+        "sampling": sampling.figures(workload),
+        "rate": {"begin": mixed.begin, "slice_s": mixed.slice_s, "calls": mixed.rate},
         "templates": [_template(template) for template in templates],
+        "shapes": [_shape(shape) for shape in found],
+        "conflicts": conflicts,
         "routes": [],  # requests come with HTTP logs, which this version does not read
     }
     plain: dict[str, Any] = msgspec.to_builtins(whole)
     return plain
-
-
-def one(workload: Workload, template: Template) -> dict[str, Any]:
-    """The document of a single template: `document` with `samples` of its kept executions."""
-    kept = list(views.kept_statements(workload, template.id))
-    samples = [
-        {
-            "sql": statement.sql,
-            "values": statement.values,
-            "duration": statement.duration_us / 1e3,
-            "error": statement.error,
-        }
-        for statement in kept[:_SAMPLES]
-    ]
-    return {**document(workload, [template]), "samples": msgspec.to_builtins(samples)}
-
-
-def scrubbed(workload: Workload) -> dict[str, Any]:
-    """What scrubbing did: its policy, and how values look now, by kind of slot."""
-    return {
-        "version": JSON_VERSION,
-        "scrub": dict(workload.manifest.scrub),
-        "slots": msgspec.to_builtins(views.slots(workload)),
-    }
 
 
 def _template(template: Template) -> dict[str, Any]:
@@ -71,6 +99,7 @@ def _template(template: Template) -> dict[str, Any]:
         "tables": template.tables,
         "calls": template.calls,
         "errors": template.errors,
+        "error_states": dict(template.error_states),
         "total_ms": template.total_ms,
         "kept": template.kept,
         "rare": template.rare,
@@ -78,4 +107,20 @@ def _template(template: Template) -> dict[str, Any]:
         "last_seen": template.last_seen,
         "source": template.source,
         "query_ids": {str(number): calls for number, calls in template.query_ids},
+        "counted": template.counted,
+    }
+
+
+def _shape(shape: Shape) -> dict[str, Any]:
+    return {
+        "ids": shape.ids,
+        "templates": [
+            {"id": step.template, "fewest": step.fewest, "most": step.most} for step in shape.steps
+        ],
+        "transactions": shape.transactions,
+        "share": shape.share,
+        "kept": shape.kept,
+        "mean_ms": shape.mean_ms,
+        "statement_ms": shape.statement_ms,
+        "statements": shape.statements,
     }

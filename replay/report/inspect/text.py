@@ -1,106 +1,158 @@
-"""A workload on a terminal."""
+"""A workload on a terminal: the mix at a glance, what is rare apart, and what to know of the capture."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-import sqlparse
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 from replay.report import wording
-from replay.report.inspect import views
+from replay.report.inspect import contention, sampling, transactions
+from replay.report.inspect.bars import bars, spark
+from replay.report.inspect.listing import Line, listing
+from replay.report.inspect.mix import Mix, mean_ms, mix
 from replay.report.latency import captured_quantile
-from replay.report.tables import figures_table
+from replay.report.tables import headed
 from replay.workload import Template, Workload
 
-_SAMPLES = 5
+_WIDE = 120  # columns from which on figures that are good to have are shown
+_HEAVY = 0.1  # of all time
+_SPARK = 20
+_CHART_LINES = 3
+_CHART_COLUMNS = 120
+
+RANKINGS = ("calls", "time")
 
 
-def write(workload: Workload, templates: Sequence[Template], console: Console) -> None:
-    """Print the workload's figures and the chosen templates, a line each."""
-    _head(workload, console)
-    table = figures_table("template", "calls", "share", "errors", "mean", "p95", "kept", "")
-    executions = max(workload.manifest.executions, 1)
-    for template in templates:
-        table.add_row(
-            Text.assemble((template.id, "dim"), f"  {template.sql}", no_wrap=True),
-            f"{template.calls:,}",
-            wording.share(template.calls / executions),
-            f"{template.errors:,}",
-            wording.ms(_mean_ms(template)),
-            wording.ms(captured_quantile(template)),
-            f"{template.kept:,}",
-            _mark(template),
-        )
-    console.print(table if templates else Text("none of its templates is rare"))
+def write(
+    workload: Workload, templates: Sequence[Template], console: Console, *, top: int | None = None
+) -> None:
+    """Print the workload's head, `top` of the chosen templates, and what to know of the capture."""
+    mixed = mix(workload)
+    _print(console, _head(workload, mixed))
+    chosen = _templates(mixed, templates, console.width, top=top)
+    _print(console, [chosen if templates else Text("none of its templates is rare")])
+    _print(console, sampling.warnings(workload))
 
 
-def write_one(workload: Workload, template: Template, console: Console) -> None:
-    """Print one template: its text laid out, its figures, and some of its kept executions."""
-    share = wording.share(template.calls / max(workload.manifest.executions, 1))
-    facts = {
-        "template": f"{template.id} ({template.kind}{', rare' if template.rare else ''})",
-        "tables": ", ".join(template.tables) or "–",
-        "calls": f"{template.calls:,} ({share}), {template.errors:,} errors, {template.kept:,} kept",
-        "time": f"{wording.ms(template.total_ms)} in all, {wording.ms(_mean_ms(template))} a call, "
-        f"p95 {wording.ms(captured_quantile(template))}",
-        "seen": f"{template.first_seen or '–'} to {template.last_seen or '–'} ({template.source})",
-        "query ids": ", ".join(f"{number} × {calls:,}" for number, calls in template.query_ids)
-        or "–",
-    }
-    for name, value in facts.items():
-        console.print(Text.assemble((f"{name:<10}", "dim"), value))
-    console.print(Text(f"\n{sqlparse.format(template.sql, reindent=True, keyword_case='upper')}\n"))
-    kept = list(views.kept_statements(workload, template.id))
-    for statement in kept[:_SAMPLES]:
-        values = ", ".join("NULL" if value is None else repr(value) for value in statement.values)
-        took = wording.ms(statement.duration_us / 1e3)
-        console.print(Text.assemble((f"{took:>10}  ", "dim"), values or "no values"))
-    if not kept:
-        console.print(Text("no execution of it was kept: only its calls are known", style="yellow"))
+def write_whole(
+    workload: Workload, console: Console, *, by: Sequence[str], top: int | None
+) -> None:
+    """Print all of a workload, `top` lines of each section; templates ranked `by` calls, time or both."""
+    mixed = mix(workload)
+    _print(console, _head(workload, mixed))
+    _print(console, _rate(mixed, console.width))
+    _print(console, _ranked(mixed, by, console.width, top))
+    _print(console, [_rare(mixed, console.width, top)])
+    _print(console, transactions.sections(workload, mixed, console.width, top))
+    _print(console, contention.sections(workload, mixed, console.width, top))
+    _print(console, sampling.sections(workload, mixed))
 
 
-def write_scrubbed(workload: Workload, console: Console) -> None:
-    """Print what scrubbing does by kind of value, and how values look now."""
-    policy = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-    policy.add_column("kind of value", no_wrap=True)
-    policy.add_column("what stands in the workload instead")
-    for kind, rule in workload.manifest.scrub.items():
-        policy.add_row(Text(kind), Text(rule))
-    console.print(policy)
-    table = figures_table("kept values, as they stand now", "values", "distinct")
-    for slots in views.slots(workload):
-        examples = ", ".join(repr(value) for value in slots.examples)
-        table.add_row(
-            Text(f"{slots.kind}: {examples}", no_wrap=True),
-            f"{slots.values:,}",
-            f"{slots.distinct:,}",
-        )
-    console.print("", table)
+def _print(console: Console, parts: Iterable[RenderableType]) -> None:
+    for part in parts:
+        console.print(part)
 
 
-def _head(workload: Workload, console: Console) -> None:
+def _head(workload: Workload, mixed: Mix) -> Iterable[RenderableType]:
     manifest = workload.manifest
-    console.print(
-        f"{manifest.executions:,} executions of {len(workload.templates)} templates in "
-        f"{manifest.transactions:,} transactions of {manifest.sessions:,} sessions; "
-        f"{len(workload.transactions):,} transactions kept, "
-        f"{sum(1 for template in workload.templates if template.rare)} templates rare",
-        highlight=False,
+    yield Text.assemble(
+        (f"{manifest.executions:,} executions", "bold"),
+        f" of {len(workload.templates):,} templates ({len(mixed.rare):,} rare), "
+        f"{manifest.transactions:,} transactions, {manifest.sessions:,} sessions",
     )
     window = f"{manifest.begin:%Y-%m-%d %H:%M:%S} to {manifest.end:%H:%M:%S %Z}"
-    source = f"{manifest.format}, {manifest.records:,} records, {window}"
-    console.print(Text(source, style="dim"))
-    for skip in manifest.skipped:
-        console.print(
-            Text(f"passed over {skip.count:,}: {skip.reason} (first: {skip.first})", "yellow")
-        )
+    if manifest.begin.date() != manifest.end.date():
+        window = f"{manifest.begin:%Y-%m-%d %H:%M:%S} to {manifest.end:%Y-%m-%d %H:%M:%S %Z}"
+    source = manifest.source
+    server = f", PostgreSQL {source.server_version}" if source.server_version else ""
+    database = f", database {source.database}" if source.database else ""
+    yield Text(f"{manifest.format}, {manifest.records:,} records{server}{database}", style="dim")
+    yield Text(f"{window} ({_length(workload.window_s)})", style="dim")
     if not manifest.complete:
-        console.print(
-            Text("not complete: the capture was stopped, or an input broke off", "yellow")
-        )
-    for note in manifest.notes:
-        console.print(Text(note, style="yellow"))
+        yield Text("not complete: the capture was stopped, or an input broke off", style="yellow")
+
+
+def _rate(mixed: Mix, width: int) -> Iterable[RenderableType]:
+    if not mixed.rate:
+        yield headed("Calls over time", Text("not known: no log told of it", style="dim"))
+        return
+    slices = len(mixed.rate)
+    peak = max(mixed.rate)
+    label = f"{wording.figure(peak / mixed.slice_s)}/s "
+    drawn = bars(mixed.rate, min(width - len(label) - 1, _CHART_COLUMNS), _CHART_LINES)
+    lines = [
+        Text.assemble((label if not number else " " * len(label), "dim"), (line, "cyan"))
+        for number, line in enumerate(drawn)
+    ]
+    first, last = f"{mixed.begin:%H:%M:%S}", f"{mixed.at(slices):%H:%M:%S}"
+    axis = f"{first}{last:>{max(len(drawn[0]) - len(first), len(last) + 1)}}"
+    mean = sum(mixed.rate) / (slices * mixed.slice_s)
+    told = f"{slices} slices of {mixed.slice_s:g} s: {wording.figure(mean)} calls a second on average, "
+    at = f"{mixed.at(mixed.rate.index(peak)):%H:%M:%S}"
+    peaked = f"{wording.figure(peak / mixed.slice_s)} at most, at {at}"
+    yield headed(
+        "Calls over time",
+        *lines,
+        Text(" " * len(label) + axis, style="dim"),
+        Text(told + peaked, style="dim"),
+    )
+
+
+def _ranked(mixed: Mix, by: Sequence[str], width: int, top: int | None) -> Iterable[RenderableType]:
+    shown: set[str] = set()
+    for ranking in by:
+        ranked = mixed.by_calls if ranking == "calls" else mixed.by_time
+        leading = ranked[:top]
+        # What stands above already is not told again: its share of time stands there.
+        new = [template for template in leading if template.id not in shown]
+        if new:
+            title = f"Templates by {ranking}"
+            if shown:
+                title = f"{title}: those of the first {len(leading)} not listed above"
+            more = len(ranked) - len(leading) if ranking == by[0] else 0
+            yield headed(title, _templates(mixed, new, width, top=None, more=more))
+        shown.update(template.id for template in new)
+
+
+def _rare(mixed: Mix, width: int, top: int | None) -> RenderableType:
+    """Of many rare templates those come first that take most time: they can become a storm."""
+    if not mixed.rare:
+        return headed("Rare templates", Text("none", style="dim"))
+    title = f"Rare templates: {len(mixed.rare):,}, most time first"
+    return headed(title, _templates(mixed, mixed.rare, width, top=top))
+
+
+def _templates(
+    mixed: Mix, templates: Sequence[Template], width: int, *, top: int | None, more: int = 0
+) -> RenderableType:
+    """Templates with their figures; on a wide terminal with their p95 and their calls over time."""
+    shown = templates[:top]
+    wide = width >= _WIDE
+    spread = wide and bool(mixed.rate)
+    marked = any(_mark(template) for template in shown) and not all(t.rare for t in shown)
+    heads = ["template", "calls", "% calls", "% time", "mean"]
+    heads += ["p95", "errors", "kept"] * wide + [f"over {len(mixed.rate)} slices"] * spread
+    heads += [""] * marked
+
+    def figures(template: Template) -> tuple[str | Text, ...]:
+        cells: list[str | Text] = [
+            f"{template.calls:,}",
+            wording.percent(mixed.share_of_calls(template)),
+            _heavy(mixed.share_of_time(template)),
+            wording.ms(mean_ms(template)),
+        ]
+        if wide:
+            failed = Text(f"{template.errors:,}", style="red") if template.errors else "–"
+            cells += [wording.ms(captured_quantile(template)), failed, f"{template.kept:,}"]
+        if spread:
+            cells.append(Text(spark(mixed.rate_of(template), _SPARK), style="cyan"))
+        return (*cells, *[_mark(template)] * marked)
+
+    lines = [
+        Line(name=template.id[: mixed.digits], text=template.sql, figures=figures(template))
+        for template in shown
+    ]
+    return listing(heads, lines, width=width, more=more + len(templates) - len(shown))
 
 
 def _mark(template: Template) -> Text:
@@ -111,6 +163,10 @@ def _mark(template: Template) -> Text:
     return Text("synthesised" if template.kept else "only counted", style="dim")
 
 
-def _mean_ms(template: Template) -> float | None:
-    answered = template.calls - template.errors
-    return template.total_ms / answered if answered else None
+def _heavy(share: float) -> Text:
+    return Text(wording.percent(share), style="bold" if share >= _HEAVY else "")
+
+
+def _length(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours} h {rest // 60:02} min" if hours else wording.seconds(seconds)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from replay.errors import InputError
-from replay.workload import Statement, Template, Workload
+from replay.report.inspect.shapes import Shape, shapes
+from replay.workload import Conflict, Statement, Template, Workload
 
 _EXAMPLES = 5
 _KINDS_OF_SLOT = {
@@ -25,16 +26,21 @@ class Slots:
     examples: tuple[str, ...]  # tokens as they stand in the workload
 
 
-def chosen(workload: Workload, *, rare: bool, template: str | None) -> tuple[Template, ...]:
-    """The templates asked for, most called first; rare ones fewest first.
+def chosen(
+    workload: Workload, *, rare: bool, template: str | None, by: str | None = None
+) -> tuple[Template, ...]:
+    """The templates asked for, most called first, and rare ones fewest first; `by` time: most time first.
 
     Raises InputError where `template` (an id or a prefix of it) names none, or several.
     """
     if template is not None:
         return (_named(workload, template),)
-    if rare:
-        return tuple(sorted((t for t in workload.templates if t.rare), key=lambda t: t.calls))
-    return workload.templates
+    asked = [t for t in workload.templates if t.rare] if rare else list(workload.templates)
+    if by == "time":
+        asked.sort(key=lambda t: -t.total_ms)
+    elif rare:
+        asked.sort(key=lambda t: t.calls)
+    return tuple(asked)
 
 
 def kept_statements(workload: Workload, template: str) -> Iterator[Statement]:
@@ -43,6 +49,20 @@ def kept_statements(workload: Workload, template: str) -> Iterator[Statement]:
         for statement in transaction.statements:
             if statement.template == template:
                 yield statement
+
+
+def shapes_of(workload: Workload, template: str) -> tuple[Shape, ...]:
+    """Shapes of transactions that a template is part of."""
+    return tuple(
+        shape
+        for shape in shapes(workload.transactions)
+        if any(step.template == template for step in shape.steps)
+    )
+
+
+def conflicts_of(workload: Workload, template: str) -> tuple[Conflict, ...]:
+    """Conflicts that a template took part in, on either side."""
+    return tuple(c for c in workload.conflicts if template in (c.template, *c.peers))
 
 
 def slots(workload: Workload) -> tuple[Slots, ...]:

@@ -1,0 +1,41 @@
+"""Queries by name whose rows are JSON objects: a connection and psql answer them alike.
+
+So one file of SQL serves who may connect to the server and who may only be sent a script.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import psycopg
+from psycopg.rows import tuple_row
+
+Row = Mapping[str, Any]
+
+# Names each row, and tells the text from production's own in pg_stat_statements.
+ALIAS = "replay_profile"
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+
+def named(text: str) -> Mapping[str, str]:
+    """The queries of a file of SQL in which each begins with a line `-- name: …`."""
+    parts = _NAME.split(text)
+    return {name: query.strip() for name, query in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def as_json(query: str) -> str:
+    """The query with one JSON object a row, its rows in their order."""
+    # A wrapping of our own files' text: S608 sees an injection.
+    return f"SELECT row_to_json({ALIAS})::text FROM (\n{query}\n) AS {ALIAS}"  # noqa: S608
+
+
+def from_json(lines: Iterable[str]) -> Sequence[Row]:
+    """Rows from their JSON, one a line; raises ValueError where a line is none."""
+    return [json.loads(line) for line in lines]
+
+
+def answer(connection: psycopg.Connection[Any], query: str) -> Sequence[Row]:
+    """The query's rows, as the server put them into JSON."""
+    cursor = connection.cursor(row_factory=tuple_row)
+    return from_json(row for (row,) in cursor.execute(as_json(query).encode()))

@@ -1,0 +1,126 @@
+"""Logs as blocks of whole records, those of several inputs in the order of their time."""
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+
+from replay.capture.formats.columns import Format
+from replay.capture.inputs import Input, open_stream, position
+from replay.capture.kernels import Bytes, compiled
+from replay.capture.packed import BREAKS_OFF
+
+_BLOCK = 8 << 20  # bytes
+_RECORD_AT_MOST = 256 << 20  # a longer one is no record
+_HEAD = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Whole records of one input, which stand together in it."""
+
+    input: Input
+    data: memoryview
+    offset: int  # in the unpacked input
+    first_line: int
+    read: int  # bytes on disk, up to the block's end or beyond
+
+    def place_of(self, offset: int) -> str:
+        """`file:line` of an offset in the block."""
+        return f"{self.input.name}:{self.first_line + lines_in(self.data[:offset])}"
+
+
+BrokeOff = Callable[[Input, Exception], None]
+
+
+def blocks_of(inputs: Sequence[Input], broke_off: BrokeOff) -> Iterator[Block]:
+    """All blocks of inputs that come in order of their first record.
+
+    `broke_off` is told of an input that cannot be read to its end.
+    """
+    if len(inputs) == 1:
+        yield from _blocks(inputs[0], broke_off)
+        return
+    waiting = list(reversed(inputs))
+    heads: list[tuple[int, int, Block, Iterator[Block]]] = []
+    while waiting or heads:
+        while waiting and (not heads or waiting[-1].started_us <= heads[0][0]):
+            _push(heads, len(waiting), _blocks(waiting.pop(), broke_off))
+        if heads:
+            _, order, block, rest = heapq.heappop(heads)
+            yield block
+            _push(heads, order, rest)
+
+
+def _push(
+    heads: list[tuple[int, int, Block, Iterator[Block]]], order: int, rest: Iterator[Block]
+) -> None:
+    block = next(rest, None)
+    if block is not None:
+        heapq.heappush(heads, (_first_us(block), -order, block, rest))
+
+
+def _first_us(block: Block) -> int:
+    """When the block's first record was logged; that of its input where it cannot be read."""
+    head = block.data[:_HEAD]
+    end = block.input.format.cut(head, whole_file=len(head) == len(block.data))
+    columns = block.input.format.parse(head[:end])
+    return int(columns.at_us[0]) if len(columns) else block.input.started_us
+
+
+def _blocks(log: Input, broke_off: BrokeOff) -> Iterator[Block]:
+    offset, first_line = 0, 1
+    for data, end, read in _whole_records(log, broke_off):
+        whole = memoryview(data)[:end]
+        yield Block(input=log, data=whole, offset=offset, first_line=first_line, read=read)
+        offset += end
+        first_line += lines_in(whole)
+
+
+def _whole_records(log: Input, broke_off: BrokeOff) -> Iterator[tuple[bytearray, int, int]]:
+    """Buffers, where the whole records in each end, and how many bytes were read on disk."""
+    rest: bytes | memoryview = b""
+    read, ended = 0, False
+    with ExitStack() as stack:
+        try:
+            stream = stack.enter_context(open_stream(log))
+        except BREAKS_OFF as error:
+            broke_off(log, error)
+            return
+        while not ended:
+            data = bytearray(len(rest) + _BLOCK)
+            data[: len(rest)] = rest
+            filled = len(rest)
+            try:
+                while filled < len(data) and (more := stream.readinto(memoryview(data)[filled:])):
+                    filled += more
+                read = position(stream)
+            except BREAKS_OFF as error:
+                broke_off(log, error)
+                ended = True
+            ended = ended or filled < len(data)
+            end = _end_of(log.format, memoryview(data)[:filled], whole_file=ended)
+            if end:
+                yield data, end, read
+            rest = memoryview(data)[end:filled]
+
+
+def _end_of(log_format: Format, data: memoryview, *, whole_file: bool) -> int:
+    if whole_file or len(data) > _RECORD_AT_MOST:
+        return len(data)
+    return log_format.cut(data, whole_file=False)
+
+
+def lines_in(data: memoryview) -> int:
+    """How many lines end in the data."""
+    return int(_count(np.frombuffer(data, np.uint8)))
+
+
+@compiled
+def _count(data: Bytes) -> int:
+    lines = 0
+    for byte in data:
+        lines += byte == 10
+    return lines

@@ -1,0 +1,146 @@
+"""The k smallest ranks of every stratum, over many strata at once."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from replay.capture.formats.columns import Ints
+from replay.capture.units import NEVER, Priorities
+
+
+class Places(NamedTuple):
+    """Places by stratum, and by rank within."""
+
+    ranks: Priorities
+    units: Ints
+    strata: list[tuple[int, int, int]]  # number, begin and end of its places
+
+
+_SETTLED_AT_LEAST = 4096  # offers
+
+
+class BottomK:
+    """Strata by number, and in each the units of the k smallest ranks, with the next rank, τ.
+
+    Offers are collected, and settled by one sort when there are enough of them; until then the
+    limits are those of before, which is safe, because limits only fall.
+    """
+
+    def __init__(self, k: int) -> None:
+        self._k = k
+        self._limits: Priorities = np.empty(0, np.uint64)  # τ; NEVER while there is room
+        self._strata: Ints = np.empty(0, np.int64)
+        self._ranks: Priorities = np.empty(0, np.uint64)
+        self._units: Ints = np.empty(0, np.int64)
+        self._offers: list[tuple[Ints, Priorities, Ints]] = []
+        self._offered = 0
+
+    def wanted(self, strata: Ints, ranks: Priorities, units: Ints) -> Ints:
+        """Places of the ranks that may be among the smallest of their strata: τ and k below it.
+
+        A unit has one place in a stratum, however often it is offered at once: its smallest rank.
+        """
+        self._grow(int(strata.max(initial=-1)) + 1)
+        below = np.flatnonzero(ranks < self._limits[strata])
+        if below.size <= 1:
+            return below
+        below = below[np.lexsort((ranks[below], units[below], strata[below]))]
+        found, of = strata[below], units[below]
+        again = np.zeros(below.size, np.bool_)
+        again[1:] = (found[1:] == found[:-1]) & (of[1:] == of[:-1])
+        below = below[~again]
+        below = below[np.lexsort((ranks[below], strata[below]))]
+        found = strata[below]
+        return below[np.arange(found.size) - np.searchsorted(found, found) <= self._k]
+
+    def new_stratum(self) -> int:
+        """The number of a stratum that nothing was offered to."""
+        self._grow(self._limits.size + 1)
+        return self._limits.size - 1
+
+    def offer(self, strata: Ints, ranks: Priorities, units: Ints) -> None:
+        """Take units that are wanted, each once for a stratum."""
+        self._offers.append((strata, ranks, units))
+        self._offered += strata.size
+
+    def settle_if_due(self) -> None:
+        """Settle if there are many offers."""
+        if self._offered > max(_SETTLED_AT_LEAST, self._units.size // 4):
+            self.settle()
+
+    def settle(self) -> None:
+        """Let go of all units beyond the k smallest ranks of each stratum, and the one after."""
+        strata, ranks, units = (
+            np.concatenate(column)
+            for column in zip((self._strata, self._ranks, self._units), *self._offers, strict=True)
+        )
+        self._offers, self._offered = [], 0
+        order = np.lexsort((units, ranks, strata))
+        strata, ranks, units = strata[order], ranks[order], units[order]
+        place = np.arange(strata.size) - np.searchsorted(strata, strata)
+        kept = place <= self._k
+        self._strata, self._ranks, self._units = strata[kept], ranks[kept], units[kept]
+        full = place == self._k
+        self._grow(int(strata.max(initial=-1)) + 1)
+        self._limits[strata[full]] = ranks[full]
+
+    def kept(self) -> tuple[Ints, Priorities]:
+        """All strata's units, with τ; NEVER of a stratum that holds all that it was offered."""
+        self.settle()
+        place = np.arange(self._strata.size) - np.searchsorted(self._strata, self._strata)
+        inside = place < self._k
+        return self._units[inside], self._limits[self._strata[inside]]
+
+    def certain(self, bits: int) -> tuple[Ints, Priorities]:
+        """The units below τ also without the last bits of the ranks, which chance has drawn.
+
+        Nothing else decided that they stay, so each stands for itself alone: their limit is NEVER.
+        """
+        self.settle()
+        shift = np.uint64(bits)
+        place = np.arange(self._strata.size) - np.searchsorted(self._strata, self._strata)
+        below = self._ranks >> shift < self._limits[self._strata] >> shift
+        units = self._units[(place < self._k) & below]
+        return units, np.full(units.size, NEVER)
+
+    def places(self) -> "Places":
+        """All places, τ's included."""
+        self.settle()
+        begins = np.flatnonzero(np.diff(self._strata, prepend=-1)).tolist()
+        return Places(
+            self._ranks,
+            self._units,
+            [
+                (int(self._strata[begin]), begin, end)
+                for begin, end in zip(begins, [*begins, self._strata.size][1:], strict=True)
+            ],
+        )
+
+    def held(self) -> int:
+        """How many places there are."""
+        self.settle()
+        return self._strata.size
+
+    def units(self) -> Ints:
+        """All units that it still needs."""
+        return np.concatenate((self._units, *(units for _, _, units in self._offers)))
+
+    def drop(self, strata: Sequence[int]) -> None:
+        """Let go of strata for good."""
+        self.settle()
+        stays = ~np.isin(self._strata, strata)
+        self._strata, self._ranks = self._strata[stays], self._ranks[stays]
+        self._units = self._units[stays]
+
+    def renumber(self, new: Ints) -> None:
+        """Give strata new numbers, several of them one perhaps."""
+        self.settle()
+        self._strata = new[self._strata]
+        self._limits = np.full(int(new.max(initial=-1)) + 1, NEVER)
+        self.settle()
+
+    def _grow(self, strata: int) -> None:
+        more = strata - self._limits.size
+        if more > 0:
+            self._limits = np.append(self._limits, np.full(more, NEVER))

@@ -1,0 +1,66 @@
+"""Compiles all loops, once after an installation, in a process of its own: a compiler takes memory.
+
+Run as a program it captures two small logs, which calls every loop there is.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from replay.capture import kernels
+
+_MARK = "compiled"
+_WARMING = "REPLAY_COMPILES"
+_TIME = "2026-03-01 12:00:00"
+_SQL = "SELECT a FROM t WHERE b = 10 AND c = 'word'"
+_CSV = (
+    f'{_TIME}.000 UTC,"u","d",7,"[local]",69a42c40.7,{{line}},"SELECT",{_TIME} UTC,3/4,0,{{level}},'
+    '00000,"{message}",,,,,,"{sql}",,,"a","client backend",,5\n'
+)
+_JSON = (
+    f'{{"timestamp":"{_TIME}.000 UTC","pid":8,"session_id":"69a42c40.8","line_num":1,'
+    f'"session_start":"{_TIME} UTC","error_severity":"LOG","backend_type":"client backend",'
+    f'"message":"duration: 0.100 ms  statement: {_SQL}\\n"}}\n'
+)
+
+
+def ensure() -> None:
+    """See to it that all loops are compiled; where they cannot be kept, each run compiles them."""
+    directory = Path(kernels.CACHE)
+    if _WARMING in os.environ or (directory / _MARK).exists():
+        return
+    done = subprocess.run(
+        [sys.executable, "-m", "replay.capture.warm"],
+        env={**os.environ, _WARMING: "1", "XDG_CACHE_HOME": str(directory.parent.parent)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        (directory / _MARK).touch()
+
+
+def _compile() -> None:
+    # capture itself asks for this module
+    from replay.capture import Options, capture  # noqa: PLC0415
+    from replay.capture.store import pieces  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as directory:
+        csv, jsonlog = Path(directory) / "a.csv", Path(directory) / "b.json"
+        ran = f"duration: 0.100 ms  statement: {_SQL}"
+        csv.write_text(
+            _CSV.format(line=1, level="LOG", message=ran, sql="")
+            + _CSV.format(line=2, level="ERROR", message="it failed", sql=_SQL)
+        )
+        jsonlog.write_text(_JSON)
+        captured = capture([csv, jsonlog], asked=None, key=b"none", options=Options())
+        assert len(tuple(captured.workload.transactions)) == 3
+    pieces(np.zeros(2, np.uint8), np.array([0]), np.array([1]))
+
+
+if __name__ == "__main__":
+    _compile()

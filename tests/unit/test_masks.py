@@ -1,0 +1,259 @@
+"""Quick look-up of templates: whatever hashes equate, the fingerprint equates too."""
+
+import re
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from replay.capture.extractor import Extractor
+from replay.capture.masks import hash_of
+from replay.capture.messages import (
+    BEGINS,
+    ENDED,
+    FETCHES,
+    NOTHING,
+    PREPARED,
+    RAN,
+    call_of,
+    decoded,
+    parameters,
+    said,
+)
+from replay.capture.templates import Templates
+from replay.sql.fingerprint import fingerprint
+from replay.sql.slots import extract
+
+# Pieces that make literals hard to find, when they are put side by side.
+PIECES = [
+    b"select",
+    b"from t",
+    b"where a =",
+    b"in (1, 2)",
+    b"in (3)",
+    b"'x'",
+    b"'it''s'",
+    b"'",
+    b'"a b 1"',
+    b'"it\'s"',
+    b'"t1"',
+    b'"',
+    b'""',
+    b'"a""1"',
+    b"/* 'c */",
+    b'/* "1 */',
+    b"/* /* 1 */ */",
+    b"/*",
+    b"*/",
+    b"-- x\n",
+    b"-- it's 1\n",
+    b"\n",
+    b"E'\\''",
+    b"e'1'",
+    b"U&'1'",
+    b"B'01'",
+    b"x'1f'",
+    b"N'1'",
+    b"$$ 'b' $$",
+    b"$1",
+    b"$12",
+    b"$q$",
+    b"$q1$",
+    b"12",
+    b"1.5",
+    b".5",
+    b"1.",
+    b"1e5",
+    b"1e-5",
+    b"0x1F",
+    b"1_000",
+    b"-3",
+    b"- 3",
+    b"t1",
+    b"t1.c2",
+    b"1a",
+    b",",
+    b";",
+    b"(",
+    b")",
+    b"[1]",
+    b"null",
+    b"'--'",
+    b"'/*'",
+    b"'*/'",
+    b"/*traceparent='00-1'*/",
+    b"/*a='1',b='%27'*/",
+    b"\\",
+    b"\0",
+    b"'\0'",
+    b"\xe9",
+    b"\xe91",
+    b"'\xe9'",
+    "é1".encode(),
+    b"interval '1'",
+    b"date '2026-01-01'",
+    b"::int4",
+    b"'1'::text",
+]
+pieces = st.lists(st.sampled_from(PIECES), min_size=1, max_size=8)
+texts = st.builds(bytes.join, st.sampled_from([b" ", b" ", b""]), pieces)
+
+
+def looked_up(templates: Templates, texts: list[bytes]) -> list[int]:
+    """Template numbers of texts that stand behind one another."""
+    ends = np.cumsum([len(text) for text in texts])
+    begins = ends - [len(text) for text in texts]
+    return templates.numbers_of(np.frombuffer(b"".join(texts), np.uint8), begins, ends).tolist()
+
+
+def hashed(text: bytes) -> tuple[int, int]:
+    data = np.frombuffer(text, np.uint8)
+    one, other, _ = hash_of(data, np.uint64(0), np.uint64(data.size), np.empty((0, 3), np.int64))
+    return int(one), int(other)
+
+
+@settings(deadline=None, max_examples=600)
+@given(st.lists(texts, min_size=2, max_size=40))
+def test_equal_hashes_are_equal_templates(found):
+    by_hash: dict[tuple[int, int], str] = {}
+    for text in found:
+        identity = fingerprint(decoded(text)).id
+        assert by_hash.setdefault(hashed(text), identity) == identity, text
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(texts, min_size=2, max_size=40), st.integers(1, 40))
+def test_quick_look_up_finds_what_the_fingerprint_says(found, block):
+    templates = Templates()
+    for _ in range(2):
+        for at in range(0, len(found), block):
+            part = found[at : at + block]
+            for text, number in zip(part, looked_up(templates, part), strict=True):
+                assert templates.known[number].id == fingerprint(decoded(text)).id, text
+    assert len({known.id for known in templates.known}) == len(templates.known)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(texts, min_size=2, max_size=30))
+def test_literals_are_those_that_a_scan_takes_out(found):
+    quick = Extractor()
+    for text in map(decoded, found * 2):
+        assert quick(text) == extract(text), text
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10**6), st.from_regex(r"\A[^'\\\0]{0,20}\Z"), st.integers(0, 10**6))
+def test_statements_that_differ_in_literals_have_one_hash(number, text, other):
+    sql = f"SELECT a1 FROM t WHERE b = {number} AND c = '{text}' /*id='{other}'*/".encode()
+    assert hashed(sql) == hashed(b"SELECT  a1 FROM t WHERE b = 7 AND c = 'x' /*id='8'*/")
+
+
+MESSAGE = re.compile(
+    rb"(?:duration: (?P<ms>\d+\.\d{3}) ms(?P<bare>\Z|(?=  )))?(?:(?<=ms)  )?"
+    rb"(?:(?P<simple>statement: )|(?P<call>execute|bind|parse) (?P<name>(?:(?!: ).)*): )?(?P<sql>.*)",
+    re.DOTALL,
+)
+STARTS = [b"", b"duration: 1.500 ms", b"duration: 0.000 ms", b"duration: 123456.789 ms"]
+STARTS += [b"duration: 1 ms", b"duration: ", b"duration: 1.500 s"]
+WORDS = [b"statement: ", b"execute <unnamed>: ", b"execute s1/c: ", b"execute s1: "]
+WORDS += [b"execute %s: " % (b"n" * 63), b"execute %s/%s: " % (b"n" * 63, b"p" * 63)]
+WORDS += [
+    b"bind s1: ",
+    b"parse <unnamed>: ",
+    b"execute fetch from s1/c: ",
+    b"plan:\n",
+    b"",
+    b"stat",
+]
+ENDS = [b"SELECT 1", b"SELECT ': x'", b"", "é".encode(), b"\xe9", b"x" * 100, b"a: b"]
+messages = st.builds(
+    lambda start, gap, word, end: start + gap + word + end,
+    st.sampled_from(STARTS),
+    st.sampled_from([b"  ", b"  ", b"", b" "]),
+    st.sampled_from(WORDS),
+    st.sampled_from(ENDS),
+)
+
+
+def expected(message: bytes) -> tuple[int, int, bytes]:
+    """Kind, duration in µs and SQL of a message, told by a pattern; what is odd is nothing."""
+    found = re.match(rb"duration: (\d+)\.(\d{3}) ms(?:  |\Z)", message)
+    if found is None:
+        duration_us, rest = 0, message
+        if message.startswith(b"duration: "):
+            return NOTHING, 0, b""
+    else:
+        duration_us, rest = int(found[1] + found[2]), message[found.end() :]
+        if found.end() == len(message) and not message.endswith(b"  "):
+            return ENDED, duration_us, b""
+    if rest.startswith(b"statement: "):
+        return (RAN if found else BEGINS), duration_us, rest[11:]
+    if rest.startswith(b"execute fetch from "):
+        return (NOTHING if found else FETCHES), 0, b""
+    if rest.startswith(b"execute "):
+        return (RAN if found else BEGINS), duration_us, rest.partition(b": ")[2]
+    if found and rest.startswith((b"bind ", b"parse ")):
+        return PREPARED, duration_us, rest.partition(b": ")[2]
+    return NOTHING, 0, b""
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(messages, min_size=1, max_size=20))
+def test_messages_say_what_a_pattern_says(found):
+    kinds, durations, begins = said(pa.array(found, pa.binary()))
+    for place, message in enumerate(found):
+        kind, duration_us, sql = expected(message)
+        assert kinds[place] == kind, message
+        if kind != NOTHING:
+            assert durations[place] == duration_us, message
+        if kind in (RAN, BEGINS, PREPARED):
+            at = sum(map(len, found[:place]))
+            assert message[begins[place] - at :] == sql, message
+            assert call_of(decoded(message))[1] == decoded(sql)
+
+
+def test_messages_of_a_part_of_an_array_are_its_own():
+    whole = pa.array([b"duration: 1.000 ms  statement: A", b"statement: B", b"x"], pa.binary())
+    kinds, _, begins = said(whole.slice(1, 2))
+    assert kinds.tolist() == [BEGINS, NOTHING]
+    assert begins[0] == len("duration: 1.000 ms  statement: Astatement: ")
+    assert [len(column) for column in said(whole.slice(0, 0))] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        (
+            "Parameters: $1 = 'it''s', $2 = NULL, $3 = ',\n$4 = ''x'''",
+            {1: "it's", 2: None, 3: ",\n$4 = 'x'"},
+        ),
+        ("unnamed portal with parameters: $1 = '7'", {1: "7"}),
+        ("parameters: $1 = ''", {1: ""}),
+        ("parameters: none", {}),
+        ("", {}),
+        ("Parameters: $1 = 'cut o", {}),
+    ],
+)
+def test_parameters_are_decoded(text, values):
+    assert parameters(text) == values
+
+
+def test_texts_that_are_seen_again_cost_no_fingerprint(monkeypatch):
+    templates = Templates()
+    texts = [b"SELECT %d FROM t" % number for number in range(100)] + [b"SELECT $1"] * 10
+    first = looked_up(templates, texts)
+    monkeypatch.setattr("replay.capture.templates.fingerprint", None)
+    assert looked_up(templates, texts) == first
+    assert len(templates.known) == 2
+
+
+def test_a_table_of_hashes_that_is_full_starts_anew(monkeypatch):
+    monkeypatch.setattr("replay.capture.templates._ROOM_AT_MOST", 1 << 15)
+    templates = Templates()
+    texts = [b"SELECT c%d FROM t" % number for number in range(20_000)]
+    for at in range(0, len(texts), 1000):
+        assert looked_up(templates, texts[at : at + 1000]) == list(range(at, at + 1000))
+    assert looked_up(templates, texts[::100]) == list(range(0, 20_000, 100))
+    assert len(templates.known) == 20_000
