@@ -1,6 +1,5 @@
 """The installed `replay` command as a process of its own: measured, stopped, killed."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -39,14 +38,23 @@ class Command:
         return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
 
     def ended(self) -> Ended:
-        """Wait for its end."""
-        _, status, usage = os.wait4(self._process.pid, 0)
-        self._process.returncode = os.waitstatus_to_exitcode(status)
-        return Ended(
-            status=self._process.returncode,
-            said=self._said.read_text(),
-            rss_mb=usage.ru_maxrss / 1024,
-        )
+        """Wait for its end.
+
+        Its memory is looked up while it runs: what the system tells afterwards of a process holds
+        that of the one that started it, too.
+        """
+        rss_mb = 0.0
+        while self._process.poll() is None:
+            rss_mb = max(rss_mb, self._rss_mb())
+            time.sleep(0.02)
+        status = self._process.returncode
+        return Ended(status=status, said=self._said.read_text(), rss_mb=rss_mb)
+
+    def _rss_mb(self) -> float:
+        """Resident memory at most, until now."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        told = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+        return int(told[0]) / 1024 if told else 0.0
 
 
 def until(holds, *, within_s: float = 30.0) -> None:
