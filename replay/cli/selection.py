@@ -37,12 +37,19 @@ def _moment(text: str) -> datetime | None:
 def _settings(
     _ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]
 ) -> dict[str, str]:
+    if not value:
+        return {}
+    from replay.capture.sampling import NAMES
+
+    known = (*NAMES, "log_timezone")
     settings: dict[str, str] = {}
     for one in value:
-        name, equals, text = one.partition("=")
-        if not equals or not name.startswith("log_"):
+        name, equals, text = (part.strip() for part in one.partition("="))
+        if not equals:
             raise click.BadParameter(f"{one!r}: write it as log_statement_sample_rate=0.1")
-        settings[name.strip()] = text.strip().strip("'")
+        if name not in known:
+            raise click.BadParameter(f"{name!r} means nothing to a capture; {', '.join(known)} do")
+        settings[name] = text.strip("'")
     return settings
 
 
@@ -87,7 +94,7 @@ _OPTIONS = (
         multiple=True,
         callback=_settings,
         metavar="NAME=VALUE",
-        help="A log_* setting of the server that wrote the log, where --stats cannot tell: "
+        help="A setting of the server that wrote the log, where --stats cannot tell: "
         "log_transaction_sample_rate=0.05, log_min_duration_statement=250ms, "
         "log_timezone=Europe/Berlin; repeatable. Weights are corrected for what was not logged.",
     ),

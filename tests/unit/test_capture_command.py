@@ -71,3 +71,22 @@ def test_a_log_without_statements_is_refused_with_what_to_set(command, line):
     code, said, _ = command(line(message="checkpoint starting: time", backend_type="checkpointer"))
     assert code == 2
     assert "log_min_duration_statement = 0" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--setting", "log_statement_sampel_rate=0.1"), "means nothing to a capture"),
+        (("--setting", "log_statement_sample_rate"), "write it as"),
+        (("--setting", "log_statement_sample_rate=7"), "is no rate from 0 to 1"),
+        (("--setting", "log_min_duration_statement=soon"), "is no duration"),
+        (("--window", "tomorrow", "-"), "is no moment"),
+        (("--window", "2026-03-02", "2026-03-01"), "does not come after its begin"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(tmp_path, capsys, options, said):
+    (tmp_path / "server.log").write_bytes(csv_line())
+    out = tmp_path / "w.workload"
+    assert status(["capture", str(tmp_path / "server.log"), "-o", str(out), *options]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not out.exists()

@@ -10,7 +10,6 @@ from functools import cache
 
 from replay.capture.formats.leads import LEAD_PATTERN
 
-STAMPS = "mtsn"
 TEXTS = "udai"
 CLIENT = b"client backend"
 HOSTS = "rhL"
