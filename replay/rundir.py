@@ -19,12 +19,14 @@ from replay import documents
 from replay.documents import MANIFEST, Kind
 from replay.errors import EnvironmentFaultError, InputError
 from replay.finding import Finding, Proof
+from replay.migration import Migration
 from replay.outcome import Accounting
 
 _KIND = Kind(name="run", version=1, made_by="replay run")
 PLANS = "plans.json"
 FINDINGS = "findings.json"
 PROOF = "proof.json"
+DURING = "during.json"
 
 _NAME = pa.dictionary(pa.int32(), pa.string())
 
@@ -131,7 +133,14 @@ def create(path: Path, manifest: RunManifest) -> None:
             raise InputError(f"{path}: exists and is no run; name another directory") from None
     try:
         path.mkdir(parents=True, exist_ok=True)
-        for name in (MANIFEST, PLANS, FINDINGS, PROOF, *(f"{table}.parquet" for table in TABLES)):
+        for name in (
+            MANIFEST,
+            PLANS,
+            FINDINGS,
+            PROOF,
+            DURING,
+            *(f"{table}.parquet" for table in TABLES),
+        ):
             (path / name).unlink(missing_ok=True)
         write_manifest(path, manifest)
     except OSError as error:
@@ -199,3 +208,14 @@ def read_proof(path: Path) -> Proof | None:
     """The proof of the run's findings; None where none was tried."""
     file = path / PROOF
     return msgspec.json.decode(file.read_bytes(), type=Proof) if file.is_file() else None
+
+
+def write_migration(path: Path, migration: Migration) -> None:
+    """Write what a migration did in the middle of the load."""
+    documents.write(path / DURING, migration)
+
+
+def read_migration(path: Path) -> Migration | None:
+    """What a migration did in the middle of the load; None where there was none."""
+    file = path / DURING
+    return msgspec.json.decode(file.read_bytes(), type=Migration) if file.is_file() else None

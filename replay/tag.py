@@ -7,6 +7,7 @@ the plan nor the query_id, and costs no round trip.
 import re
 
 LOAD_APPLICATION = "staging-replay-load"  # application_name of the sessions that replay
+MIGRATION_APPLICATION = "staging-replay-migration"  # of the one that runs a release's migration
 
 _TAG = re.compile(r"/\*replay:([0-9a-f]{16})\*/")
 

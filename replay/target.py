@@ -58,11 +58,13 @@ def connect_target(dsn: str, *, source: Source | None = None) -> Iterator[psycop
         yield connection
 
 
-def connector(dsn: str) -> Callable[[], psycopg.Connection]:
+def connector(
+    dsn: str, application_name: str = APPLICATION_NAME
+) -> Callable[[], psycopg.Connection]:
     """A way to open further autocommit connections to a target; each passes the guard again."""
 
     def connect() -> psycopg.Connection:
-        connection = _connect(dsn)
+        connection = _connect(dsn, application_name=application_name)
         try:
             connection.autocommit = True
             require_staging(connection)
@@ -165,7 +167,9 @@ def _marker(connection: psycopg.Connection) -> tuple[str, str] | None:
     return None if row is None else (row[0], row[1])
 
 
-def _connect(dsn: str, options: str = "") -> psycopg.Connection:
+def _connect(
+    dsn: str, options: str = "", application_name: str = APPLICATION_NAME
+) -> psycopg.Connection:
     try:
         parameters = conninfo.conninfo_to_dict(dsn)
     except psycopg.ProgrammingError as error:
@@ -177,7 +181,7 @@ def _connect(dsn: str, options: str = "") -> psycopg.Connection:
     try:
         return psycopg.connect(
             dsn,
-            application_name=APPLICATION_NAME,
+            application_name=application_name,
             connect_timeout=_CONNECT_TIMEOUT_S,
             options=f"{given} {options}".strip(),
         )

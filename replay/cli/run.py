@@ -35,6 +35,7 @@ def _boosts(
     epilog=options.example(
         'replay run shop.workload --target "$REPLAY_TARGET" -o base.run',
         "replay run shop.workload --scenario storm --boost rare=50 -o storm.run",
+        "replay run shop.workload --during release.sql --at 20s --duration 1m -o release.run",
     ),
 )
 @options.directory("workload")
@@ -67,11 +68,11 @@ def _boosts(
 @click.option(
     "--duration",
     "duration_s",
-    default=20.0,
+    default="20s",
     show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="How long transactions arrive.",
+    type=options.LENGTH,
+    metavar="TIME",
+    help="How long transactions arrive: 90s, 10m, 2h.",
 )
 @click.option(
     "--pool",
@@ -111,6 +112,29 @@ def _boosts(
     default="generated",
     show_default=True,
     help="Values for the target's generated data, or as captured for a restored copy.",
+)
+@click.option(
+    "--during",
+    type=click.Path(path_type=Path),
+    metavar="FILE.sql",
+    help="Run a release's migration in the middle of the load, on a connection of its own, as psql "
+    "would: the run tells how long each statement took, what it waited for, what it blocked, and "
+    "when the load had recovered.",
+)
+@click.option(
+    "--at",
+    "at_s",
+    type=options.LENGTH,
+    metavar="TIME",
+    help="When the migration begins: 20s, 1m.  [default: after a third of the duration]",
+)
+@click.option(
+    "--repeat",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Run the migration so many times, each --at after the end of the one before.",
 )
 @options.seed("arrivals and values")
 @options.as_json

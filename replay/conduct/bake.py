@@ -35,6 +35,9 @@ class RunOptions:
     objective_ms: float = 250.0  # p95 from due that the service promises
     seed: int = 0
     identity: bool = False  # the target is a restored copy: values as captured
+    during: Path | None = None  # a migration to run in the middle of the load
+    at_s: float | None = None  # when; None: after a third of the duration
+    repeat: int = 1  # times
 
     def check(self) -> None:
         """Raise InputError where the options contradict one another."""
@@ -51,6 +54,17 @@ class RunOptions:
             raise InputError("--boost goes with --scenario storm")
         if self.scenario == "storm" and not self.boosts:
             raise InputError("--scenario storm needs --boost, for example --boost rare=50")
+        if self.during is None and (self.at_s is not None or self.repeat != 1):
+            raise InputError("--at and --repeat go with --during FILE")
+        if self.migration_at_s >= self.duration_s:
+            raise InputError(
+                f"--at {self.migration_at_s:g} is not before the load's end: give a longer --duration"
+            )
+
+    @property
+    def migration_at_s(self) -> float:
+        """When the migration begins, seconds after the origin."""
+        return self.duration_s / 3 if self.at_s is None else self.at_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ import pyarrow.compute as pc
 
 from replay import __version__, bundle, rundir, target
 from replay.conduct.bake import Baked, RunOptions, bake
+from replay.conduct.during import During, Ran, Script, read_script
+from replay.conduct.impact import measure
 from replay.conduct.prepare import STAGING, private_staging
 from replay.diagnose import diagnose
 from replay.diagnose.evidence import gather
@@ -22,6 +24,7 @@ from replay.errors import InputError
 from replay.load.launch import LoadReport, launch
 from replay.load.report import FAILED, INTERRUPTED
 from replay.load.verdict import judge
+from replay.migration import Migration
 from replay.rundir import RunManifest
 from replay.watch import Watch, counters, plans
 
@@ -56,6 +59,7 @@ def run(
     on to the caller after that.
     """
     options.check()
+    script = read_script(options.during) if options.during is not None else None
     if dsn is None:
         with private_staging(workload_path, seed=options.seed, say=say) as private:
             return run(workload_path, private.dsn(STAGING), out, options, say=say)
@@ -68,8 +72,10 @@ def run(
         manifest = _begin(workload_path, connection, out, options, baked)
         say(f"{baked.planned.transactions} transactions in {options.duration_s:g} s")
         with _told_in(out, manifest):
-            driven = _drive(connection, dsn, Path(shards), out, options)
+            driven = _drive(connection, dsn, Path(shards), out, options, script)
             manifest = _conclude(out, manifest, driven, options, baked)
+            if script is not None:
+                rundir.write_migration(out, _measured(out, script, driven, options))
         if manifest.state == INTERRUPTED:
             raise KeyboardInterrupt
         try:
@@ -86,6 +92,7 @@ class _Driven:
     report: LoadReport
     attempts: pa.Table
     missed: int  # samples of the server that did not come
+    migration: tuple[Ran, ...]  # what was sent of it
 
 
 @contextlib.contextmanager
@@ -118,6 +125,7 @@ def _begin(
         scenario=options.scenario,
         options={
             **asdict(options),
+            "during": options.during.name if options.during is not None else None,
             "bindings": dict(baked.bindings),
             "left_out": dict(baked.planned.left_out),
         },
@@ -135,11 +143,23 @@ def _begin(
 
 
 def _drive(
-    connection: psycopg.Connection, dsn: str, shards: Path, out: Path, options: RunOptions
+    connection: psycopg.Connection,
+    dsn: str,
+    shards: Path,
+    out: Path,
+    options: RunOptions,
+    script: Script | None,
 ) -> _Driven:
     """Load and watch at once; what was seen is kept whatever happens."""
     before = counters.read(connection)
-    with Watch(dsn) as watch:
+    ran: tuple[Ran, ...] = ()
+    with contextlib.ExitStack() as stack:
+        watch = stack.enter_context(Watch(dsn))
+        during = None
+        if script is not None:
+            during = stack.enter_context(
+                During(script, dsn, at_s=options.migration_at_s, repeat=options.repeat)
+            )
         report = launch(
             shards,
             dsn=dsn,
@@ -150,14 +170,35 @@ def _drive(
             statement_timeout_ms=options.statement_timeout_ms,
             duration_s=options.duration_s,
             drain_s=_DRAIN_S,
+            ready=during.start if during is not None else None,
         )
+        if during is not None:
+            ran = during.stop()
         watched = watch.stop(report.t0_ns)
     rundir.write_table(out, "samples", watched.samples)
     rundir.write_table(out, "blocking", watched.blocking)
     with contextlib.suppress(psycopg.OperationalError):
         rundir.write_table(out, "counters", counters.table(before, counters.read(connection)))
     return _Driven(
-        report=report, attempts=rundir.read_table(out, "attempts"), missed=watched.missed
+        report=report,
+        attempts=rundir.read_table(out, "attempts"),
+        missed=watched.missed,
+        migration=ran,
+    )
+
+
+def _measured(out: Path, script: Script, driven: _Driven, options: RunOptions) -> Migration:
+    return measure(
+        script,
+        driven.migration,
+        t0_ns=driven.report.t0_ns,
+        at_s=options.migration_at_s,
+        repeat=options.repeat,
+        blocking=rundir.read_table(out, "blocking"),
+        attempts=driven.attempts,
+        expected=driven.report.expected,
+        objective_ms=options.objective_ms,
+        duration_s=options.duration_s,
     )
 
 

@@ -20,6 +20,7 @@ from replay.diagnose.queue import Queue
 from replay.diagnose.scans import PlanFigures
 from replay.diagnose.templates import Second, TemplateFigures, by_second, by_template
 from replay.finding import Culprit
+from replay.migration import Migration
 from replay.rundir import RunManifest
 from replay.sql.resolve import ColumnUse, predicates
 from replay.workload import Workload
@@ -43,6 +44,7 @@ class Evidence:
     plans: Mapping[str, PlanFigures]  # by template
     columns: Mapping[str, tuple[ColumnUse, ...]]  # by template whose plan is wasteful
     profile: SchemaProfile | None
+    migration: Migration | None = None  # that ran in the middle of the load
 
     @property
     def blocked_s(self) -> float:
@@ -56,6 +58,10 @@ class Evidence:
     def culprit(self, template: str) -> Culprit:
         """The template as a finding names it."""
         known = self.templates.get(template)
+        if known is None and self.migration is not None:
+            for statement in self.migration.statements:
+                if statement.template == template:
+                    return Culprit(id=template, sql=statement.sql, share=0.0)
         return Culprit(
             id=template, sql=known.sql if known else "", share=known.share if known else 0.0
         )
@@ -87,6 +93,7 @@ def gather(run: Path, workload: Workload, profile: SchemaProfile | None) -> Evid
         plans=plans,
         columns=_columns(plans, workload, profile),
         profile=profile,
+        migration=rundir.read_migration(run),
     )
 
 

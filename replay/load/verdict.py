@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from replay.load.report import LoadReport
-from replay.outcome import CANCELLED, OK, Accounting
+from replay.load.transactions import OK, Transactions, transactions
+from replay.outcome import Accounting
 
 # Beyond these a run says more of the generator than of the server.
 LAG_P99_MS = 50.0
@@ -24,8 +25,6 @@ LEAST_FINISHED = 100  # transactions: fewer carry no p95
 LEAST_SECONDS = 3.0
 # The service's objective, beside the p95 that the user gives.
 NOT_OK_SHARE = 0.01
-
-_OK, _FAILED, _CANCELLED, _SKIPPED = range(4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +52,7 @@ def judge(
     Healthy and the objective's figures leave out transactions that hold a boosted template: they
     are the load, the others are the service.
     """
-    done = _transactions(attempts)
+    done = transactions(attempts)
     accounting = _account(done, planned)
     expected = np.isin(done.arrival, list(report.expected))
     ordinary = ~_holds_any(report, boosted)[done.arrival]
@@ -90,54 +89,7 @@ def in_words(verdict: Verdict) -> Iterator[str]:
     yield from (f"NOT VALID: {reason}" for reason in verdict.why_not)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Transactions:
-    """One entry an arrival, in order of number."""
-
-    arrival: np.ndarray
-    outcome: np.ndarray  # _OK …
-    latency_ms: np.ndarray  # from due to the end, or to giving up
-    pool_wait_ms: np.ndarray
-    lag_ms: np.ndarray  # of the first statement
-
-
-def _transactions(attempts: pa.Table) -> _Transactions:
-    table = attempts.sort_by([("arrival", "ascending"), ("ordinal", "ascending")])
-    columns = {
-        name: table[name].to_numpy()
-        for name in ("arrival", "due_us", "began_us", "ended_us", "lag_us")
-    }
-    arrival, first = np.unique(columns["arrival"], return_index=True)
-    outcome = _outcomes(table["outcome"])
-    due, lag = columns["due_us"][first], columns["lag_us"][first]
-    ended = np.maximum.reduceat(columns["ended_us"], first) if len(first) else first
-    sent = columns["began_us"][first]
-    waited_until = np.where(sent < 0, columns["ended_us"][first], sent)
-    return _Transactions(
-        arrival=arrival,
-        # The worst of a transaction's statements, in the order _OK < _FAILED …: only one is final.
-        outcome=np.maximum.reduceat(outcome, first) if len(first) else first,
-        latency_ms=(ended - due) / 1e3,
-        pool_wait_ms=np.maximum(waited_until - due - lag, 0) / 1e3,
-        lag_ms=lag / 1e3,
-    )
-
-
-def _outcomes(column: pa.ChunkedArray) -> np.ndarray:
-    names = pc.cast(column, pa.string()).to_numpy(zero_copy_only=False)
-    kinds = {name: _kind(name) for name in np.unique(names.astype(str)).tolist()}
-    return np.array([kinds[name] for name in names.tolist()], dtype=np.int8)
-
-
-def _kind(outcome: str) -> int:
-    if outcome == OK:
-        return _OK
-    if outcome == CANCELLED:
-        return _CANCELLED
-    return _SKIPPED if outcome.startswith("skipped:") else _FAILED
-
-
-def _account(done: _Transactions, planned: int) -> Accounting:
+def _account(done: Transactions, planned: int) -> Accounting:
     ok, failed, cancelled, skipped = np.bincount(done.outcome, minlength=4).tolist()
     accounting = Accounting(
         planned=planned,
@@ -159,10 +111,10 @@ def _holds_any(report: LoadReport, templates: Collection[str]) -> np.ndarray:
 
 
 def _objective(
-    done: _Transactions, ordinary: np.ndarray, expected: np.ndarray, objective_ms: float
+    done: Transactions, ordinary: np.ndarray, expected: np.ndarray, objective_ms: float
 ) -> dict[str, float]:
     latency = done.latency_ms[ordinary]
-    not_ok = (done.outcome != _OK) & ~expected
+    not_ok = (done.outcome != OK) & ~expected
     return {
         "objective_ms": objective_ms,
         "p50_ms": _percentile(latency, 50),
@@ -189,7 +141,7 @@ def _generator(attempts: pa.Table, report: LoadReport) -> dict[str, float]:
 
 
 def _why_not(
-    books: Accounting, done: _Transactions, report: LoadReport, generator: Mapping[str, float]
+    books: Accounting, done: Transactions, report: LoadReport, generator: Mapping[str, float]
 ) -> Iterator[str]:
     if report.state != "finished":
         yield f"the run was {report.state}"

@@ -39,6 +39,7 @@ def document(summary: Summary) -> dict[str, Any]:
         "blocked_s": summary.blocked_s,
         "findings": [finding(one) for one in summary.findings],
         "proof": summary.proof,
+        "migration": summary.migration,
         "latency": [_template(row) for row in summary.templates],
         "waits": [
             {"name": band.name, "kind": band.kind, "session_s": band.session_s}

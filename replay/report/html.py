@@ -7,7 +7,7 @@ import jinja2
 import sqlparse
 
 from replay import __version__
-from replay.report import svg, wording
+from replay.report import migration, svg, wording
 from replay.report.summary import Summary, summarise
 from replay.report.waits import Band
 
@@ -43,6 +43,8 @@ def _environment() -> jinja2.Environment:
         "generator_facts": wording.generator_facts,
         "objective_ms": wording.objective_ms,
         "pretty": _pretty_sql,
+        "recovery": migration.recovery,
+        "told": migration.sentence,
     }
     return environment
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from replay import bundle, rundir
 from replay.errors import InputError
 from replay.finding import Finding, Proof
+from replay.migration import Migration
 from replay.report import blocking, columns, failures, latency, waits, wording
 from replay.report.coverage import Coverage, coverage
 from replay.report.failures import Failure
@@ -35,6 +36,7 @@ class Summary:
     verdict: wording.Verdict
     findings: tuple[Finding, ...]
     proof: Proof | None
+    migration: Migration | None  # that ran in the middle of the load
     grid: columns.Grid
     templates: tuple[TemplateLatency, ...]  # by time in the server
     failures: tuple[Failure, ...]  # what the server refused
@@ -73,6 +75,7 @@ def summarise(runs: Sequence[Path], workload: Path | None = None) -> Summary:
         verdict=lines[0].verdict,
         findings=findings,
         proof=rundir.read_proof(run),
+        migration=rundir.read_migration(run),
         grid=grid,
         templates=templates,
         failures=failures.by_sqlstate(templates, source),
@@ -120,6 +123,8 @@ def _texts(run: Path, findings: Sequence[Finding], workload: Workload | None) ->
     """SQL by template, from the workload, or from what the run itself remembers."""
     texts = {name: str(plan.get("sql", "")) for name, plan in rundir.read_plans(run).items()}
     texts |= {culprit.id: culprit.sql for finding in findings for culprit in finding.templates}
+    if (migration := rundir.read_migration(run)) is not None:
+        texts |= {statement.template: statement.sql for statement in migration.statements}
     if workload is not None:
         texts |= {template.id: template.sql for template in workload.templates}
     return texts

@@ -9,7 +9,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from replay.finding import Finding, Proof
-from replay.report import blocking, wording
+from replay.report import blocking, migration, wording
 from replay.report.coverage import Coverage
 from replay.report.failures import Failure
 from replay.report.latency import TemplateLatency
@@ -29,14 +29,18 @@ def write(summary: Summary, console: Console) -> None:
 
 
 def write_brief(summary: Summary, console: Console) -> None:
-    """Print the verdict, what did it, what the server refused, and whether to trust the run."""
-    for part in (_verdict(summary), *_causes(summary), *_failed(summary), _trust(summary)):
+    """Print the verdict, what did it, the migration, what the server refused, and whether to trust the run."""
+    for part in (
+        *(_verdict(summary), *_causes(summary), *_migration(summary), *_failed(summary)),
+        _trust(summary),
+    ):
         console.print(part)
 
 
 def _parts(summary: Summary) -> Iterable[RenderableType]:
     yield _verdict(summary)
     yield from _causes(summary)
+    yield from _migration(summary)
     yield from _failed(summary)
     if summary.proof:
         yield headed("The proof", _proof(summary.proof))
@@ -55,6 +59,12 @@ def _causes(summary: Summary) -> Iterable[RenderableType]:
     if summary.findings:
         numbered = enumerate(summary.findings, start=1)
         yield headed("What did it", Group(*(_finding(number, one) for number, one in numbered)))
+
+
+def _migration(summary: Summary) -> Iterable[RenderableType]:
+    if summary.migration:
+        title = f"{summary.migration.file} in the middle of the load"
+        yield headed(title, migration.section(summary.migration, summary.texts))
 
 
 def _failed(summary: Summary) -> Iterable[RenderableType]:

@@ -7,6 +7,7 @@ Lexical rules: PostgreSQL manual, 4.1 "Lexical Structure", and scan.l. Never rai
 """
 
 import re
+from collections.abc import Iterator
 from enum import IntEnum
 
 
@@ -85,7 +86,9 @@ def scan(sql: str) -> list[str]:
     A literal in several pieces (parted by a line break) is one token; an identifier whose quote
     was cut off is closed.
     """
-    tokens: list[str] = _walked(sql) if _HARD.search(sql) else _TOKEN.findall(sql)
+    tokens: list[str] = (
+        [text for _, text in placed(sql)] if _HARD.search(sql) else _TOKEN.findall(sql)
+    )
     while tokens and tokens[-1] in {"", ";"}:
         tokens.pop()
     if tokens and lexeme(tokens[-1]) is Lexeme.QUOTED and tokens[-1].count('"') % 2:
@@ -127,8 +130,8 @@ def _of_dollar(token: str) -> Lexeme:
     return Lexeme.PARAMETER if is_number else Lexeme.MARK
 
 
-def _walked(sql: str) -> list[str]:
-    tokens: list[str] = []
+def placed(sql: str) -> Iterator[tuple[int, str]]:
+    """Tokens of a text with their positions, semicolons included."""
     at = 0
     while at < len(sql):
         found = _TOKEN.match(sql, at)
@@ -140,8 +143,7 @@ def _walked(sql: str) -> list[str]:
         if len(text) > 1 and text[0] == text[-1] == "$":
             close = sql.find(text, at)
             at = len(sql) if close < 0 else close + len(text)
-        tokens.append(sql[found.start(1) : at])
-    return tokens
+        yield found.start(1), sql[found.start(1) : at]
 
 
 def _after_comment(sql: str, at: int) -> int:
