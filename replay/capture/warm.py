@@ -1,6 +1,6 @@
 """Compiles all loops, once after an installation, in a process of its own: a compiler takes memory.
 
-Run as a program it captures two small logs, which calls every loop there is.
+Run as a program it captures three small logs, which calls every loop there is.
 """
 
 import os
@@ -26,6 +26,7 @@ _JSON = (
     f'"session_start":"{_TIME} UTC","error_severity":"LOG","backend_type":"client backend",'
     f'"message":"duration: 0.100 ms  statement: {_SQL}\\n"}}\n'
 )
+_STDERR = f"{_TIME}.000 UTC [9] {{level}}:  {{message}}\n"
 
 
 def ensure() -> None:
@@ -50,15 +51,20 @@ def _compile() -> None:
     from replay.capture.store import pieces  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as directory:
-        csv, jsonlog = Path(directory) / "a.csv", Path(directory) / "b.json"
+        csv, jsonlog, stderr = (Path(directory) / name for name in ("a.csv", "b.json", "c.log"))
         ran = f"duration: 0.100 ms  statement: {_SQL}"
         csv.write_text(
             _CSV.format(line=1, level="LOG", message=ran, sql="")
             + _CSV.format(line=2, level="ERROR", message="it failed", sql=_SQL)
         )
         jsonlog.write_text(_JSON)
-        captured = capture([csv, jsonlog], asked=None, key=b"none", options=Options())
-        assert len(tuple(captured.workload.transactions)) == 3
+        stderr.write_text(
+            _STDERR.format(level="LOG", message=ran) * 9
+            + _STDERR.format(level="ERROR", message="it failed")
+            + _STDERR.format(level="STATEMENT", message=_SQL)
+        )
+        captured = capture([csv, jsonlog, stderr], asked=None, key=b"none", options=Options())
+        assert len(tuple(captured.workload.transactions)) == 13
     pieces(np.zeros(2, np.uint8), np.array([0]), np.array([1]))
 
 

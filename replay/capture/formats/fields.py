@@ -1,163 +1,194 @@
-"""How long a field of a prefix is at many places of a block together: numpy over windows of bytes.
+"""How long a field of a prefix is at a place of a block, compiled; -1 where it does not stand there.
 
--1 where it does not stand there, or no end of it is in sight: such lines are left to the pattern.
+A field that other spellings may write, too (an autovacuum worker's type, a padded number), is told
+only in its usual one: lines that have another are left to the prefix's pattern.
 """
+
+from enum import IntEnum
 
 import numpy as np
 
-from replay.capture.formats.columns import Ints
-from replay.capture.formats.leads import LEADS
-from replay.capture.formats.prefix import CLIENT, HOSTS, TEXTS, Item
-from replay.capture.formats.spans import Bools, Bytes, matches, windows
+from replay.capture.formats.prefix import CLIENT
+from replay.capture.kernels import ONE, ZERO, Bytes, Number, compiled, place
 
-_TEXT_AT_MOST = 72  # bytes: names have 63
-_HOST_AT_MOST = 48  # addresses of version 6 have 45, with a zone a little more
-_NUMBER_AT_MOST = 20
 LOST = -1
-_LOCAL = b"[local]"
 
 
-Ranges = tuple[tuple[int, int], ...]
-"""A class of bytes, first and last of each run of them: compared, which is faster than looked up."""
+class Step(IntEnum):
+    """What a step of a walk reads."""
 
-_DIGITS: Ranges = ((0x30, 0x39),)
-_HEX: Ranges = (*_DIGITS, (0x61, 0x66))
-_VXID: Ranges = ((0x2F, 0x39),)
-_LETTERS: Ranges = ((0x41, 0x5A), (0x61, 0x7A))
-_STATE: Ranges = (*_DIGITS, (0x41, 0x5A))
-_HOST: Ranges = (*_LETTERS, (0x30, 0x3A), (0x2D, 0x2E), (0x5F, 0x5F), (0x25, 0x25))
-_FIRST_OF_LEAD = np.isin(np.arange(256), [lead[0] for lead in LEADS])
-_STAMP = np.frombuffer(b"dddd-dd-dd dd:dd:dd.ddd ", np.uint8)
-
-
-def leads(buffer: Bytes, at: Ints) -> Ints:
-    """Which of LEADS stands at each place; -1 for none."""
-    found = np.full(len(at), -1, np.int64)
-    rows = np.flatnonzero(_FIRST_OF_LEAD[buffer[at]])
-    for place, lead in enumerate(LEADS):
-        if not len(rows):
-            break
-        there = matches(buffer, at[rows], lead)
-        found[rows[there]] = place
-        rows = rows[~there]
-    return found
+    LITERAL = 0
+    SHORT_FORM = 1  # %q: what is of no session ends here
+    TEXT = 2  # up to the literal behind it
+    LAST_TEXT = 3  # the same, where the line's lead follows upon that literal
+    NUMBER = 4
+    NUMBER_OR_NONE = 5
+    SIGNED = 6
+    STAMP = 7
+    STAMP_MILLIS = 8
+    EPOCH = 9
+    SESSION = 10
+    VXID = 11
+    STATE = 12
+    HOST = 13
+    HOST_PORT = 14
+    CLIENT = 15
 
 
-def length_of(buffer: Bytes, at: Ints, item: Item, behind: Item, *, last: bool) -> Ints:
-    """How long an item is at each place; -1 where it does not stand there."""
-    escape = item.escape
-    if not escape:
-        return np.where(matches(buffer, at, item.literal), len(item.literal), LOST)
-    if escape in TEXTS:
-        return _text(buffer, at, behind.literal, last=last)
-    if escape in HOSTS:
-        return _host(buffer, at, behind.literal, port=escape == "r")
-    if escape in "mts":
-        return _stamp(buffer, at, millis=escape == "m")
-    if escape == "c":
-        return _joined(buffer, at, _HEX, b".", _HEX)
-    if escape == "n":
-        return _joined(buffer, at, _DIGITS, b".", _DIGITS)
-    if escape == "b":
-        return np.where(matches(buffer, at, CLIENT), len(CLIENT), LOST)
-    if escape == "e":
-        return np.where(_inside(windows(buffer, 5)[at], _STATE).all(axis=1), 5, LOST)
-    if escape == "v":
-        return _run(buffer, at, _VXID, at_least=0)
-    if escape == "Q":
-        sign = (buffer[at] == ord("-")).astype(np.int64)
-        length = _run(buffer, at + sign, _DIGITS)
-        return np.where(length < 0, length, length + sign)
-    return _run(buffer, at, _DIGITS, at_least=0 if escape == "P" else 1)
+STEP_OF = {
+    **dict.fromkeys("plx", Step.NUMBER),
+    **dict.fromkeys("ts", Step.STAMP),
+    **dict.fromkeys("udai", Step.TEXT),
+    **dict.fromkeys("hL", Step.HOST),
+    "P": Step.NUMBER_OR_NONE,
+    "Q": Step.SIGNED,
+    "m": Step.STAMP_MILLIS,
+    "n": Step.EPOCH,
+    "c": Step.SESSION,
+    "v": Step.VXID,
+    "e": Step.STATE,
+    "r": Step.HOST_PORT,
+    "b": Step.CLIENT,
+    "q": Step.SHORT_FORM,
+}
+_DIGIT, _HEX, _VXID, _LETTER, _STATE, _HOST = 1, 2, 4, 8, 16, 32
 
 
-def _inside(found: Bytes, ranges: Ranges) -> Bools:
-    inside = np.zeros(found.shape, np.bool_)
-    for first, last in ranges:
-        inside |= (found - np.uint8(first)) <= last - first
-    return inside
+def _classes() -> Bytes:
+    digits, small = b"0123456789", bytes(range(ord("a"), ord("z") + 1))
+    members = {
+        _DIGIT: digits,
+        _HEX: digits + b"abcdef",
+        _VXID: digits + b"/",
+        _LETTER: small + small.upper(),
+        _STATE: digits + small.upper(),
+        _HOST: digits + small + small.upper() + b"_.:%-",
+    }
+    classes = np.zeros(256, np.uint8)
+    for bit, its in members.items():
+        classes[np.frombuffer(its, np.uint8)] |= bit
+    return classes
 
 
-def _run(
-    buffer: Bytes, at: Ints, ranges: Ranges, *, at_least: int = 1, at_most: int = _NUMBER_AT_MOST
-) -> Ints:
-    """How many bytes of a class follow; -1 where they are too few, or no end is in sight."""
-    outside = ~_inside(windows(buffer, at_most)[at], ranges)
-    length = outside.argmax(axis=1)
-    ends = outside[np.arange(len(at)), length]
-    return np.where(ends & (length >= at_least), length, LOST)
+CLASSES = _classes()
+"""Which classes a byte is of."""
+_FORM = np.frombuffer(b"dddd-dd-dd dd:dd:dd.ddd ", np.uint8)
+_LOCAL = np.frombuffer(b"[local]", np.uint8)
+_CLIENT = np.frombuffer(CLIENT, np.uint8)
+_SECONDS, _MILLIS = place(19), place(23)  # bytes of a time
+_STATE_SIZE, _LOCAL_SIZE, _CLIENT_SIZE = place(5), place(_LOCAL.size), place(_CLIENT.size)
 
 
-def _joined(buffer: Bytes, at: Ints, first: Ranges, joint: bytes, second: Ranges) -> Ints:
-    length = _run(buffer, at, first)
-    middle = at + np.maximum(length, 0)
-    rest = _run(buffer, middle + 1, second)
-    whole = (length >= 0) & (rest >= 0) & matches(buffer, middle, joint)
-    return np.where(whole, length + 1 + rest, LOST)
+def in_host(byte: int) -> bool:
+    """Whether an address may have that byte."""
+    return bool(CLASSES[byte] & _HOST)
 
 
-def _stamp(buffer: Bytes, at: Ints, *, millis: bool) -> Ints:
-    width = 23 if millis else 19
-    form = np.append(_STAMP[:width], np.uint8(ord(" ")))
-    found = windows(buffer, width + 1)[at]
-    digits = form == ord("d")
-    good = (found[:, ~digits] == form[~digits]).all(axis=1)
-    good &= ((found[:, digits] - np.uint8(ord("0"))) <= 9).all(axis=1)
-    zone = at + width + 1
-    sign = (buffer[zone] == ord("+")) | (buffer[zone] == ord("-"))
-    length = _run(buffer, zone, _LETTERS, at_most=8)
-    if sign.any():
-        length = np.where(sign, _run(buffer, zone + 1, _DIGITS, at_most=8) + 1, length)
-        good &= ~sign | (length > 0)
-    return np.where(good & (length > 0), width + 1 + length, LOST)
+@compiled
+def stands(data: Bytes, at: Number, end: Number, words: Bytes, begin: Number, stop: Number) -> bool:
+    """Whether words[begin:stop] stands there."""
+    if at + (stop - begin) > end:
+        return False
+    while begin < stop:
+        if data[at] != words[begin]:
+            return False
+        at += ONE
+        begin += ONE
+    return True
 
 
-def _text(buffer: Bytes, at: Ints, behind: bytes, *, last: bool) -> Ints:
-    """Up to the literal behind; the last text of a prefix goes up to the lead of the line."""
-    if not behind:
-        return np.full(len(at), LOST)
-    length = _until(buffer, at, behind[0])
-    if not last:
-        return length
-    after = at + np.maximum(length, 0)
-    good = (length >= 0) & matches(buffer, after, behind)
-    good[good] = leads(buffer, after[good] + len(behind)) >= 0
-    rest = np.flatnonzero(~good)
-    if len(rest):
-        length[rest] = _to_lead(buffer, at[rest], behind)
-    return length
+@compiled
+def run(data: Bytes, at: Number, end: Number, wanted: Number) -> Number:
+    """How many bytes of a class follow."""
+    begin = at
+    while at < end and CLASSES[data[at]] & wanted:
+        at += ONE
+    return np.int64(at - begin)
 
 
-def _until(buffer: Bytes, at: Ints, byte: int) -> Ints:
-    there = windows(buffer, _TEXT_AT_MOST)[at] == byte
-    length = there.argmax(axis=1)
-    return np.where(there[np.arange(len(at)), length], length, LOST)
+@compiled
+def until(data: Bytes, at: Number, end: Number, byte: Number, at_most: Number) -> Number:
+    """How many bytes stand ahead of the first such byte of the line; -1 where there is none."""
+    begin = at
+    while at < end and np.int64(at - begin) <= at_most:
+        if data[at] == byte:
+            return np.int64(at - begin)
+        if data[at] == 10:
+            return LOST
+        at += ONE
+    return LOST
 
 
-def _to_lead(buffer: Bytes, at: Ints, behind: bytes) -> Ints:
-    """Up to the first of the commonest leads with the literal ahead of it."""
-    room = windows(buffer, _TEXT_AT_MOST + 32)[at]
-    there = (room[:, :-2] == ord(":")) & (room[:, 1:-1] == ord(" ")) & (room[:, 2:] == ord(" "))
-    colon = there.argmax(axis=1)
-    length = np.full(len(at), LOST)
-    for lead in LEADS[:5]:
-        begin = colon - (len(lead) - 3) - len(behind)
-        fits = np.flatnonzero(there[np.arange(len(at)), colon] & (length < 0) & (begin >= 0))
-        fits = fits[matches(buffer, at[fits] + begin[fits], behind + lead)]
-        length[fits] = begin[fits]
-    return length
+@compiled
+def length_of(step: Number, data: Bytes, at: Number, end: Number) -> Number:
+    """How long the field is that a step reads there: all but literals and texts."""
+    if step == Step.NUMBER:
+        length = run(data, at, end, _DIGIT)
+        return length or LOST
+    if step == Step.SIGNED:
+        sign = np.int64(at < end and data[at] == 45)
+        length = run(data, at + np.uint64(sign), end, _DIGIT)
+        return length + sign if length else LOST
+    if step in (Step.STAMP, Step.STAMP_MILLIS):
+        return _stamp(data, at, end, _MILLIS if step == Step.STAMP_MILLIS else _SECONDS)
+    if step == Step.SESSION:
+        return _joined(data, at, end, _HEX)
+    if step == Step.NUMBER_OR_NONE:
+        return run(data, at, end, _DIGIT)
+    if step == Step.EPOCH:
+        return _joined(data, at, end, _DIGIT)
+    if step == Step.VXID:
+        return run(data, at, end, _VXID)
+    if step == Step.STATE:
+        return 5 if run(data, at, min(end, at + _STATE_SIZE), _STATE) == 5 else LOST
+    if step == Step.CLIENT:
+        return _CLIENT.size if stands(data, at, end, _CLIENT, ZERO, _CLIENT_SIZE) else LOST
+    return _host(data, at, end, step == Step.HOST_PORT)
 
 
-def _host(buffer: Bytes, at: Ints, behind: bytes, *, port: bool) -> Ints:
+@compiled
+def _joined(data: Bytes, at: Number, end: Number, wanted: Number) -> Number:
+    """Two runs of a class with a point between."""
+    length = run(data, at, end, wanted)
+    joint = at + np.uint64(length)
+    if not length or joint >= end or data[joint] != 46:
+        return LOST
+    rest = run(data, joint + ONE, end, wanted)
+    return length + 1 + rest if rest else LOST
+
+
+@compiled
+def _stamp(data: Bytes, at: Number, end: Number, width: Number) -> Number:
+    """A time of so many bytes, a blank, and its zone."""
+    zone = at + width + ONE
+    if zone >= end or data[at + width] != 32:
+        return LOST
+    for step in range(width):
+        form = _FORM[step]
+        if form == 100:  # d
+            if data[at + step] - np.uint8(48) > 9:
+                return LOST
+        elif data[at + step] != form:
+            return LOST
+    if data[zone] in (43, 45):
+        length = run(data, zone + ONE, end, _DIGIT)
+        size = length + 1 if length else 0
+    else:
+        size = run(data, zone, end, _LETTER)
+    return np.int64(width) + 1 + size if size else LOST
+
+
+@compiled
+def _host(data: Bytes, at: Number, end: Number, with_port: Number) -> Number:
     """An address, with its port where it has one; what is none may be an empty field."""
-    host = _run(buffer, at, _HOST, at_least=0, at_most=_HOST_AT_MOST)
-    if port:
-        after = at + np.maximum(host, 0)
-        digits = _run(buffer, after + 1, _DIGITS)
-        closed = after + 1 + np.maximum(digits, 0)
-        good = (host > 0) & (digits > 0)
-        good &= matches(buffer, after, b"(") & matches(buffer, closed, b")")
-        host = np.where(good, host + digits + 2, 0)
-    elif not behind or _inside(np.frombuffer(behind[:1], np.uint8), _HOST).any():
-        return np.full(len(at), LOST)
-    return np.where(matches(buffer, at, _LOCAL), len(_LOCAL), host)
+    if stands(data, at, end, _LOCAL, ZERO, _LOCAL_SIZE):
+        return _LOCAL.size
+    length = run(data, at, end, _HOST)
+    if not with_port:
+        return length
+    joint = at + np.uint64(length)
+    if not length or joint >= end or data[joint] != 40:
+        return 0
+    digits = run(data, joint + ONE, end, _DIGIT)
+    closed = joint + ONE + np.uint64(digits)
+    return length + digits + 2 if digits and closed < end and data[closed] == 41 else 0

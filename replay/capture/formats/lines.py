@@ -8,8 +8,9 @@ import pyarrow as pa
 from replay.capture.formats.columns import Ints, names
 from replay.capture.formats.leads import KINDS, Kind
 from replay.capture.formats.prefix import Prefix
-from replay.capture.formats.spans import PADDING, Bools, Bytes, Spans, number, texts
+from replay.capture.formats.spans import Bools, Spans, number, texts
 from replay.capture.formats.walk import Heads, heads
+from replay.capture.kernels import Bytes
 
 _KINDS = np.array([*KINDS, Kind.FOREIGN])  # the last is for -1, no lead
 _TAB, _NEWLINE = b"\t\n"
@@ -19,8 +20,7 @@ _TAB, _NEWLINE = b"\t\n"
 class Block:
     """A block, its lines that begin without TAB, and what stands ahead of their text."""
 
-    buffer: Bytes  # with PADDING behind it
-    data: pa.Buffer
+    buffer: Bytes
     lines: Spans  # with the lines that begin with TAB after each; without the last newline
     several: Bools  # which have such
     heads: Heads
@@ -52,7 +52,7 @@ class Rows:
         """A field of the prefix as a column of few values; empty where the prefix has it not."""
         if not self.has(escape):
             return nothing(self.count)
-        return texts(self.block.data, self.field(escape)).dictionary_encode()
+        return texts(self.block.buffer, self.field(escape)).dictionary_encode()
 
     def number(self, escape: str) -> Ints:
         """A field of the prefix as numbers; 0 where the prefix has it not."""
@@ -68,9 +68,8 @@ def nothing(count: int) -> pa.DictionaryArray:
 
 def read(raw: bytes | memoryview, prefix: Prefix) -> Block:
     """The lines of a block."""
-    padded, size = b"".join((raw, PADDING)), len(raw)
-    buffer = np.frombuffer(padded, np.uint8)
-    begin = np.concatenate(([0], np.flatnonzero(buffer[:size] == _NEWLINE) + 1))
+    buffer, size = np.frombuffer(raw, np.uint8), len(raw)
+    begin = np.concatenate(([0], np.flatnonzero(buffer == _NEWLINE) + 1))
     begin = begin[begin < size]
     own = buffer[begin] != _TAB
     own[:1] = True
@@ -79,7 +78,7 @@ def read(raw: bytes | memoryview, prefix: Prefix) -> Block:
     whole = bool(size) and buffer[size - 1] == _NEWLINE
     end = np.append(begin[1:] - 1, size - whole)[: len(begin)]
     lines = Spans(begin, end)
-    found = heads(padded, buffer, lines, prefix)
+    found = heads(memoryview(raw), buffer, lines, prefix)
     kinds = np.where(end == begin, int(Kind.BLANK), _KINDS[found.lead])
     several = np.diff(places, append=len(own)) > 1
-    return Block(buffer, pa.py_buffer(padded), lines, several, found, kinds, bool(whole))
+    return Block(buffer, lines, several, found, kinds, bool(whole))

@@ -10,13 +10,11 @@ from functools import cache
 
 from replay.capture.formats.leads import LEAD_PATTERN
 
-TEXTS = "udai"
 CLIENT = b"client backend"
-HOSTS = "rhL"
 _STAMP = rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d%s (?:[A-Za-z]+|[+-]\d+)"
 # Names have 63 bytes, an application's four times as many (`\xe9`). Without a bound, a foreign line
 # with many blanks would be tried in too many ways.
-_TEXT = rb"[^\n]{0,128}?"
+TEXT_AT_MOST = {**dict.fromkeys("udi", 128), "a": 256}
 _HOST = rb"(?:\[\w+\]|[\w.:%-]*?)"
 _PATTERNS: dict[str, bytes] = {
     "m": _STAMP % rb"\.\d{3}",
@@ -34,8 +32,7 @@ _PATTERNS: dict[str, bytes] = {
     "r": rb"(?:\[\w+\]|[\w.:%-]+\(\d+\)|)",
     "h": _HOST,
     "L": _HOST,
-    **dict.fromkeys(TEXTS, _TEXT),
-    "a": rb"[^\n]{0,256}?",
+    **{escape: rb"[^\n]{0,%d}?" % most for escape, most in TEXT_AT_MOST.items()},
     # Names with spaces in them, ahead of whatever an extension may call its own.
     "b": rb"(?:(?:dead-end )?client backend|not initialized|standalone backend"
     rb"|autovacuum (?:launcher|worker)|background (?:worker|writer)|(?:parallel|io|slotsync) worker"

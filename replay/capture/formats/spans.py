@@ -6,16 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from replay.capture.formats.columns import TEXTS, Ints
+from replay.capture.kernels import ONE, ZERO, Bytes, compiled
 
-Bytes = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
-
-PADDING = bytes(256)
-"""What a buffer must have behind its block, so that a window may reach over the end."""
-_WORD = 8  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,58 +25,29 @@ class Spans:
         return Spans(self.begin[rows], self.end[rows])
 
 
-def windows(buffer: Bytes, width: int) -> Bytes:
-    """Every run of so many bytes of a buffer, without a copy."""
-    return np.lib.stride_tricks.sliding_window_view(buffer, width)
-
-
 def matches(buffer: Bytes, at: Ints, literal: bytes) -> Bools:
     """Where a literal stands."""
-    if len(literal) == 1:
-        return np.asarray(buffer[at] == literal[0])
-    good = np.ones(len(at), np.bool_)
-    for place in range(0, len(literal), _WORD):  # words compare faster than rows of bytes
-        piece = literal[place : place + _WORD]
-        words = windows(buffer, _WORD)[at + place].view("<u8")[:, 0]
-        mask = np.uint64((1 << 8 * len(piece)) - 1)
-        good &= (words & mask) == np.uint64(int.from_bytes(piece, "little"))
+    good = np.zeros(len(at), np.bool_)
+    _matches(buffer, at, np.frombuffer(literal, np.uint8), good)
     return good
 
 
 def number(buffer: Bytes, at: Spans) -> Ints:
     """The decimal numbers of pieces, which may have a sign; 0 where a piece is empty."""
-    lengths = at.end - at.begin
-    value = np.zeros(len(lengths), np.int64)
-    for place in range(int(lengths.max(initial=0))):
-        byte = buffer[np.minimum(at.begin + place, len(buffer) - 1)].astype(np.int64)
-        digit = (place < lengths) & (byte >= ord("0")) & (byte <= ord("9"))
-        value = np.where(digit, value * 10 + byte - ord("0"), value)
-    return np.where((lengths > 0) & (buffer[at.begin] == ord("-")), -value, value)
+    value = np.zeros(len(at.begin), np.int64)
+    _number(buffer, at.begin, at.end, value)
+    return value
 
 
-def texts(data: pa.Buffer, at: Spans) -> pa.BinaryArray:
-    """The pieces as a column."""
-    begin, end = at.begin, at.end
-    held = end > begin
-    if not held.all():  # an empty piece may point anywhere: let it follow the one ahead of it
-        end = np.maximum.accumulate(np.where(held, end, 0))
-        begin = np.where(held, begin, end)
-    if (begin[1:] < end[:-1]).any():
-        order = np.argsort(begin, kind="stable")
-        return texts(data, Spans(begin[order], end[order])).take(pa.array(np.argsort(order)))
-    count = len(begin)
-    offsets = np.empty(2 * count + 1, np.int32)
-    offsets[0:-1:2], offsets[1::2] = begin, end
-    offsets[-1] = end[-1] if count else 0
-    both = pa.Array.from_buffers(TEXTS, 2 * count, [None, pa.py_buffer(offsets), data])
-    return both.take(pa.array(np.arange(0, 2 * count, 2)))
-
-
-def untabbed(column: pa.BinaryArray, several_lines: Bools) -> pa.BinaryArray:
-    """Texts without the TAB that PostgreSQL puts behind every newline of a message."""
-    if not several_lines.any():
-        return column
-    return pc.replace_substring(column, pattern=b"\n\t", replacement=b"\n")
+def texts(buffer: Bytes, at: Spans, several_lines: Bools | None = None) -> pa.BinaryArray:
+    """The pieces as a column; of several lines without the TAB behind each newline of a message."""
+    count = len(at.begin)
+    tabbed = np.zeros(count, np.bool_) if several_lines is None else several_lines
+    text = np.empty(int(np.maximum(at.end - at.begin, 0).sum()), np.uint8)
+    offsets = np.zeros(count + 1, np.int32)
+    size = _copy(buffer, at.begin, at.end, tabbed, offsets, text)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text[:size])]
+    return pa.BinaryArray.from_buffers(TEXTS, count, buffers)
 
 
 def renamed(column: pa.DictionaryArray, names: Mapping[bytes, bytes]) -> pa.DictionaryArray:
@@ -95,3 +61,60 @@ def renamed(column: pa.DictionaryArray, names: Mapping[bytes, bytes]) -> pa.Dict
     places = np.array([place[name] for name in wanted], np.int32)
     codes = places[column.indices.to_numpy()] if len(column) else np.zeros(0, np.int32)
     return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(values, TEXTS))
+
+
+@compiled
+def _matches(data: Bytes, at: Ints, literal: Bytes, good: Bools) -> None:
+    size, end = np.uint64(literal.size), np.uint64(data.size)
+    for row in range(at.size):
+        begin = np.uint64(at[row])
+        same = begin + size <= end
+        step = ZERO
+        while same and step < size:
+            same = data[begin + step] == literal[step]
+            step += ONE
+        good[row] = same
+
+
+@compiled
+def _number(data: Bytes, begins: Ints, ends: Ints, value: Ints) -> None:
+    for row in range(begins.size):
+        at, end = np.uint64(begins[row]), np.uint64(ends[row])
+        negative = at < end and data[at] == 45
+        total = np.int64(0)
+        while at < end:
+            digit = np.int64(data[at]) - 48
+            if 0 <= digit <= 9:
+                total = total * 10 + digit
+            at += ONE
+        value[row] = -total if negative else total
+
+
+@compiled
+def _copy(
+    data: Bytes,
+    begins: Ints,
+    ends: Ints,
+    tabbed: Bools,
+    offsets: npt.NDArray[np.int32],
+    text: Bytes,
+) -> int:
+    out = ZERO
+    for row in range(begins.size):
+        at, end = np.uint64(begins[row]), np.uint64(ends[row])
+        if not tabbed[row]:
+            if at < end:
+                for step in range(end - at):
+                    text[out + step] = data[at + step]
+                out += end - at
+        else:
+            newline = False
+            while at < end:
+                byte = data[at]
+                if not (newline and byte == 9):
+                    text[out] = byte
+                    out += ONE
+                newline = byte == 10
+                at += ONE
+        offsets[row + 1] = out
+    return int(out)

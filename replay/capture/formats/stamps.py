@@ -13,12 +13,13 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import numpy as np
-import pyarrow as pa
 
 from replay.capture.formats.columns import Ints
-from replay.capture.formats.spans import Bytes, Spans, matches, number, texts, windows
+from replay.capture.formats.spans import Spans, matches, number, texts
+from replay.capture.kernels import Bytes, Number, compiled, place
 
-_SECOND = 19  # bytes of `2026-01-31 23:59:59`
+_TIME = 19  # bytes of `2026-01-31 23:59:59`
+_MONTH, _DAY, _HOUR, _MINUTE, _SECOND, _MILLIS = map(place, (5, 8, 11, 14, 17, 20))
 _AHEAD_AT_MOST_S = 86_400
 _NUMERIC = re.compile(rb"([+-])(\d\d)(\d\d)?(\d\d)?")
 _DAYS_TO_1970 = 719468  # from the 1st of March of the year 0
@@ -26,20 +27,33 @@ _DAYS_TO_1970 = 719468  # from the 1st of March of the year 0
 
 def naive_us(buffer: Bytes, begin: Ints, *, millis: bool) -> Ints:
     """Epoch µs of the stamps that begin there, taken as UTC."""
-    digits = windows(buffer, _SECOND + 4)[begin].T.astype(np.int64) - ord("0")
+    at_us = np.zeros(len(begin), np.int64)
+    _naive_us(buffer, begin, millis, at_us)
+    return at_us
 
-    def two(at: int) -> Ints:
-        return np.asarray(digits[at] * 10 + digits[at + 1])
 
-    years, months, days = two(0) * 100 + two(2), two(5), two(8)
-    # Days from the civil date: years that begin in March have their leap day at the end.
-    years = years - (months <= 2)
-    of_year = (153 * ((months + 9) % 12) + 2) // 5 + days - 1
-    count = years * 365 + years // 4 - years // 100 + years // 400 + of_year - _DAYS_TO_1970
-    seconds = ((count * 24 + two(11)) * 60 + two(14)) * 60 + two(17)
-    if not millis:
-        return np.asarray(seconds * 1_000_000, np.int64)
-    return np.asarray(seconds * 1_000_000 + (two(20) * 10 + digits[22]) * 1000, np.int64)
+@compiled
+def _naive_us(data: Bytes, begins: Ints, millis: Number, at_us: Ints) -> None:
+    for row in range(begins.size):
+        at = np.uint64(begins[row])
+        year = _digits(data, at, 4)
+        month, day = _digits(data, at + _MONTH, 2), _digits(data, at + _DAY, 2)
+        # Days from the civil date: years that begin in March have their leap day at the end.
+        year -= month <= 2
+        of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
+        days = year * 365 + year // 4 - year // 100 + year // 400 + of_year - _DAYS_TO_1970
+        minutes = (days * 24 + _digits(data, at + _HOUR, 2)) * 60 + _digits(data, at + _MINUTE, 2)
+        at_us[row] = (minutes * 60 + _digits(data, at + _SECOND, 2)) * 1_000_000
+        if millis:
+            at_us[row] += _digits(data, at + _MILLIS, 3) * 1000
+
+
+@compiled
+def _digits(data: Bytes, at: Number, count: Number) -> Number:
+    value = np.int64(0)
+    for step in range(np.uint64(count)):
+        value = value * 10 + np.int64(data[at + step]) - 48
+    return value
 
 
 def epoch_us(buffer: Bytes, at: Spans) -> Ints:
@@ -48,22 +62,20 @@ def epoch_us(buffer: Bytes, at: Spans) -> Ints:
     return whole * 1_000_000 + number(buffer, Spans(at.end - 3, at.end)) * 1000
 
 
-def offsets_us(buffer: Bytes, data: pa.Buffer, at: Spans, shown_us: Ints, zones: "Zones") -> Ints:
+def offsets_us(buffer: Bytes, at: Spans, shown_us: Ints, zones: "Zones") -> Ints:
     """How far ahead of UTC the clocks of these zones are when they show those times."""
     offsets = np.zeros(len(at.begin), np.int64)
-    for zone, rows in _apart(buffer, data, at):
+    for zone, rows in _apart(buffer, at):
         offsets[rows] = zones.offset_us(zone, int(shown_us[rows][0]))
     return offsets
 
 
-def told(
-    buffer: Bytes, data: pa.Buffer, started: Spans, session: Spans
-) -> tuple[tuple[bytes, int], ...]:
+def told(buffer: Bytes, started: Spans, session: Spans) -> tuple[tuple[bytes, int], ...]:
     """Seconds that zones are ahead of UTC, by sessions' starts as text (%s) and in their ids (%c)."""
     known = (started.end > started.begin) & (session.end > session.begin)
     started, session = started.of(known), session.of(known)
     learned = []
-    for zone, rows in _apart(buffer, data, Spans(started.begin + _SECOND + 1, started.end)):
+    for zone, rows in _apart(buffer, Spans(started.begin + _TIME + 1, started.end)):
         row = int(np.arange(len(known))[rows][0])
         shown_us = int(naive_us(buffer, started.begin[[row]], millis=False)[0])
         identity = buffer[session.begin[row] : session.end[row]].tobytes()
@@ -73,7 +85,7 @@ def told(
     return tuple(learned)
 
 
-def _apart(buffer: Bytes, data: pa.Buffer, at: Spans) -> Iterator[tuple[bytes, Ints | slice]]:
+def _apart(buffer: Bytes, at: Spans) -> Iterator[tuple[bytes, Ints | slice]]:
     """The rows of each different piece."""
     if not len(at.begin):
         return
@@ -82,7 +94,7 @@ def _apart(buffer: Bytes, data: pa.Buffer, at: Spans) -> Iterator[tuple[bytes, I
     if same.all() and matches(buffer, at.begin, first).all():
         yield first, slice(None)
         return
-    encoded = texts(data, at).dictionary_encode()
+    encoded = texts(buffer, at).dictionary_encode()
     codes = encoded.indices.to_numpy()
     for code, piece in enumerate(encoded.dictionary.to_pylist()):
         yield piece, np.flatnonzero(codes == code)

@@ -17,7 +17,6 @@ from replay.capture.formats.spans import (
     number,
     renamed,
     texts,
-    untabbed,
 )
 from replay.capture.formats.stamps import Zones, epoch_us, naive_us, offsets_us, told
 
@@ -59,9 +58,8 @@ def columns(raw: memoryview, prefix: Prefix, zones: Zones, *, verbose: bool) -> 
         backend_type=_backend_types(rows, prefix),
         severity=names(severity, SEVERITIES),
         sqlstate=state,
-        message=untabbed(
-            texts(block.data, _unplaced(block, message, severity != _LOG)),
-            block.several[rows.lines],
+        message=texts(
+            block.buffer, _unplaced(block, message, severity != _LOG), block.several[rows.lines]
         ),
         detail=_said(block, reports, Kind.DETAIL),
         context=_said(block, reports, Kind.CONTEXT),
@@ -76,7 +74,7 @@ def _process(block: Block, count: int) -> Ints | None:
     if "p" in fields:
         return number(block.buffer, fields["p"].of(np.arange(count)))
     if "c" in fields:
-        known = texts(block.data, fields["c"].of(np.arange(count))).dictionary_encode()
+        known = texts(block.buffer, fields["c"].of(np.arange(count))).dictionary_encode()
         return np.asarray(known.indices.to_numpy(), np.int64)
     return None
 
@@ -113,7 +111,7 @@ def _at_us(rows: Rows, prefix: Prefix, zones: Zones) -> Ints:
     at_us = naive_us(block.buffer, field.begin, millis=prefix.stamp == "m")
     zones = zones.knowing(_zones_told(rows))
     zone = Spans(field.begin + (24 if prefix.stamp == "m" else 20), field.end)
-    return at_us - offsets_us(block.buffer, block.data, zone, at_us, zones)
+    return at_us - offsets_us(block.buffer, zone, at_us, zones)
 
 
 def zones_told(raw: bytes, prefix: Prefix) -> tuple[tuple[bytes, int], ...]:
@@ -125,14 +123,14 @@ def zones_told(raw: bytes, prefix: Prefix) -> tuple[tuple[bytes, int], ...]:
 def _zones_told(rows: Rows) -> tuple[tuple[bytes, int], ...]:
     if not (rows.has("s") and rows.has("c")):
         return ()
-    return told(rows.block.buffer, rows.block.data, rows.field("s"), rows.field("c"))
+    return told(rows.block.buffer, rows.field("s"), rows.field("c"))
 
 
 def _verbose(block: Block, message: Spans) -> tuple[pa.DictionaryArray, Spans]:
     """SQLSTATE and message of `42P01: relation …`, which log_error_verbosity = verbose writes."""
     begin = message.begin
     held = (message.end - begin >= _VERBOSE) & matches(block.buffer, begin + 5, b": ")
-    state = texts(block.data, Spans(begin, np.where(held, begin + 5, begin))).dictionary_encode()
+    state = texts(block.buffer, Spans(begin, np.where(held, begin + 5, begin))).dictionary_encode()
     return state, Spans(np.where(held, begin + _VERBOSE, begin), message.end)
 
 
@@ -156,4 +154,4 @@ def _said(block: Block, reports: Reports, kind: Kind) -> pa.BinaryArray:
     owner = reports.owner[lines]
     said.begin[owner], said.end[owner] = block.heads.text[lines], block.lines.end[lines]
     several[owner] = block.several[lines]
-    return untabbed(texts(block.data, said), several)
+    return texts(block.buffer, said, several)
