@@ -10,7 +10,6 @@ from typing import Any
 
 import psycopg
 
-from data_gen.labels import literals
 from data_gen.profile import (
     ColumnProfile,
     Constraint,
@@ -51,18 +50,6 @@ def questions() -> Mapping[str, str]:
     found = dict(named(files("data_gen").joinpath("introspect.sql").read_text(encoding="utf-8")))
     rebuilt = found.pop("rebuilt")
     return {name: text.replace("{rebuilt}", rebuilt) for name, text in found.items()}
-
-
-def schema_literals(profile: SchemaProfile) -> frozenset[str]:
-    """Values that stand in the schema itself: enum labels, and constants of every definition."""
-    found = {label for enum in profile.enums for label in enum.labels}
-    for table in profile.tables:
-        definitions = [constraint.definition for constraint in table.constraints]
-        definitions += [index.definition for index in table.indexes]
-        definitions += [column.default for column in table.columns if column.default]
-        for definition in definitions:
-            found.update(literals(definition))
-    return frozenset(found)
 
 
 class _Reading:

@@ -1,8 +1,8 @@
-"""Values that the schema itself allows a column: what a CHECK lists."""
+"""Values that stand in the schema itself: what a CHECK allows a column, labels, constants."""
 
 import re
 
-from data_gen.profile import ColumnProfile, TableProfile
+from data_gen.profile import ColumnProfile, SchemaProfile, TableProfile
 
 # As pg_get_constraintdef prints `x IN (…)`, with or without casts: PostgreSQL 14 to 18.
 _IN_LIST = re.compile(
@@ -20,6 +20,18 @@ def allowed_values(table: TableProfile, column: ColumnProfile) -> tuple[str, ...
             if match:
                 return literals(match["list"])
     return ()
+
+
+def schema_literals(profile: SchemaProfile) -> frozenset[str]:
+    """Enum labels, and constants of every definition."""
+    found = {label for enum in profile.enums for label in enum.labels}
+    for table in profile.tables:
+        definitions = [constraint.definition for constraint in table.constraints]
+        definitions += [index.definition for index in table.indexes]
+        definitions += [column.default for column in table.columns if column.default]
+        for definition in definitions:
+            found.update(literals(definition))
+    return frozenset(found)
 
 
 def literals(sql: str) -> tuple[str, ...]:

@@ -6,10 +6,10 @@ So one file of SQL serves who may connect to the server and who may only be sent
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psycopg
-from psycopg.rows import tuple_row
+if TYPE_CHECKING:
+    import psycopg
 
 Row = Mapping[str, Any]
 
@@ -35,7 +35,10 @@ def from_json(lines: Iterable[str]) -> Sequence[Row]:
     return [json.loads(line) for line in lines]
 
 
-def answer(connection: psycopg.Connection[Any], query: str) -> Sequence[Row]:
+def answer(connection: "psycopg.Connection[Any]", query: str) -> Sequence[Row]:
     """The query's rows, as the server put them into JSON."""
+    # Who reads a script's answers needs no driver.
+    from psycopg.rows import tuple_row  # noqa: PLC0415
+
     cursor = connection.cursor(row_factory=tuple_row)
     return from_json(row for (row,) in cursor.execute(as_json(query).encode()))

@@ -1,13 +1,15 @@
-"""The constant comment by which every replayed statement names its template to the server.
+"""How a server's views tell this program's sessions, and the template of a replayed statement.
 
-It stands first, so that pg_stat_activity's truncated text still shows it; a comment changes neither
-the plan nor the query_id, and costs no round trip.
+The template stands in a constant comment, which comes first, so that pg_stat_activity's truncated
+text still shows it; a comment changes neither the plan nor the query_id, and costs no round trip.
 """
 
 import re
 
-LOAD_APPLICATION = "staging-replay-load"  # application_name of the sessions that replay
-MIGRATION_APPLICATION = "staging-replay-migration"  # of the one that runs a release's migration
+# application_name of this program's sessions: by itself, to replay, to run a release's migration.
+APPLICATION_NAME = "staging-replay"
+LOAD_APPLICATION = "staging-replay-load"
+MIGRATION_APPLICATION = "staging-replay-migration"
 
 _TAG = re.compile(r"/\*replay:([0-9a-f]{16})\*/")
 

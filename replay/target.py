@@ -15,9 +15,9 @@ import psycopg
 from psycopg import conninfo, sql
 
 from replay.errors import EnvironmentFaultError, InputError, RefusedError
+from replay.tag import APPLICATION_NAME
 from replay.workload import Source
 
-APPLICATION_NAME = "staging-replay"
 _SOURCE_OPTIONS = (
     "-c default_transaction_read_only=on -c statement_timeout=60000 -c lock_timeout=2000 "
     "-c idle_in_transaction_session_timeout=60000"

@@ -26,8 +26,7 @@ from replay.capture.messages import (
 )
 from replay.capture.templates import NO_TEMPLATE, Templates
 from replay.sql.fingerprint import Fingerprint
-from replay.tag import LOAD_APPLICATION
-from replay.target import APPLICATION_NAME
+from replay.tag import APPLICATION_NAME, LOAD_APPLICATION
 
 OWN = "a line of this program's own session"
 ELSEWHERE = "a line of another database"

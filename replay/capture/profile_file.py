@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from data_gen.questions import Row, from_json
+from replay.capture.answers import UnansweredError
 from replay.capture.profile_script import DONE, END, FIRST, LAST
-from replay.capture.questions import UnansweredError
 from replay.errors import InputError
 
 _MADE_BY = "make it with replay profile --sql > profile.sql; psql -X -f profile.sql -o FILE"

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from data_gen.questions import as_json, named
 from replay.capture.questions import COUNTERS, SCHEMA, questions
-from replay.target import APPLICATION_NAME
+from replay.tag import APPLICATION_NAME
 
 FIRST = "# replay-profile 1"
 LAST = "# end of profile"

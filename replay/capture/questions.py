@@ -7,36 +7,18 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Protocol
 
 import psycopg
 from psycopg import sql
 
 from data_gen.introspect import questions as of_schema
 from data_gen.questions import Row, answer, named
-from replay.errors import EnvironmentFaultError
+from replay.capture.answers import UnansweredError
 from replay.target import connect_source, describe
 
 # The order in which the script asks. The first name is asked before session sets anything.
 SCHEMA: tuple[str, ...] = ("identity", "settings", *of_schema())
 COUNTERS = ("extension", "started", "statements", "counting")
-NOT_LOADED = "55000"  # object_not_in_prerequisite_state
-NOT_ALLOWED = "42501"  # insufficient_privilege
-
-
-class UnansweredError(EnvironmentFaultError):
-    """The server refused a question; the message says which, `sqlstate` why."""
-
-    def __init__(self, message: str, sqlstate: str) -> None:
-        super().__init__(message)
-        self.sqlstate = sqlstate
-
-
-class Answers(Protocol):
-    """Rows of JSON by the name of their question."""
-
-    def rows(self, question: str) -> Sequence[Row]:
-        """All rows; raises UnansweredError where the server refused."""
 
 
 @cache

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from data_gen.introspect import profile_of
 from data_gen.profile import SchemaProfile
+from replay.capture.answers import Answers
 from replay.capture.profile_file import Recorded
-from replay.capture.questions import Answers, connected
+from replay.capture.questions import connected
 from replay.capture.statements import OWN, Counted, read_statements
 from replay.workload import Source
 

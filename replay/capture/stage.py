@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data_gen.introspect import schema_literals
+from data_gen.labels import schema_literals
 from data_gen.profile import SchemaProfile
 from replay import __version__
 from replay.capture import warm
@@ -33,12 +34,14 @@ from replay.capture.reading import Reading
 from replay.capture.sampling import notes as sampling_notes
 from replay.capture.sampling import sampling_of
 from replay.capture.scrub import scrubber
-from replay.capture.snapshot import Window
-from replay.capture.source import Asked
 from replay.capture.statements import join
 from replay.capture.untold import notes as untold_notes
 from replay.errors import InputError
 from replay.workload import Manifest, Source, Template, Workload
+
+if TYPE_CHECKING:  # what asks a server brings its driver along
+    from replay.capture.snapshot import Window
+    from replay.capture.source import Asked
 
 log = logging.getLogger(__name__)
 
@@ -74,10 +77,10 @@ class Options:
 def capture(
     inputs: Sequence[Path],
     *,
-    asked: Asked | None,
+    asked: "Asked | None",
     key: bytes,
     options: Options | None = None,
-    window: Window | None = None,
+    window: "Window | None" = None,
     progress: Callable[[int, int], None] | None = None,
     save: Callable[[Captured], None] | None = None,
 ) -> Captured:
@@ -102,10 +105,10 @@ class _Capture:
     def __init__(
         self,
         inputs: Sequence[Path],
-        asked: Asked | None,
+        asked: "Asked | None",
         key: bytes,
         options: Options,
-        window: Window | None,
+        window: "Window | None",
     ) -> None:
         warm.ensure()
         self._asked, self._key, self._options, self._window = asked, key, options, window
@@ -269,7 +272,7 @@ class _Capture:
         )
 
 
-def kept_values(asked: Asked | None) -> frozenset[str]:
+def kept_values(asked: "Asked | None") -> frozenset[str]:
     """Values that stand in the schema: literals, and the names of relations."""
     if asked is None:
         return frozenset()

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 
 from data_gen.questions import ALIAS, Row
-from replay.capture.questions import NOT_ALLOWED, NOT_LOADED, Answers, UnansweredError
+from replay.capture.answers import NOT_ALLOWED, NOT_LOADED, Answers, UnansweredError
 from replay.sql.fingerprint import Fingerprint, fingerprint
 from replay.tag import template_of
 from replay.workload import Counters, Template

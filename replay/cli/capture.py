@@ -114,7 +114,7 @@ def command(
     if follow_s is not None and (stats is None or between is not None):
         raise click.UsageError("--for needs --stats DSN, and excludes --between and --profile")
     from replay.capture.memory import give_back
-    from replay.conduct.prepare import capture_workload
+    from replay.conduct.capturing import capture_workload
 
     key, path = read_or_draw(key_file, out)
     if follow_s is not None:

@@ -15,15 +15,17 @@ from pathlib import Path
 
 import psycopg
 
-from replay import bundle, embedded, rundir, target
+from replay import bundle, embedded, rundir
 from replay.capture import Options
 from replay.conduct.bake import RunOptions
-from replay.conduct.prepare import PRIVATE_SETTINGS, STAGING, capture_workload, private_staging
+from replay.conduct.capturing import capture_workload
+from replay.conduct.prepare import PRIVATE_SETTINGS, STAGING, private_staging
 from replay.conduct.prove import prove
 from replay.conduct.run import run
 from replay.finding import Finding, Proof
 from replay.report import html
 from replay.rundir import RunManifest
+from replay.tag import APPLICATION_NAME
 from replay.workload import Workload
 
 Say = Callable[[str], None]
@@ -88,7 +90,7 @@ def run_demo(directory: Path, *, keep: bool = False, seed: int = 0, say: Say) ->
 def _fill_production(production: embedded.Server, say: Say) -> None:
     began = time.monotonic()
     with psycopg.connect(
-        production.dsn(), autocommit=True, application_name=target.APPLICATION_NAME
+        production.dsn(), autocommit=True, application_name=APPLICATION_NAME
     ) as connection:
         for name in ("schema.sql", "fill.sql", "keys.sql"):
             script = files(_INCIDENT).joinpath(name).read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from replay.capture.scrub import Scrubber
 from replay.capture.source import ask
 from replay.embedded import Server
 from replay.errors import EnvironmentFaultError
-from replay.target import APPLICATION_NAME
+from replay.tag import APPLICATION_NAME
 
 KEY = b"only this test knows it"
 MARKERS = ("Zanzibar", "Quetzalcoatl", "zq77kx@example.com", "4711471147")

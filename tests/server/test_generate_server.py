@@ -10,7 +10,8 @@ import psycopg
 import pytest
 
 from data_gen.errors import DataGenError
-from data_gen.introspect import introspect, schema_literals
+from data_gen.introspect import introspect
+from data_gen.labels import schema_literals
 from data_gen.load import generate
 from data_gen.profile import Constraint
 from data_gen.rows import column_values

@@ -10,7 +10,7 @@ import pytest
 from replay import rundir, target
 from replay.errors import RefusedError
 from replay.sql.fingerprint import fingerprint
-from replay.tag import LOAD_APPLICATION, tagged
+from replay.tag import APPLICATION_NAME, LOAD_APPLICATION, tagged
 from replay.watch import Watch, counters, plans
 
 HOLD, WAIT, SLEEP, COMMIT = (f"{n:016x}" for n in range(1, 5))
@@ -133,7 +133,7 @@ def test_the_sampler_survives_the_end_of_its_backend(database):
         killed = other.execute(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
             " WHERE application_name = %s AND datname = current_database()",
-            (target.APPLICATION_NAME,),
+            (APPLICATION_NAME,),
         ).fetchone()
         assert killed == (1,)
         with load(database) as busy:

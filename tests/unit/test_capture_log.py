@@ -13,7 +13,7 @@ from made_log import START, Log
 from replay.capture import Captured, Options, capture
 from replay.capture.formats import Hints, recognise
 from replay.errors import InputError
-from replay.target import APPLICATION_NAME
+from replay.tag import APPLICATION_NAME
 from replay.workload import Template
 
 

@@ -80,7 +80,7 @@ def test_a_broken_run_is_a_good_run_and_one_not_to_be_believed_is_not(
 def test_capture_scrubs_with_the_key_of_its_file(story, called, tmp_path, capsys):
     workload = bundle.read(story[0])
     seen = called(
-        "replay.conduct.prepare.capture_workload",
+        "replay.conduct.capturing.capture_workload",
         SimpleNamespace(workload=workload, profile=None, interrupted=False),
     )
     out = tmp_path / "shop.workload"

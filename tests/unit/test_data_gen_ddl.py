@@ -6,8 +6,7 @@ import pytest
 from made_tables import column, schema, table
 
 from data_gen.ddl import after_load, before_load, schema_sql
-from data_gen.introspect import schema_literals
-from data_gen.labels import allowed_values
+from data_gen.labels import allowed_values, schema_literals
 from data_gen.profile import Constraint, EnumType, IndexProfile
 
 

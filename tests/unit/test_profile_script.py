@@ -4,9 +4,10 @@ import re
 
 import pytest
 
+from replay.capture.answers import UnansweredError
 from replay.capture.profile_file import Recorded
 from replay.capture.profile_script import FIRST, LAST, script
-from replay.capture.questions import COUNTERS, SCHEMA, UnansweredError, questions
+from replay.capture.questions import COUNTERS, SCHEMA, questions
 from replay.cli import status
 from replay.errors import InputError
 from replay.workload import Counters
@@ -113,7 +114,7 @@ def test_lengths_of_time(given, seconds, monkeypatch, tmp_path):
         seen.update(options)
         raise InputError("enough")
 
-    monkeypatch.setattr("replay.conduct.prepare.capture_workload", capture_workload)
+    monkeypatch.setattr("replay.conduct.capturing.capture_workload", capture_workload)
     out = str(tmp_path / "w.workload")
     assert status(["capture", "--stats", "host=x", "--for", given, "-o", out]) == 2
     assert seen["follow_s"] == seconds

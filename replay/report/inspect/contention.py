@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 
-import psycopg
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -67,6 +66,8 @@ def lock_tables(
 
 def state_name(sqlstate: str) -> str:
     """PostgreSQL's name of a SQLSTATE; empty for one of the application's own."""
+    import psycopg  # noqa: PLC0415 - a driver for the sake of names: where there are errors only
+
     try:
         name = psycopg.errors.lookup(sqlstate).__name__
     except KeyError:
