@@ -107,12 +107,15 @@ def shop(dsn: str, seed: int, requests: int) -> None:
             connection.execute("SELECT 'Quixadonna'::int + 98765432109")
 
 
-def replay(*arguments: object, code: int = 0) -> str:
+def replay(*arguments: object, code: int = 0, late: bool = False) -> str:
+    """What a command prints. `late`: a busy machine may make its run not valid."""
     done = subprocess.run(
         [REPLAY, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=300
     )
-    assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done.stdout if code == 0 else done.stderr
+    assert done.returncode in ((code, 3) if late else (code,)), (
+        f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    )
+    return done.stderr if code else done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -140,8 +143,9 @@ def loop(server, tmp_path_factory):
     replay("mark-staging", staging)
     replay("generate", workload, "--target", staging)
     run = directory / "base.run"
-    replay("run", workload, "--target", staging, "--duration", 5, "--rate", 0.5, "-o", run)
-    replay("report", run, "--html", directory / "report.html")
+    options = ["--target", staging, "--duration", 5, "--rate", 0.5, "-o", run]
+    replay("run", workload, *options, late=True)
+    replay("report", run, "--html", directory / "report.html", late=True)
     yield production, staging, directory
     with psycopg.connect(server.dsn(), autocommit=True) as connection:
         for name in names:
@@ -201,7 +205,7 @@ def test_the_markers_are_in_production(loop, server):
 
 def test_the_replay_is_whole(loop):
     _, _, directory = loop
-    document = json.loads(replay("report", directory / "base.run", "--json"))
+    document = json.loads(replay("report", directory / "base.run", "--json", late=True))
     accounting = document["accounting"]
     assert accounting["planned"] == accounting["started"] + accounting["skipped"]
     assert accounting["ok"] >= 0.99 * accounting["planned"] > 100
