@@ -1,0 +1,31 @@
+-- The Stack Exchange tables with their keys; dangling references are dropped, as a service has none.
+CREATE TABLE users (id int PRIMARY KEY, reputation int, creationdate timestamp, views int, upvotes int, downvotes int);
+CREATE TABLE posts (id int PRIMARY KEY, posttypeid smallint, creationdate timestamp, score int, viewcount int, owneruserid int, answercount int, commentcount int, favoritecount int, lasteditoruserid int);
+CREATE TABLE badges (id int PRIMARY KEY, userid int, date timestamp);
+CREATE TABLE postlinks (id int PRIMARY KEY, creationdate timestamp, postid int, relatedpostid int, linktypeid smallint);
+CREATE TABLE tags (id int PRIMARY KEY, count int, excerptpostid int);
+-- copy: users posts badges postlinks tags
+DELETE FROM posts WHERE owneruserid NOT IN (SELECT id FROM users);
+UPDATE posts SET lasteditoruserid = NULL WHERE lasteditoruserid NOT IN (SELECT id FROM users);
+DELETE FROM badges WHERE userid NOT IN (SELECT id FROM users);
+DELETE FROM postlinks WHERE postid NOT IN (SELECT id FROM posts) OR relatedpostid NOT IN (SELECT id FROM posts);
+UPDATE tags SET excerptpostid = NULL WHERE excerptpostid NOT IN (SELECT id FROM posts);
+VACUUM FULL;
+ALTER TABLE posts ADD FOREIGN KEY (owneruserid) REFERENCES users;
+ALTER TABLE posts ADD FOREIGN KEY (lasteditoruserid) REFERENCES users;
+ALTER TABLE badges ADD FOREIGN KEY (userid) REFERENCES users;
+ALTER TABLE postlinks ADD FOREIGN KEY (postid) REFERENCES posts;
+ALTER TABLE postlinks ADD FOREIGN KEY (relatedpostid) REFERENCES posts;
+ALTER TABLE tags ADD FOREIGN KEY (excerptpostid) REFERENCES posts;
+CREATE INDEX posts_owner ON posts (owneruserid);
+CREATE INDEX posts_editor ON posts (lasteditoruserid);
+CREATE INDEX badges_user ON badges (userid);
+CREATE INDEX links_post ON postlinks (postid);
+CREATE INDEX links_related ON postlinks (relatedpostid);
+CREATE INDEX posts_created ON posts (creationdate);
+CREATE INDEX posts_score ON posts (score);
+CREATE INDEX users_reputation ON users (reputation);
+CREATE SEQUENCE posts_ids OWNED BY posts.id START 1000001;
+ALTER TABLE posts ALTER COLUMN id SET DEFAULT nextval('posts_ids');
+CREATE SEQUENCE badges_ids OWNED BY badges.id START 1000001;
+ALTER TABLE badges ALTER COLUMN id SET DEFAULT nextval('badges_ids');
