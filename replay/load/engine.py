@@ -32,6 +32,7 @@ from replay.load.session import FREE, PAUSED, ROLLING_BACK, RUNNING, Session
 from replay.load.shard import Arrival, Call
 
 _FAR = 1 << 62  # ns: later than anything
+_LOOK_NS = 2_000_000  # while no session is free, arrivals are taken up together, so often
 _ROLLBACK = Call(template=-1, text=b"ROLLBACK", name=b"", simple=True)
 _QUERY_CANCELED = b"57014"
 _pack = RECORD.pack
@@ -68,7 +69,7 @@ class Engine:
         self._done = done
         self._lost = lost
         self._free: deque[Session] = deque()
-        self._waiting: deque[tuple[Arrival, int, int]] = deque()  # arrival, due, taken up
+        self._waiting: deque[tuple[Arrival, int, int]] = deque()  # arrival, due, lag
         self._pauses: list[tuple[int, int]] = []  # heap of (wake, slot)
         self._busy = 0
         self._ending = False
@@ -78,7 +79,7 @@ class Engine:
 
     def add(self, session: Session) -> None:
         """A connected session joins the pool."""
-        self._release(session)
+        self._release(session, monotonic_ns())
 
     def start(self, origin_ns: int) -> None:
         """Begin: from now on every arrival is due at this origin plus its own time."""
@@ -100,7 +101,7 @@ class Engine:
         for session in self.sessions:
             if session.state == PAUSED:
                 self._never_sent(session, CODE_CANCELLED, now)
-                self._finish(session)
+                self._finish(session, now)
         self._check_done()
         return tuple(s for s in self.sessions if s.state in (RUNNING, ROLLING_BACK))
 
@@ -138,16 +139,19 @@ class Engine:
             else:
                 break
             now = monotonic_ns()
-        self._wake = min(
-            self._next_due,
+        wake = min(
+            # Nobody could serve it now: whoever becomes free looks for himself.
+            self._next_due if self._free else max(self._next_due, now + _LOOK_NS),
             pauses[0][0] if pauses else _FAR,
             waiting[0][1] + self._pool_timeout_ns if waiting else _FAR,
         )
-        if self._wake == _FAR:
+        if wake >= _FAR:
+            self._wake = _FAR
             self._alarm.disarm()
             self._check_done()
         else:
-            self._alarm.arm(self._wake)
+            self._wake = wake
+            self._alarm.arm(wake)
 
     def _take_up(self, now: int) -> None:
         arrival, due = self._next, self._next_due
@@ -159,7 +163,8 @@ class Engine:
             session.take(arrival, due)
             self._send(session)
         else:
-            self._waiting.append((arrival, due, now))
+            # We are late by what passed since the look that was planned, the rest is the pool's.
+            self._waiting.append((arrival, due, max(now - max(due, self._wake), 0)))
 
     def _advance(self) -> None:
         self._next = next(self._arrivals, None)
@@ -177,18 +182,19 @@ class Engine:
         now = monotonic_ns()
         if session.state == ROLLING_BACK:
             self._busy -= 1
-            self._release(session)
+            self._release(session, now)
+        elif code is not CODE_OK:
+            self._refused(session, code, now)
+        elif session.position + 1 < len(session.lines):
+            self._record(session, code, rows, now, 0)
+            self._go_on(session, now)
         else:
-            lines = session.lines
-            if code == CODE_OK:
-                if session.position + 1 == len(lines):
-                    self._record(session, code, rows, now, FINAL)
-                    self._finish(session)
-                else:
-                    self._record(session, code, rows, now, 0)
-                    self._go_on(session, now)
+            self._record(session, code, rows, now, FINAL)
+            if session.in_transaction:
+                self._finish(session, now)
             else:
-                self._refused(session, code, now)
+                self._busy -= 1
+                self._release(session, now)
         if now >= self._wake:
             self._run_due()
 
@@ -201,7 +207,7 @@ class Engine:
         flags = (EXPECTED if expected else 0) | (0 if expected and not last else FINAL)
         self._record(session, code, -1, now, flags)
         if flags & FINAL:
-            self._finish(session)
+            self._finish(session, now)
         else:
             self._go_on(session, now)
 
@@ -210,7 +216,7 @@ class Engine:
         session.position += 1
         if self._ending:
             self._never_sent(session, CODE_CANCELLED, now)
-            self._finish(session)
+            self._finish(session, now)
         elif gap_us := session.lines[session.position].gap_us:
             session.state = PAUSED
             session.wake = wake = now + gap_us * 1000
@@ -222,25 +228,34 @@ class Engine:
             session.due = now
             self._send(session)
 
-    def _finish(self, session: Session) -> None:
+    def _finish(self, session: Session, now: int) -> None:
         """The transaction is in the books: leave nothing open on the server, free the session."""
         if session.in_transaction:
             session.state = ROLLING_BACK
             session.send(_ROLLBACK, ())
         else:
             self._busy -= 1
-            self._release(session)
+            self._release(session, now)
 
-    def _release(self, session: Session) -> None:
+    def _release(self, session: Session, now: int) -> None:
+        """A session has nothing to do: give it what waits, or what is due while none was free."""
+        arrival = self._next
         if self._waiting:
-            arrival, due, taken_up = self._waiting.popleft()
-            self._busy += 1
-            session.take(arrival, due)
-            self._send(session, taken_up - due)  # the rest of its delay is the pool's
+            arrival, due, lag = self._waiting.popleft()
+        elif arrival is not None and self._next_due <= now and not self._free:
+            due, lag = self._next_due, max(now - self._wake, 0)
+            self._advance()
         else:
             session.state = FREE
             self._free.append(session)
+            if self._next_due < self._wake:
+                self._wake = self._next_due
+                self._alarm.arm(self._wake)
             self._check_done()
+            return
+        self._busy += 1
+        session.take(arrival, due)
+        self._send(session, lag)
 
     def _check_done(self) -> None:
         if self._origin != _FAR and not (self._next or self._busy or self._waiting):
@@ -262,13 +277,12 @@ class Engine:
         self._check_done()
 
     def _record(self, session: Session, code: bytes, rows: int, now: int, flags: int) -> None:
-        position = session.position
         self.records += _pack(
             session.number,
-            position,
+            session.position,
             flags,
             code,
-            self._calls[session.lines[position].call].template,
+            session.template,
             session.slot,
             session.pid,
             session.due,
@@ -281,14 +295,15 @@ class Engine:
     def _never_sent(self, session: Session, code: bytes, now: int) -> None:
         """The statement at which a transaction ended between two statements."""
         session.due, session.began, session.lag = now, -1, 0
+        session.template = self._calls[session.lines[session.position].call].template
         self._record(session, code, -1, now, FINAL)
 
     def _skip(self, code: bytes, now: int) -> None:
         """The first in the queue never got a session."""
-        arrival, due, taken_up = self._waiting.popleft()
+        arrival, due, lag = self._waiting.popleft()
         template = self._calls[arrival.lines[0].call].template
         self.records += _pack(
-            arrival.number, 0, FINAL, code, template, -1, 0, due, -1, now, taken_up - due, -1
+            arrival.number, 0, FINAL, code, template, -1, 0, due, -1, now, lag, -1
         )
 
     def _trap(self, error: BaseException) -> None:

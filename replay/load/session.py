@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
 
 from replay.load.record import CODE_OK
 from replay.load.shard import Arrival, Call, Line
@@ -22,11 +23,13 @@ _EMPTY_QUERY = int(ExecStatus.EMPTY_QUERY)
 _FATAL_ERROR = int(ExecStatus.FATAL_ERROR)
 _SQLSTATE = int(DiagnosticField.SQLSTATE)
 _IDLE = int(TransactionStatus.IDLE)
+_ACTIVE = int(TransactionStatus.ACTIVE)
 _OK = int(ConnStatus.OK)
 _UNKNOWN_ERROR = b"08006"  # libpq's own errors carry no SQLSTATE
 
 # What a session is doing.
 LOST, FREE, RUNNING, PAUSED, ROLLING_BACK = range(5)
+_EXPECTING = (RUNNING, ROLLING_BACK)
 
 Answered = Callable[["Session", bytes, int], None]
 
@@ -49,6 +52,7 @@ class Session:
         "began",
         "connection",
         "due",
+        "in_transaction",
         "lag",
         "lines",
         "number",
@@ -56,6 +60,7 @@ class Session:
         "position",
         "slot",
         "state",
+        "template",
         "wake",
     )
 
@@ -76,6 +81,8 @@ class Session:
         self.number = 0  # of the arrival
         self.lines: tuple[Line, ...] = ()
         self.position = 0  # in lines
+        self.template = 0  # of the statement that was sent last
+        self.in_transaction = False  # the server has a transaction open here, failed or not
         self.due = self.began = self.lag = self.wake = 0  # ns
         self._loop = loop
         self._answered = answered
@@ -91,6 +98,7 @@ class Session:
         self.connection = connection
         self.pid = pgconn.backend_pid
         self._pgconn = pgconn
+        self.in_transaction = False
         self._known: set[bytes] = set()  # prepared statements that this connection has
         self._to_execute: tuple[bytes, tuple[bytes | None, ...]] | None = None
         self._reader = self._loop.io(pgconn.socket, _READ)
@@ -115,13 +123,9 @@ class Session:
         self.position = 0
         self.due = due_ns
 
-    @property
-    def in_transaction(self) -> bool:
-        """Whether the server has a transaction open here, failed or not."""
-        return self._pgconn.transaction_status != _IDLE
-
     def send(self, call: Call, values: tuple[bytes | None, ...]) -> None:
         """Send one statement; `answered` follows, or `broken`."""
+        self.template = call.template
         self._code = CODE_OK
         self._rows = -1
         pgconn = self._pgconn
@@ -142,9 +146,34 @@ class Session:
             self._broken(self)
 
     def _readable(self) -> None:
+        """Take in what has come.
+
+        This runs once a statement, and calls cost more than what they do: the plain case is told
+        here whole.
+        """
         try:
-            self._pgconn.consume_input()
-            self._read_results()
+            pgconn = self._pgconn
+            pgconn.consume_input()
+            while not pgconn.is_busy():
+                transaction = pgconn.transaction_status
+                if transaction == _ACTIVE:
+                    result = pgconn.get_result()
+                    if result is None:
+                        return
+                    if result.status == _TUPLES_OK and self._rows < 0:
+                        self._rows = result.ntuples
+                    elif not self._take_in(result):
+                        # COPY asks for data that nobody has: only another connection helps.
+                        self._broken(self)
+                        return
+                    continue
+                self.in_transaction = transaction != _IDLE
+                if self._code is not CODE_OK or self._to_execute is not None:
+                    self._over()
+                elif self.state in _EXPECTING:
+                    self._answered(self, CODE_OK, self._rows)
+                # Else a notice or a changed parameter came in between two statements.
+                return
         except psycopg.OperationalError:
             self._broken(self)
         except BaseException as error:  # noqa: BLE001 - the hub would swallow it
@@ -159,42 +188,33 @@ class Session:
         except BaseException as error:  # noqa: BLE001 - the hub would swallow it
             self._trap(error)
 
-    def _read_results(self) -> None:
-        pgconn = self._pgconn
-        while not pgconn.is_busy():
-            result = pgconn.get_result()
-            if result is None:
-                self._over()
-                return
-            status = result.status
-            if status == _TUPLES_OK:
-                self._add_rows(result.ntuples)
-            elif status == _COMMAND_OK:
-                count = result.command_tuples
-                if count is not None:
-                    self._add_rows(count)
-            elif status == _FATAL_ERROR:
-                self._code = result.error_field(_SQLSTATE) or _UNKNOWN_ERROR
-            elif status != _EMPTY_QUERY:
-                # COPY asks for data that nobody has: only another connection helps.
-                self._broken(self)
-                return
-
-    def _add_rows(self, count: int) -> None:
-        self._rows = count if self._rows < 0 else self._rows + count
+    def _take_in(self, result: PGresult) -> bool:
+        """Count a result's rows, or note its error; False where it asks for what we do not have."""
+        count: int | None = None
+        status = result.status
+        if status == _TUPLES_OK:
+            count = result.ntuples
+        elif status == _COMMAND_OK:
+            count = result.command_tuples
+        elif status == _FATAL_ERROR:
+            self._code = result.error_field(_SQLSTATE) or _UNKNOWN_ERROR
+        elif status != _EMPTY_QUERY:
+            return False
+        if count is not None:
+            self._rows = count if self._rows < 0 else self._rows + count
+        return True
 
     def _over(self) -> None:
-        """All results of what was sent are in, or something was heard while nothing was sent."""
-        if self._to_execute is not None and self._code == CODE_OK:
-            (name, values), self._to_execute = self._to_execute, None
+        """It was only prepared, and is now executed; or it failed."""
+        to_execute, self._to_execute = self._to_execute, None
+        if self._code is CODE_OK and to_execute is not None:
+            name, values = to_execute
             self._known.add(name)
             self._rows = -1
             self._pgconn.send_query_prepared(name, values)
             if self._pgconn.flush():
                 self._writer.start(self._writable)
-        elif self._code != CODE_OK and self._pgconn.status != _OK:
+        elif self._pgconn.status != _OK:
             self._broken(self)
-        elif self.state in (RUNNING, ROLLING_BACK):
-            self._to_execute = None
+        elif self.state in _EXPECTING:
             self._answered(self, self._code, self._rows)
-        # Else a notice or a changed parameter came in between two statements.

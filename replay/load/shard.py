@@ -62,9 +62,9 @@ class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One statement of a shard."""
 
     call: int  # position in Index.calls
-    values: tuple[bytes | None, ...]
-    gap_us: int
-    expected: str
+    values: tuple[bytes | None, ...] = ()
+    gap_us: int = 0
+    expected: str = ""
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
