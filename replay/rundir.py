@@ -5,7 +5,8 @@ name says otherwise. manifest.json is written first (state "running") and again 
 a run that was stopped is readable and says so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -164,6 +165,21 @@ def read_manifest(path: Path) -> RunManifest:
 def write_table(path: Path, name: str, table: pa.Table) -> None:
     """Write one of TABLES; `table` must have its schema."""
     pq.write_table(table.cast(TABLES[name]), path / f"{name}.parquet", compression="zstd")
+
+
+@contextmanager
+def table_writer(path: Path, name: str) -> Iterator[Callable[[pa.Table], None]]:
+    """Write one of TABLES a block at a time, each with its schema.
+
+    Raises EnvironmentFaultError where the disk is full or the directory gone.
+    """
+    file = path / f"{name}.parquet"
+    try:
+        with pq.ParquetWriter(file, TABLES[name], compression="zstd") as writer:
+            yield lambda block: writer.write_table(block.cast(TABLES[name]))
+    except OSError as error:
+        file.unlink(missing_ok=True)
+        raise EnvironmentFaultError(f"{path}: cannot write the {name}: {error}") from error
 
 
 def read_table(path: Path, name: str) -> pa.Table:

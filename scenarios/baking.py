@@ -19,8 +19,10 @@ class Baking:
 
     scenario: str  # one of replay.conduct.bake.SCENARIOS
 
-    def __call__(self, parsed: argparse.Namespace, shards: Path, workers: int) -> Collection[str]:
-        """Write the shards for so many workers; returns the templates whose rate is raised."""
+    def __call__(
+        self, parsed: argparse.Namespace, shards: Path, worker: int, workers: int
+    ) -> Collection[str]:
+        """Write the shard of one worker of so many; returns the templates whose rate is raised."""
         from replay import bundle  # noqa: PLC0415 - see the module
         from replay.conduct.bake import RunOptions, bake  # noqa: PLC0415 - see the module
 
@@ -32,9 +34,11 @@ class Baking:
             boosts=options.boosts_of(parsed),
             duration_s=parsed.duration,
             seed=parsed.seed,
+            pool=parsed.pool,
+            workers=workers,
             identity=parsed.bind == "identity",
         )
         workload = Path(parsed.workload)
         source = bundle.read_manifest(workload).source
         with connect_target(options.target_of(parsed), source=source) as connection:
-            return bake(workload, connection, shards, run_options, workers=workers).boosted
+            return bake(workload, connection, shards, run_options, only=(worker,)).boosted

@@ -83,6 +83,15 @@ def _boosts(
     help="Connections that the transactions share, as the service's pool has.",
 )
 @click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Processes that drive the load and share the pool; one drives some 10,000 statements a "
+    "second, and more than one pays where there are cores to spare.",
+)
+@click.option(
     "--pool-timeout-ms",
     default=5000,
     show_default=True,

@@ -1,7 +1,7 @@
 """Bake a planned load: which kept transactions arrive when, with which values, as shards on disk."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +29,8 @@ class RunOptions:
         default_factory=dict
     )  # template id, a prefix of it, or "rare"
     duration_s: float = 20.0
-    pool: int = 20  # connections, as the service has
+    pool: int = 20  # connections, as the service has, over all workers
+    workers: int = 1  # processes that drive the load
     pool_timeout_ms: int = 5000  # how long the service waits for one
     statement_timeout_ms: int = 30_000
     objective_ms: float = 250.0  # p95 from due that the service promises
@@ -50,6 +51,11 @@ class RunOptions:
         ):
             if not 0 < value < math.inf:
                 raise InputError(f"{name} is {value:g}; give a number above 0")
+        if not 1 <= self.workers <= self.pool:
+            raise InputError(
+                f"{self.workers} workers cannot share a pool of {self.pool}: "
+                "give each at least one connection, with --pool"
+            )
         if self.boosts and self.scenario != "storm":
             raise InputError("--boost goes with --scenario storm")
         if self.scenario == "storm" and not self.boosts:
@@ -85,10 +91,11 @@ def bake(
     shards: Path,
     options: RunOptions,
     *,
-    workers: int = 1,
+    only: Collection[int] | None = None,
 ) -> Baked:
     """Plan a run's whole load from the workload and the target's note of how its data was made.
 
+    The shards of the workers in `only` are written, all where none are given.
     Raises InputError where the options name no template, or the target's data is another workload's.
     """
     workload = bundle.read(workload_path)
@@ -114,7 +121,7 @@ def bake(
                     examples[statement.template] = render(statement.sql, statement.slots, bound)
             yield schedule.plan(due_us, transaction, values)
 
-    written = shard.write_shards(shards, planned(), workers=workers)
+    written = shard.write_shards(shards, planned(), workers=options.workers, only=only)
     return Baked(
         planned=written,
         boosted=tuple(sorted(boosts)),

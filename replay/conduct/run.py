@@ -132,7 +132,7 @@ def _begin(
         seed=options.seed,
         origin=datetime.now(UTC),
         duration_s=options.duration_s,
-        workers=1,
+        workers=options.workers,
         pool=options.pool,
         server_version=here.server_version,
         server_settings=dict(settings),

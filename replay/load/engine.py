@@ -175,7 +175,8 @@ class Engine:
         line = session.lines[session.position]
         session.began = began = monotonic_ns()
         session.lag = began - session.due if lag_ns is None else lag_ns
-        session.send(self._calls[line.call], line.values)
+        call = self._calls[line.call]
+        session.send(call if not line.text else call.with_text(line.text), line.values)
 
     def _answered(self, session: Session, code: bytes, rows: int) -> None:
         """A statement is over: write it down, and go on with its transaction or the next one."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from replay import rundir
-from replay.errors import EnvironmentFaultError, InputError
+from replay.errors import InputError
 from replay.load.child import Child
 from replay.load.collect import collect
 from replay.load.record import records_file
@@ -86,17 +86,15 @@ def launch(
             log.warning("stopping: what is under way is cancelled, what was done is kept")
         finally:
             _stop(children)
-    report, attempts = collect(
-        shards,
-        run,
-        t0_ns=origin_ns or time.monotonic_ns(),
-        duration_s=duration_s,
-        interrupted=interrupted,
-    )
-    try:
-        rundir.write_table(run, "attempts", attempts)
-    except OSError as error:
-        raise EnvironmentFaultError(f"{run}: cannot write the attempts: {error}") from error
+    with rundir.table_writer(run, "attempts") as write:
+        report = collect(
+            shards,
+            run,
+            write,
+            t0_ns=origin_ns or time.monotonic_ns(),
+            duration_s=duration_s,
+            interrupted=interrupted,
+        )
     for worker in range(workers):
         records_file(run, worker).unlink(missing_ok=True)
     return report

@@ -5,7 +5,7 @@ CLOCK_MONOTONIC ns, so that recording costs no arithmetic; the table has µs sin
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ DTYPE = np.dtype(
     ]
 )
 assert RECORD.size == DTYPE.itemsize
+BLOCK = 1 << 16  # records that are turned into a table together
 
 FINAL = 1  # flag: with this record the transaction is over
 EXPECTED = 2  # flag: production had the same error here
@@ -61,10 +62,13 @@ def records_file(run: Path, worker: int) -> Path:
     return run / f"attempts-{worker}.bin"
 
 
-def read_records(file: Path) -> np.ndarray:
-    """All whole records of a file; a record that a crash cut off is left out."""
-    content = file.read_bytes() if file.is_file() else b""
-    return np.frombuffer(content, dtype=DTYPE, count=len(content) // DTYPE.itemsize)
+def read_records(file: Path) -> Iterator[np.ndarray]:
+    """All whole records of a file, a block at a time; one that a crash cut off is left out."""
+    if not file.is_file():
+        return
+    with file.open("rb") as stream:
+        while content := stream.read(BLOCK * DTYPE.itemsize):
+            yield np.frombuffer(content, dtype=DTYPE, count=len(content) // DTYPE.itemsize)
 
 
 def to_table(

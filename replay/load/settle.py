@@ -2,54 +2,84 @@
 
 A run that is stopped, or whose worker is killed, has planned transactions without a record, or with
 records of which none is the last. Here they get one, so that planned = started + skipped holds.
+Records come a block at a time: what is kept of them is a few bytes an arrival.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 
-from replay.load.record import CODE_CANCELLED, CODE_END, DTYPE, FINAL
+from replay.load.record import BLOCK, CODE_CANCELLED, CODE_END, CODE_OK, DTYPE, EXPECTED, FINAL
 from replay.load.shard import Index
 
-
-def settle(
-    records: np.ndarray, arrivals: np.ndarray, index: Index, worker: int, origin_ns: int
-) -> np.ndarray:
-    """The worker's records, and one more for each of its arrivals that has no last one."""
-    mine = np.arange(worker, len(arrivals), len(index.planned))
-    closed = records["arrival"][records["flags"] & FINAL != 0]
-    cut_off = np.setdiff1d(records["arrival"], closed)
-    never = np.setdiff1d(mine, records["arrival"])
-    due_ns = arrivals["due_us"] * 1000 + origin_ns
-    skipped = _rows(never, arrivals, index, np.zeros(len(never), dtype=np.int64))
-    skipped["outcome"] = CODE_END
-    skipped["due"] = skipped["ended"] = due_ns[never]
-    last = _last_records(records, cut_off)
-    cancelled = _rows(cut_off, arrivals, index, last["ordinal"] + 1)
-    cancelled["outcome"] = CODE_CANCELLED
-    cancelled["session"], cancelled["pid"] = last["session"], last["pid"]
-    cancelled["due"] = cancelled["ended"] = last["ended"]
-    return np.concatenate([records, skipped, cancelled])
+_BEGUN, _CLOSED, _AS_CAPTURED, _WRONG = 1, 2, 4, 8
 
 
-def _last_records(records: np.ndarray, arrivals: np.ndarray) -> np.ndarray:
-    """The last record of each of these arrivals, in the order of `arrivals`, which is sorted."""
-    of_them = records[np.isin(records["arrival"], arrivals)]
-    backwards = of_them[np.lexsort((of_them["ordinal"], of_them["arrival"]))][::-1]
-    _, first = np.unique(backwards["arrival"], return_index=True)
-    return backwards[first]
+class Settlement:
+    """What the records of one worker say of its arrivals, and the records that they lack."""
 
+    def __init__(self, arrivals: np.ndarray, index: Index, worker: int, origin_ns: int) -> None:
+        self._arrivals = arrivals
+        self._index = index
+        self._worker = worker
+        self._origin_ns = origin_ns
+        self._seen = np.zeros(len(arrivals), dtype=np.uint8)
+        self._last: dict[int, np.void] = {}  # of each arrival that is begun and not over
 
-def _rows(
-    numbers: np.ndarray, arrivals: np.ndarray, index: Index, ordinals: np.ndarray
-) -> np.ndarray:
-    position = {template: n for n, template in enumerate(index.templates)}
-    rows = np.zeros(len(numbers), dtype=DTYPE)
-    rows["arrival"] = numbers
-    rows["ordinal"] = ordinals
-    rows["flags"] = FINAL
-    rows["session"] = rows["began"] = rows["rows"] = -1
-    shapes = arrivals["shape"][numbers]
-    rows["template"] = [
-        position[index.shapes[shape][ordinal]]
-        for shape, ordinal in zip(shapes, ordinals, strict=True)
-    ]
-    return rows
+    def add(self, records: np.ndarray) -> None:
+        """Take note of a block of records, in the order in which they were written."""
+        number, flags = records["arrival"], records["flags"]
+        wrong = records["outcome"] != CODE_OK
+        as_captured = flags & EXPECTED != 0
+        self._mark(number, _BEGUN)
+        self._mark(number[flags & FINAL != 0], _CLOSED)
+        self._mark(number[wrong & as_captured], _AS_CAPTURED)
+        self._mark(number[wrong & ~as_captured], _WRONG)
+        for record in records[self._seen[number] & _CLOSED == 0]:
+            self._last[int(record["arrival"])] = record
+        over = [known for known in self._last if self._seen[known] & _CLOSED]
+        for known in over:
+            del self._last[known]
+
+    def expected(self) -> frozenset[int]:
+        """Arrivals that failed only as they did in production."""
+        only = self._seen & (_AS_CAPTURED | _WRONG) == _AS_CAPTURED
+        return frozenset(np.flatnonzero(only).tolist())
+
+    def lacking(self) -> Iterator[np.ndarray]:
+        """A last record for each of the worker's arrivals that has none."""
+        if self._last:
+            yield self._cancelled(np.array(list(self._last.values()), dtype=DTYPE))
+        never = np.flatnonzero((self._arrivals["worker"] == self._worker) & (self._seen == 0))
+        for begin in range(0, len(never), BLOCK):
+            yield self._skipped(never[begin : begin + BLOCK])
+
+    def _mark(self, numbers: np.ndarray, what: int) -> None:
+        self._seen[numbers] |= what
+
+    def _skipped(self, numbers: np.ndarray) -> np.ndarray:
+        rows = self._rows(numbers, np.zeros(len(numbers), dtype=np.int64))
+        rows["outcome"] = CODE_END
+        rows["due"] = rows["ended"] = self._arrivals["due_us"][numbers] * 1000 + self._origin_ns
+        return rows
+
+    def _cancelled(self, last: np.ndarray) -> np.ndarray:
+        rows = self._rows(last["arrival"], last["ordinal"] + 1)
+        rows["outcome"] = CODE_CANCELLED
+        rows["session"], rows["pid"] = last["session"], last["pid"]
+        rows["due"] = rows["ended"] = last["ended"]
+        return rows
+
+    def _rows(self, numbers: np.ndarray, ordinals: np.ndarray) -> np.ndarray:
+        position = {template: n for n, template in enumerate(self._index.templates)}
+        rows = np.zeros(len(numbers), dtype=DTYPE)
+        rows["arrival"] = numbers
+        rows["ordinal"] = ordinals
+        rows["flags"] = FINAL
+        rows["session"] = rows["began"] = rows["rows"] = -1
+        shapes = self._arrivals["shape"][numbers]
+        rows["template"] = [
+            position[self._index.shapes[shape][ordinal]]
+            for shape, ordinal in zip(shapes, ordinals, strict=True)
+        ]
+        return rows

@@ -1,16 +1,19 @@
 """Shards: the planned load on disk, one file a worker, read as a stream while it is driven.
 
 `shards.json` names the distinct calls (template, text, how prepared), so that a planned statement
-is only a number, its values and its gap. `arrivals.npy` has when each transaction is due and its
-shape, so that what never came to an attempt can be accounted for after a crash.
+is only a number, its values and its gap; of a template with many texts the further ones stand in
+the shard. `arrivals.bin` has when each transaction is due, its worker and its shape, so that what
+never came to an attempt can be accounted for after a crash. Nothing here holds the whole load: ten
+million statements are written and read in a few megabytes.
 """
 
 import json
 import struct
+import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,10 +24,12 @@ from replay.errors import InputError
 from replay.tag import tagged
 
 INDEX = "shards.json"
-ARRIVALS = "arrivals.npy"
+ARRIVALS = "arrivals.bin"
 _LENGTH = struct.Struct("<I")
 _BLOCK = 64  # transactions that are encoded and decoded together
-_ARRIVAL = np.dtype([("due_us", "<i8"), ("shape", "<i4")])
+_ARRIVALS_BLOCK = 4096
+_TEXTS = 64  # of one template, that are calls of their own
+_ARRIVAL = np.dtype([("due_us", "<i8"), ("shape", "<i4"), ("worker", "<i2")])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +50,7 @@ class PlannedTransaction:
 
     due_us: int  # since the origin
     statements: tuple[PlannedStatement, ...]
+    session: str = ""  # one worker drives all of a session; of no session: each in turn
     left_out: str = ""  # why it is not replayed at all (see refuse); then it has no statements
 
 
@@ -65,6 +71,7 @@ class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
     values: tuple[bytes | None, ...] = ()
     gap_us: int = 0
     expected: str = ""
+    text: str = ""  # in the place of the call's, where the template has too many to be calls
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -83,6 +90,11 @@ class Call:
     text: bytes  # tagged
     name: bytes  # of the prepared statement; empty: none
     simple: bool  # simple protocol, where there are no values
+    tag: bytes = b""  # of the template, for a text of the shard's own
+
+    def with_text(self, sql: str) -> "Call":
+        """The same for another text of the template."""
+        return replace(self, text=self.tag + sql.encode())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,18 +115,28 @@ class _Numbering:
     templates: dict[str, int] = field(default_factory=dict)
     examples: list[str] = field(default_factory=list)
     calls: dict[tuple[str, str, str | None], int] = field(default_factory=dict)
+    texts: Counter[str] = field(default_factory=Counter)  # by template
     shapes: dict[tuple[str, ...], int] = field(default_factory=dict)
 
     def line(self, statement: PlannedStatement) -> Line:
         if statement.template not in self.templates:
             self.templates[statement.template] = len(self.templates)
             self.examples.append(statement.sql)
+        text = ""
         key = (statement.template, statement.sql, statement.prepared)
+        if key not in self.calls:
+            if self.texts[statement.template] >= _TEXTS:
+                # A name is for a text that comes again, and this one does not.
+                text = statement.sql
+                simple = statement.prepared is None
+                key = (statement.template, "", None if simple else "")
+            self.texts[statement.template] += 1
         return Line(
             self.calls.setdefault(key, len(self.calls)),
             statement.values,
             statement.gap_us,
             statement.expected_error,
+            text,
         )
 
     def shape(self, statements: tuple[PlannedStatement, ...]) -> int:
@@ -143,50 +165,86 @@ class _ShardWriter:
         self._block.clear()
 
 
+class _ArrivalWriter:
+    """Writes when each arrival is due, its shape and its worker, and counts them."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._block: list[tuple[int, int, int]] = []
+        self.planned: Counter[int] = Counter()  # by worker
+        self.last_us = 0
+
+    def add(self, due_us: int, shape: int, worker: int) -> None:
+        """Write one, sooner or later; due times must not fall."""
+        assert due_us >= self.last_us, due_us
+        self.last_us = due_us
+        self.planned[worker] += 1
+        self._block.append((due_us, shape, worker))
+        if len(self._block) == _ARRIVALS_BLOCK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is left."""
+        self._file.write(np.array(self._block, dtype=_ARRIVAL).tobytes())
+        self._block.clear()
+
+
 def shard_file(directory: Path, worker: int) -> Path:
     """Where a worker's shard is."""
     return directory / f"shard-{worker}.bin"
 
 
 def write_shards(
-    directory: Path, transactions: Iterable[PlannedTransaction], workers: int = 1
+    directory: Path,
+    transactions: Iterable[PlannedTransaction],
+    workers: int = 1,
+    only: Collection[int] | None = None,
 ) -> Planned:
-    """Write the planned load, one transaction to each worker in turn; due times must not fall.
+    """Write the planned load, each session's to one worker; due times must not fall.
 
+    The shards of the workers in `only` are written (default: all), the index speaks of all.
     Raises InputError where nothing is planned at all.
     """
     directory.mkdir(parents=True, exist_ok=True)
     numbering = _Numbering()
     left_out: Counter[str] = Counter()
-    arrivals: list[tuple[int, int]] = []
-    statements = 0
+    number = statements = 0
     with ExitStack() as stack:
-        shards = [
-            _ShardWriter(stack.enter_context(shard_file(directory, worker).open("wb")))
-            for worker in range(workers)
-        ]
+        arrivals = _ArrivalWriter(stack.enter_context((directory / ARRIVALS).open("wb")))
+        shards = {
+            worker: _ShardWriter(stack.enter_context(shard_file(directory, worker).open("wb")))
+            for worker in (range(workers) if only is None else only)
+        }
         for transaction in transactions:
             if transaction.left_out:
                 left_out[transaction.left_out] += 1
                 continue
-            assert not arrivals or arrivals[-1][0] <= transaction.due_us, transaction
+            worker = _worker_of(transaction.session, number, workers)
             lines = tuple(map(numbering.line, transaction.statements))
-            shards[len(arrivals) % workers].add(Arrival(len(arrivals), transaction.due_us, lines))
-            arrivals.append((transaction.due_us, numbering.shape(transaction.statements)))
+            if worker in shards:
+                shards[worker].add(Arrival(number, transaction.due_us, lines))
+            shape = numbering.shape(transaction.statements)
+            arrivals.add(transaction.due_us, shape, worker)
+            number += 1
             statements += len(lines)
-        for writer in shards:
-            writer.flush()
-    if not arrivals:
+        arrivals.flush()
+        for shard in shards.values():
+            shard.flush()
+    if not number:
         why = ", ".join(f"{name}: {count}" for name, count in left_out.items()) or "no arrival"
         raise InputError(
             f"nothing to replay ({why}): take a longer duration or a higher rate, "
             "or capture a window in which production was busy"
         )
-    np.save(directory / ARRIVALS, np.array(arrivals, dtype=_ARRIVAL))
-    _write_index(directory, numbering, len(arrivals), workers)
+    _write_index(directory, numbering, [arrivals.planned[worker] for worker in range(workers)])
     return Planned(
-        transactions=len(arrivals), statements=statements, workers=workers, left_out=dict(left_out)
+        transactions=number, statements=statements, workers=workers, left_out=dict(left_out)
     )
+
+
+def _worker_of(session: str, number: int, workers: int) -> int:
+    """The same on every host, which `hash` is not."""
+    return (zlib.crc32(session.encode()) if session else number) % workers
 
 
 def read_index(directory: Path) -> Index:
@@ -208,6 +266,7 @@ def read_index(directory: Path) -> Index:
                 text=tagged(sql, template).encode(),
                 name=f"replay_{n}".encode() if prepared else b"",
                 simple=prepared is None,
+                tag=tagged("", template).encode(),
             )
             for n, (template, sql, prepared) in enumerate(document["calls"])
         ),
@@ -216,9 +275,8 @@ def read_index(directory: Path) -> Index:
 
 
 def read_arrivals(directory: Path) -> np.ndarray:
-    """due_us and shape (position in Index.shapes) of every arrival, by its number."""
-    table: np.ndarray = np.load(directory / ARRIVALS)
-    return table
+    """due_us, shape (position in Index.shapes) and worker of every arrival, by its number."""
+    return np.memmap(directory / ARRIVALS, dtype=_ARRIVAL, mode="r")
 
 
 def read_shard(directory: Path, worker: int) -> Iterator[Arrival]:
@@ -229,9 +287,9 @@ def read_shard(directory: Path, worker: int) -> Iterator[Arrival]:
             yield from decode(file.read(_LENGTH.unpack(head)[0]))
 
 
-def _write_index(directory: Path, numbering: _Numbering, planned: int, workers: int) -> None:
+def _write_index(directory: Path, numbering: _Numbering, planned: list[int]) -> None:
     document = {
-        "planned": [len(range(worker, planned, workers)) for worker in range(workers)],
+        "planned": planned,
         "templates": list(numbering.templates),
         "examples": numbering.examples,
         "calls": list(numbering.calls),

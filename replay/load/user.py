@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Protocol
 
 import gevent
 import numpy as np
+import pyarrow as pa
 from locust import User, events
 from locust.exception import StopUser
 from locust.runners import MasterRunner, WorkerRunner
@@ -43,8 +44,10 @@ _NAME_LENGTH = 60
 class Bake(Protocol):
     """Plans a scenario's load."""
 
-    def __call__(self, parsed: argparse.Namespace, shards: Path, workers: int) -> Collection[str]:
-        """Write the shards for so many workers; returns the templates whose rate is raised."""
+    def __call__(
+        self, parsed: argparse.Namespace, shards: Path, worker: int, workers: int
+    ) -> Collection[str]:
+        """Write the shard of one worker of so many; returns the templates whose rate is raised."""
 
 
 def _add_options(parser: argparse.ArgumentParser, **_: Any) -> None:
@@ -146,18 +149,20 @@ class ReplayUser(User):
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="replay-")))
             shards = Path(parsed.shards or scratch)
             run = Path(parsed.run_directory or scratch)
-            boosted = () if parsed.shards else self.bake(parsed, shards, place.workers)
+            boosted = self._baked(parsed, shards, place)
             code = _exit_code(self._worker(parsed, shards, run, place).run(barrier))
-            report, attempts = collect(
+            blocks: list[pa.Table] = []
+            report = collect(
                 shards,
                 run,
+                blocks.append,
                 t0_ns=origin_ns,
                 duration_s=parsed.duration,
                 interrupted=False,
                 workers=(place.worker,),
             )
         judged = verdict.judge(
-            attempts,
+            pa.concat_tables(blocks).unify_dictionaries(),
             planned=report.planned,
             report=report,
             objective_ms=parsed.objective_ms,
@@ -166,6 +171,9 @@ class ReplayUser(User):
         for line in verdict.in_words(judged):
             print(line)
         return code or (0 if judged.valid else NotValidError.exit_code)
+
+    def _baked(self, parsed: argparse.Namespace, shards: Path, place: Place) -> Collection[str]:
+        return () if parsed.shards else self.bake(parsed, shards, place.worker, place.workers)
 
     def _worker(self, parsed: argparse.Namespace, shards: Path, run: Path, place: Place) -> Worker:
         index = read_index(shards)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from replay.errors import InputError
 from replay.load import shard
 from replay.load.shard import PlannedStatement, PlannedTransaction
-from replay.tag import template_of
+from replay.tag import tagged, template_of
 
 statements = st.builds(
     PlannedStatement,
@@ -74,3 +75,51 @@ def test_what_is_left_out_is_counted_and_nothing_to_do_is_an_error(tmp_path: Pat
 def test_a_directory_without_shards_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--workload"):
         shard.read_index(tmp_path)
+
+
+def test_a_session_stays_on_one_worker(tmp_path: Path) -> None:
+    statement = PlannedStatement(template="a" * 16, sql="SELECT 1", prepared=None, values=())
+    planned = [
+        PlannedTransaction(due_us=n, statements=(statement,), session=f"s{n % 20}")
+        for n in range(200)
+    ]
+    shard.write_shards(tmp_path, planned, workers=3)
+    table = shard.read_arrivals(tmp_path)
+    workers = {n: set(table["worker"][n::20].tolist()) for n in range(20)}
+    assert all(len(of_it) == 1 for of_it in workers.values())
+    assert set.union(*workers.values()) == {0, 1, 2}
+    for worker in range(3):
+        numbers = [arrival.number for arrival in shard.read_shard(tmp_path, worker)]
+        assert numbers == np.flatnonzero(table["worker"] == worker).tolist()
+
+
+def test_a_worker_of_several_writes_its_own_shard_alone(tmp_path: Path) -> None:
+    statement = PlannedStatement(template="a" * 16, sql="SELECT 1", prepared=None, values=())
+    planned = [PlannedTransaction(due_us=n, statements=(statement,)) for n in range(9)]
+    shard.write_shards(tmp_path, planned, workers=3, only=(1,))
+    assert [a.number for a in shard.read_shard(tmp_path, 1)] == [1, 4, 7]
+    assert not shard.shard_file(tmp_path, 0).exists()
+    assert shard.read_index(tmp_path).planned == (3, 3, 3)
+
+
+def test_a_template_of_countless_texts_keeps_the_index_small(tmp_path: Path) -> None:
+    planned = [
+        PlannedTransaction(
+            due_us=n,
+            statements=(
+                PlannedStatement(template="a" * 16, sql=f"SELECT {n}", prepared=how, values=()),
+            ),
+        )
+        for n in range(500)
+        for how in (None, "s1")
+    ]
+    shard.write_shards(tmp_path, planned)
+    calls = shard.read_index(tmp_path).calls
+    assert len(calls) < 100
+    for arrival, transaction in zip(shard.read_shard(tmp_path, 0), planned, strict=True):
+        (line,) = arrival.lines
+        call = calls[line.call].with_text(line.text) if line.text else calls[line.call]
+        (statement,) = transaction.statements
+        assert call.text.decode() == tagged(statement.sql, "a" * 16)
+        assert call.simple == (statement.prepared is None)
+        assert not (line.text and call.name)
