@@ -129,7 +129,7 @@ class KeyDraft:
         else:
             spread = shared(
                 rows,
-                common=_of_values(column, common, distinct / rows),
+                common=_of_values(column, common, distinct / max(rows, 1)),
                 bounds=everywhere if distinct or most else bounds,
                 distinct=min(distinct or self.distinct, domain.size),
                 most=most,

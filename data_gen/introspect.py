@@ -129,7 +129,7 @@ class _Reading:
         return TableProfile(
             schema=row["schema"],
             name=row["name"],
-            rows=round(row["reltuples"]) if row["reltuples"] >= 0 else row["live_rows"],
+            rows=round(row["reltuples"]) if row["reltuples"] > 0 else row["live_rows"],
             pages=row["pages"],
             dead_rows=row["dead_rows"],
             columns=tuple(self.column(name, column) for column in columns),

@@ -18,6 +18,7 @@ from replay.cli import (
     doctor,
     faults,
     generate,
+    incident,
     inspect,
     mark_staging,
     merge,
@@ -41,6 +42,7 @@ COMMANDS = (
     run.command,
     report.command,
     demo.command,
+    incident.command,
 )
 
 

@@ -4,28 +4,21 @@ The same code that users run: nothing here knows a template, a column or a resul
 is special is only that production is ours: its schema, rows and traffic come from the incident.
 """
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-import psycopg
-
 from replay import bundle, embedded, rundir
-from replay.capture import Options
 from replay.conduct.bake import RunOptions
-from replay.conduct.capturing import capture_workload
 from replay.conduct.prepare import PRIVATE_SETTINGS, STAGING, private_staging
+from replay.conduct.production import capture, drive, fill
 from replay.conduct.prove import prove
 from replay.conduct.run import run
 from replay.finding import Finding, Proof
 from replay.report import html
 from replay.rundir import RunManifest
-from replay.tag import APPLICATION_NAME
 from replay.workload import Workload
 
 Say = Callable[[str], None]
@@ -58,9 +51,14 @@ def run_demo(directory: Path, *, keep: bool = False, seed: int = 0, say: Say) ->
     directory.mkdir(parents=True, exist_ok=True)
     workload = directory / "ironworker.workload"
     with embedded.server(PRIVATE_SETTINGS, keep=keep) as production:
-        _fill_production(production, say)
-        _drive_production(production, say)
-        _capture(production, workload, seed, say)
+        scripts = [
+            files(_INCIDENT).joinpath(name).read_text(encoding="utf-8")
+            for name in ("schema.sql", "fill.sql", "keys.sql")
+        ]
+        fill(production, scripts, say)
+        say(f"traffic     the API's clients for {_TRAFFIC_S:.0f} s …")
+        drive(production, ["-m", f"{_INCIDENT}.traffic", "--seconds", str(_TRAFFIC_S)])
+        capture(production, workload, seed=seed, say=say)
     try:
         with private_staging(workload, seed=seed, say=say, keep=keep) as staging:
             runs, broke_at, proof = _replay(workload, staging.dsn(STAGING), directory, seed, say)
@@ -85,57 +83,6 @@ def run_demo(directory: Path, *, keep: bool = False, seed: int = 0, say: Say) ->
         servers=servers if keep else (),
         stop_commands=(production.stop_command, staging.stop_command) if keep else (),
     )
-
-
-def _fill_production(production: embedded.Server, say: Say) -> None:
-    began = time.monotonic()
-    with psycopg.connect(
-        production.dsn(), autocommit=True, application_name=APPLICATION_NAME
-    ) as connection:
-        for name in ("schema.sql", "fill.sql", "keys.sql"):
-            script = files(_INCIDENT).joinpath(name).read_text(encoding="utf-8")
-            for statement in script.split(";\n"):
-                connection.execute(statement.encode())
-        connection.execute("CREATE EXTENSION pg_stat_statements")
-        connection.execute("SELECT pg_stat_statements_reset()")
-        connection.execute("ALTER SYSTEM SET log_min_duration_statement = 0")
-        connection.execute("SELECT pg_reload_conf()")
-        row = connection.execute("SELECT count(*) FROM tasks").fetchone()
-    assert row is not None
-    say(
-        f"production  PostgreSQL {production.installation.version}, {row[0]:,} tasks, "
-        f"filled in {time.monotonic() - began:.1f} s"
-    )
-
-
-def _drive_production(production: embedded.Server, say: Say) -> None:
-    say(f"traffic     the API's clients for {_TRAFFIC_S:.0f} s …")
-    subprocess.run(
-        [sys.executable, "-m", f"{_INCIDENT}.traffic", "--seconds", str(_TRAFFIC_S)],
-        env={**os.environ, "REPLAY_TRAFFIC_DSN": production.dsn()},
-        check=True,
-        stdin=subprocess.DEVNULL,
-    )
-
-
-def _capture(production: embedded.Server, workload: Path, seed: int, say: Say) -> None:
-    log = production.log_directory / "server.json"
-    captured = capture_workload(
-        [log], workload, stats_dsn=production.dsn(), options=Options(seed=seed)
-    ).workload
-    manifest = captured.manifest
-    say(
-        f"capture     {manifest.executions:,} executions of {len(captured.templates)} templates in "
-        f"{manifest.transactions:,} transactions, {manifest.sessions} sessions; rare paths:"
-    )
-    for template in captured.templates:
-        if template.rare:
-            share = template.calls / manifest.executions
-            mean = template.total_ms / max(template.calls - template.errors, 1)
-            say(
-                f"              {template.id}  {template.calls} calls ({share:.3%}), "
-                f"{mean:.0f} ms each: {template.sql[:90]}"
-            )
 
 
 def _replay(

@@ -83,17 +83,35 @@ def private_staging(
 ) -> Iterator[embedded.Server]:
     """A private server whose database STAGING is marked and filled from the workload."""
     with embedded.server(PRIVATE_SETTINGS, keep=keep) as running:
-        with psycopg.connect(running.dsn(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {STAGING}".encode())
-        dsn = running.dsn(STAGING)
-        mark_staging(dsn)
-        began = time.monotonic()
-        loaded = generate_staging(workload, dsn, seed=seed, jobs=2)
-        say(
-            f"generate    {sum(table.rows for table in loaded.tables):,} rows in "
-            f"{len(loaded.tables)} tables from the workload alone, "
-            f"{time.monotonic() - began:.1f} s"
-        )
-        for reason in loaded.left_out:
-            say(f"left out    {reason}")
+        new_staging(running, STAGING, workload, seed=seed, say=say)
         yield running
+
+
+def new_staging(
+    running: embedded.Server, name: str, workload: Path, *, seed: int, say: Callable[[str], None]
+) -> str:
+    """Make, mark and fill a database of a private server from the workload; returns its DSN."""
+    dsn = _new_database(running, f"CREATE DATABASE {name}", name)
+    began = time.monotonic()
+    loaded = generate_staging(workload, dsn, seed=seed, jobs=2)
+    say(
+        f"generate    {sum(table.rows for table in loaded.tables):,} rows in "
+        f"{len(loaded.tables)} tables from the workload alone, "
+        f"{time.monotonic() - began:.1f} s"
+    )
+    for reason in loaded.left_out:
+        say(f"left out    {reason}")
+    return dsn
+
+
+def copy_staging(running: embedded.Server, name: str, of: str) -> str:
+    """A marked copy of a private server's database, which nobody may be using; returns its DSN."""
+    return _new_database(running, f"CREATE DATABASE {name} TEMPLATE {of} STRATEGY file_copy", name)
+
+
+def _new_database(running: embedded.Server, statement: str, name: str) -> str:
+    with psycopg.connect(running.dsn(), autocommit=True) as connection:
+        connection.execute(statement.encode())
+    dsn = running.dsn(name)
+    mark_staging(dsn)
+    return dsn

@@ -1,0 +1,106 @@
+"""A private production: filled by its scripts, driven by its clients, captured from its log.
+
+For demonstrations and regression tests: what is captured is what its server logged, as with anyone's.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import psycopg
+
+from replay import embedded, target
+from replay.capture import Options
+from replay.capture.digest import Filters
+from replay.conduct.prepare import capture_workload
+from replay.errors import EnvironmentFaultError
+from replay.workload import Workload
+
+Say = Callable[[str], None]
+
+
+def fill(production: embedded.Server, scripts: Sequence[str], say: Say) -> None:
+    """Run the scripts, then log every statement from now on and count from nought."""
+    began = time.monotonic()
+    with psycopg.connect(
+        production.dsn(), autocommit=True, application_name=target.APPLICATION_NAME
+    ) as connection:
+        for script in scripts:
+            run_script(connection, script)
+        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        connection.execute("SELECT pg_stat_statements_reset()")
+        connection.execute("ALTER SYSTEM SET log_min_duration_statement = 0")
+        connection.execute("SELECT pg_reload_conf()")
+        row = connection.execute(
+            "SELECT coalesce(sum(reltuples) FILTER (WHERE reltuples > 0), 0)::int8 FROM pg_class"
+            " WHERE relkind = 'r' AND relnamespace NOT IN"
+            " ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)"
+        ).fetchone()
+    assert row is not None
+    say(
+        f"production  PostgreSQL {production.installation.version}, about {row[0]:,} rows, "
+        f"filled in {time.monotonic() - began:.1f} s"
+    )
+
+
+def run_script(connection: psycopg.Connection, script: str) -> None:
+    """Run a script's statements one by one: a semicolon at a line's end parts them."""
+    for statement in script.split(";\n"):
+        if statement.strip():
+            connection.execute(statement.encode())
+
+
+def drive(
+    production: embedded.Server,
+    program: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, float]:
+    """Run the clients to their end; returns what they say of themselves, where they say it.
+
+    Raises EnvironmentFaultError where they fail.
+    """
+    done = subprocess.run(
+        [sys.executable, *program],
+        env={**os.environ, **(environment or {}), "REPLAY_TRAFFIC_DSN": production.dsn()},
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if done.returncode != 0:
+        raise EnvironmentFaultError(
+            f"production's clients ended with {done.returncode}: {' '.join(program)}"
+        )
+    told: dict[str, float] = json.loads(done.stdout) if done.stdout.strip() else {}
+    return told
+
+
+def capture(
+    production: embedded.Server, out: Path, *, seed: int, say: Say, application: str = ""
+) -> Workload:
+    """Production's log into a workload; of one application, where one is named."""
+    filters = Filters(applications=(application,) if application else ())
+    captured = capture_workload(
+        [production.log_directory / "server.json"],
+        out,
+        stats_dsn=production.dsn(),
+        options=Options(seed=seed, filters=filters),
+    ).workload
+    manifest = captured.manifest
+    say(
+        f"capture     {manifest.executions:,} executions of {len(captured.templates)} templates in "
+        f"{manifest.transactions:,} transactions, {manifest.sessions} sessions; rare paths:"
+    )
+    for template in captured.templates:
+        if template.rare:
+            share = template.calls / manifest.executions
+            mean = template.total_ms / max(template.calls - template.errors, 1)
+            say(
+                f"              {template.id}  {template.calls} calls ({share:.3%}), "
+                f"{mean:.0f} ms each: {template.sql[:90]}"
+            )
+    return captured

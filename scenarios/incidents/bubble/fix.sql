@@ -1,0 +1,1 @@
+CREATE INDEX field_thing_id ON field (thing_id);

@@ -1,0 +1,1 @@
+CREATE INDEX tasks_callback_id ON tasks (callback_id);

@@ -1,0 +1,1 @@
+CREATE INDEX ord_ext_id ON ord (ext_id);
