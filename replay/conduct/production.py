@@ -18,6 +18,7 @@ from replay.capture import Options
 from replay.capture.digest import Filters
 from replay.conduct.prepare import capture_workload
 from replay.errors import EnvironmentFaultError
+from replay.sql.split import statements
 from replay.workload import Workload
 
 Say = Callable[[str], None]
@@ -48,10 +49,9 @@ def fill(production: embedded.Server, scripts: Sequence[str], say: Say) -> None:
 
 
 def run_script(connection: psycopg.Connection, script: str) -> None:
-    """Run a script's statements one by one: a semicolon at a line's end parts them."""
-    for statement in script.split(";\n"):
-        if statement.strip():
-            connection.execute(statement.encode())
+    """Run a script's statements one by one, each in a transaction of its own."""
+    for _, statement in statements(script):
+        connection.execute(statement.encode())
 
 
 def drive(
@@ -75,6 +75,8 @@ def drive(
         raise EnvironmentFaultError(
             f"production's clients ended with {done.returncode}: {' '.join(program)}"
         )
+    with psycopg.connect(production.dsn(), autocommit=True) as connection:
+        connection.execute("ANALYZE")  # autovacuum would have come by, in production's own time
     told: dict[str, float] = json.loads(done.stdout) if done.stdout.strip() else {}
     return told
 

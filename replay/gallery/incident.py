@@ -103,3 +103,8 @@ class Incident:
         """Text of one of its SQL files; empty where it has none."""
         file = self.folder / name
         return file.read_text(encoding="utf-8") if file.is_file() else ""
+
+    def migration(self, *, fixed: bool) -> Path | None:
+        """The release that runs in the middle of the replay, as it was or done right."""
+        names = ("migration_fixed.sql", "migration.sql") if fixed else ("migration.sql",)
+        return next((self.folder / n for n in names if (self.folder / n).is_file()), None)

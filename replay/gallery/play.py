@@ -163,7 +163,7 @@ def _replay(
 def _run(
     incident: Incident, workload: Path, dsn: str, out: Path, seed: int, say: Say
 ) -> RunManifest:
-    options = _options(incident, workload, seed)
+    options = _options(incident, workload, out, seed)
     manifest = run(workload, dsn, out, options)
     if not manifest.valid:
         say(f"again       {out.name}: {'; '.join(manifest.why_not)}")
@@ -180,8 +180,9 @@ def _run(
     return manifest
 
 
-def _options(incident: Incident, workload: Path, seed: int) -> RunOptions:
+def _options(incident: Incident, workload: Path, out: Path, seed: int) -> RunOptions:
     asked = incident.replay
+    during = incident.migration(fixed=out.stem == _FIXED)
     known = {template.id for template in bundle.read(workload).templates}
     boosts = {
         template: factor
@@ -196,4 +197,6 @@ def _options(incident: Incident, workload: Path, seed: int) -> RunOptions:
         duration_s=asked.duration_s,
         pool=asked.pool,
         seed=seed,
+        during=during,
+        at_s=asked.during_at_s if during else None,
     )

@@ -25,6 +25,7 @@ from replay.gallery.incident import (
     Value,
 )
 from replay.sql.fingerprint import fingerprint
+from replay.sql.split import statements
 
 FILE = "incident.toml"
 _PLACEHOLDER = re.compile(r"%\(\w+\)s")
@@ -84,7 +85,7 @@ def _incident(folder: Path, document: Mapping[str, Any]) -> Incident:
     _check_keys(document, _KEYS, "the file")
     traffic = _traffic(document)
     fixed = _fixed(traffic, document.get("fix", {}))
-    names = _names(traffic, document.get("names", {}))
+    names = _names(traffic, document.get("names", {})) | _release(folder)
     expects = document["expect"]
     replay = _one(document.get("replay", {}), Replay)
     incident = Incident(
@@ -151,6 +152,15 @@ def _names(traffic: Traffic, given: Mapping[str, str]) -> dict[str, tuple[str, .
         if found.kind not in _CONTROL:
             names.setdefault(name, {})[found.id] = None
     return {name: tuple(ids) for name, ids in names.items()}
+
+
+def _release(folder: Path) -> dict[str, tuple[str, ...]]:
+    """The statements of migration.sql go by the name of "migration"."""
+    file = folder / "migration.sql"
+    if not file.is_file():
+        return {}
+    script = file.read_text(encoding="utf-8")
+    return {"migration": tuple(fingerprint(sql).id for _, sql in statements(script))}
 
 
 def _statements(traffic: Traffic) -> Iterator[tuple[str, str]]:

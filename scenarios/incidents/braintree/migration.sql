@@ -1,0 +1,1 @@
+CREATE INDEX payment_note ON payment (note, at);

@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY payment_note ON payment (note, at);

@@ -1,0 +1,1 @@
+ALTER TABLE acct ADD COLUMN frozen_at timestamptz;
