@@ -13,12 +13,13 @@ from pathlib import Path
 
 import psycopg
 
-from replay import embedded, target
+from replay import embedded
 from replay.capture import Options
 from replay.capture.digest import Filters
-from replay.conduct.prepare import capture_workload
+from replay.conduct.capturing import capture_workload
 from replay.errors import EnvironmentFaultError
 from replay.sql.split import statements
+from replay.tag import APPLICATION_NAME
 from replay.workload import Workload
 
 Say = Callable[[str], None]
@@ -28,7 +29,7 @@ def fill(production: embedded.Server, scripts: Sequence[str], say: Say) -> None:
     """Run the scripts, then log every statement from now on and count from nought."""
     began = time.monotonic()
     with psycopg.connect(
-        production.dsn(), autocommit=True, application_name=target.APPLICATION_NAME
+        production.dsn(), autocommit=True, application_name=APPLICATION_NAME
     ) as connection:
         for script in scripts:
             run_script(connection, script)
