@@ -6,8 +6,8 @@ manifest.json is written last: a directory without it is not a workload.
 import hashlib
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, fields
-from itertools import islice, pairwise
+from dataclasses import asdict, fields, replace
+from itertools import groupby, islice, pairwise
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +21,7 @@ from data_gen.profile import SchemaProfile
 from replay import documents
 from replay.documents import MANIFEST, Kind
 from replay.errors import EnvironmentFaultError, InputError
+from replay.made import Made
 from replay.workload import (
     Conflict,
     Counters,
@@ -80,6 +81,7 @@ _TRANSACTION_SCHEMA = pa.schema(
         ("priority", pa.uint64()),
         ("logged", pa.float64()),
         ("early_us", pa.int64()),
+        ("session_us", pa.int64()),
     ]
 )
 _PLACE_SCHEMA = pa.schema(
@@ -171,24 +173,58 @@ def require_writable(path: Path) -> None:
 
 
 def read(path: Path) -> Workload:
-    """Read a workload directory; raises InputError where it is none, or not whole."""
-    document = _KIND.read_manifest(path)
-    for name, checksum in document.get("checksums", {}).items():
-        if not (path / name).is_file() or _checksum(path / name) != checksum:
-            raise InputError(f"{path / name}: does not match its checksum; capture again")
+    """Read a workload directory; raises InputError where it is none, or not whole.
+
+    The transactions of one that holds everything are read from disk, in order, each time they are
+    asked for: all at once they would fill memory.
+    """
+    _verified(path)
+    mix = read_mix(path)
+    if mix.manifest.everything:
+        count = pq.read_metadata(path / TRANSACTIONS).num_rows
+        return replace(mix, transactions=Made(count, lambda: _streamed(path)))
     statements: dict[int, list[Statement]] = {}
     for row in _rows(path / STATEMENTS):
         statements.setdefault(row.pop("transaction"), []).append(Statement(**row))
-    return Workload(
-        manifest=msgspec.convert(document["manifest"], Manifest),
-        templates=tuple(map(_template, _rows(path / TEMPLATES))),
+    return replace(
+        mix,
         transactions=tuple(
             Transaction(**row, statements=tuple(statements.get(row["id"], ())))
             for row in _rows(path / TRANSACTIONS)
         ),
-        conflicts=tuple(Conflict(**row) for row in _rows(path / CONFLICTS)),
         places=tuple(Place(**row) for row in _rows(path / PLACES)),
     )
+
+
+def _verified(path: Path) -> None:
+    """Look at the files' checksums."""
+    document = _KIND.read_manifest(path)
+    for name, checksum in document.get("checksums", {}).items():
+        if not (path / name).is_file() or _checksum(path / name) != checksum:
+            raise InputError(f"{path / name}: does not match its checksum; capture again")
+
+
+def _streamed(path: Path) -> Iterator[Transaction]:
+    """The transactions, a few thousand in memory: both tables are in order of their ids."""
+    statements = groupby(_batches(path / STATEMENTS), key=lambda row: row["transaction"])
+    number, rows = next(statements, (-1, iter(())))
+    for row in _batches(path / TRANSACTIONS):
+        held: tuple[Statement, ...] = ()
+        if number == row["id"]:
+            held = tuple(
+                Statement(**{name: one[name] for name in _STATEMENT_SCHEMA.names[1:]})
+                for one in rows
+            )
+            number, rows = next(statements, (-1, iter(())))
+        yield Transaction(**row, statements=held)
+
+
+def _batches(file: Path) -> Iterator[dict[str, Any]]:
+    with pq.ParquetFile(file) as table:
+        for batch in table.iter_batches(_ROW_GROUP):
+            columns = list(map(_values, batch.columns))
+            for row in zip(*columns, strict=True):
+                yield dict(zip(batch.schema.names, row, strict=True))
 
 
 def read_mix(path: Path) -> Workload:

@@ -122,6 +122,9 @@ class Transaction:
     priority: int = 0  # of the sample: uniform below 2**64
     logged: float = 1.0  # probability that the server logged it; the weight is divided by it
     early_us: int = 0  # how long before the window it began
+    session_us: int | None = (
+        None  # when its session began, as start_us, to the second; None: unknown
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +202,7 @@ class Manifest:
     slice_s: float  # width of a slice of calls_per_slice
     seed: int
     per_stratum: int  # k of the bottom-k sample
+    everything: bool = False  # there is no sample: every transaction of the log is kept
     scrub: Mapping[str, str]  # policy, by kind of value; never the key
     records: int  # log records read
     executions: int  # statements executed, of every template

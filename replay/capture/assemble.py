@@ -10,10 +10,10 @@ from typing import Protocol
 import numpy as np
 
 from replay.capture.calibrate import calibrate
+from replay.capture.everything import Everything
 from replay.capture.executions import NONE
 from replay.capture.extractor import Extractor
 from replay.capture.formats.columns import Ints
-from replay.capture.made import Made
 from replay.capture.policy import is_secretive
 from replay.capture.rarity import is_rare
 from replay.capture.registry import Registry
@@ -23,6 +23,7 @@ from replay.capture.sampling import Sampling
 from replay.capture.scrub import Scrubber
 from replay.capture.store import Store, Stored, StoredExecution
 from replay.capture.tally import Figures, Tallied, slices_between
+from replay.made import Made
 from replay.sql.slots import Slotted
 from replay.workload import Place, Statement, Template, Transaction
 
@@ -34,6 +35,7 @@ _PLAIN_SETTING = re.compile(
     r"|extra_float_digits|bytea_output|client_min_messages|standard_conforming_strings"
     r"|default_transaction_[a-z_]+|(?:session characteristics|transaction)\b.*)",
 )
+_SESSION_ID = re.compile(rb"([0-9a-f]{8})\.[0-9a-f]+")
 _RADIX = re.compile(r"0[xXoObB][0-9a-fA-F_]+|\d[\d_]*")
 _LONG = 1000  # digits that are no number to anybody
 _DATA, _PLAIN, _SECRET = range(3)  # what a template's literals are
@@ -130,7 +132,7 @@ def calibrated(
 
 def build_transactions(
     registry: Registry,
-    store: Store,
+    store: Store | Everything,
     numbers: Ints,
     weights: Weights,
     begin_us: int,
@@ -207,7 +209,16 @@ class _Builder:
             priority=unit.priority,
             logged=probability,
             early_us=max(self._begin_us - unit.start_us, 0),
+            session_us=self._session_us(unit),
         )
+
+    def _session_us(self, unit: Stored) -> int | None:
+        """When the unit's session began, where its name is PostgreSQL's own: %c of log_line_prefix."""
+        told = _SESSION_ID.match(unit.session)
+        if told is None:
+            return None
+        began_us = int(told[1], 16) * 1_000_000
+        return began_us - self._begin_us if began_us <= unit.start_us else None
 
     def _statement(self, execution: StoredExecution, call: Told, start_us: int) -> Statement | None:
         """The statement; None where the log does not tell what was sent: values of a failed call."""

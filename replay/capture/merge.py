@@ -148,6 +148,11 @@ def _require_alike(first: str, one: Manifest, name: str, other: Manifest) -> Non
             "capture both with the same version, and both with or both without --keep-values",
         ),
         (
+            one.everything or other.everything,
+            "holds every transaction, not a sample" if other.everything else "is a sample",
+            "capture the logs of all hosts with --all in one call",
+        ),
+        (
             one.seed != other.seed,
             f"is sampled with another seed ({other.seed}, not {one.seed})",
             "capture both with the same --seed",

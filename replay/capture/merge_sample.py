@@ -40,6 +40,13 @@ class _Unit:
         yield from (statement.template for statement in self.transaction.statements)
         yield from self.transaction.untold
 
+    def session_us(self, begin_us: int) -> int | None:
+        """When its session began, since that moment."""
+        one = self.transaction
+        if one.session_us is None:
+            return None
+        return self.start_us - begin_us - (one.start_us - one.early_us - one.session_us)
+
 
 def starts_us(part: Workload) -> Iterator[tuple[int, Transaction]]:
     """A workload's transactions, each with its start in epoch µs."""
@@ -68,6 +75,7 @@ def merged_sample(
             id=place,
             start_us=max(unit.start_us - begin_us, 0),
             early_us=max(begin_us - unit.start_us, 0),
+            session_us=unit.session_us(begin_us),
             weight=float(weights[place]) / unit.transaction.logged,
         )
         for place, unit in enumerate(kept)

@@ -9,6 +9,7 @@ import numpy as np
 from replay.capture.blocks import Block, blocks_of
 from replay.capture.conflicts import Conflicts
 from replay.capture.digest import Digest, Filters
+from replay.capture.everything import Everything
 from replay.capture.executions import Executions, Rows
 from replay.capture.formats.columns import Ints
 from replay.capture.inputs import Input
@@ -46,6 +47,7 @@ class Reading:
         begin_us: int | None = None,
         end_us: int | None = None,
         whole: bool = True,
+        everything: bool = False,
     ) -> None:
         self._filters = filters
         self._whole = whole  # transactions can be rebuilt
@@ -58,7 +60,8 @@ class Reading:
         self.registry = Registry()
         self.tally = Tally()
         self.store = Store()
-        self.sampler = Sampler(k=k, store=self.store)
+        self.everything = Everything() if everything else None
+        self.sampler = self.everything or Sampler(k=k, store=self.store)
         self.sessions = Sessions(seed=seed, begin_us=begin_us, end_us=end_us)
         self.conflicts = Conflicts()
         self.records = 0

@@ -28,7 +28,6 @@ from replay.capture.assemble import (
 from replay.capture.digest import Filters
 from replay.capture.formats.columns import Hints
 from replay.capture.inputs import HOW_TO_LOG, find_inputs
-from replay.capture.made import Made
 from replay.capture.memory import give_back
 from replay.capture.reading import Reading
 from replay.capture.sampling import notes as sampling_notes
@@ -37,6 +36,7 @@ from replay.capture.scrub import scrubber
 from replay.capture.statements import join
 from replay.capture.untold import notes as untold_notes
 from replay.errors import InputError
+from replay.made import Made
 from replay.workload import Manifest, Source, Template, Workload
 
 if TYPE_CHECKING:  # what asks a server brings its driver along
@@ -70,6 +70,7 @@ class Options:
     settings: Mapping[str, str] = field(default_factory=dict)  # of the server that wrote the log
     seed: int = 0  # of the sample
     per_stratum: int = 64  # k of the sample
+    everything: bool = False  # no sample: all transactions are kept
     keep_values: bool = False  # instead of scrubbing them
     jobs: int = 1
 
@@ -129,6 +130,7 @@ class _Capture:
             begin_us=_epoch_us(options.begin),
             end_us=_epoch_us(options.end),
             whole=self._sampling.whole,
+            everything=options.everything,
         )
 
     def read(
@@ -165,8 +167,13 @@ class _Capture:
         registry, tally, store = reading.registry, reading.tally, reading.store
         numbers, weights = reading.sampler.kept()
         figures = tally.by_template(len(registry.templates))
-        weights, kept = fitted(registry, store, numbers, weights, figures.calls.astype(np.float64))
-        templates = build_templates(registry, tally, figures, Counter(kept.tolist()))
+        calls = figures.calls
+        if reading.everything is not None:
+            kept = Counter(dict(enumerate(calls.tolist())))
+        else:
+            weights, chosen = fitted(registry, store, numbers, weights, calls.astype(np.float64))
+            kept = Counter(chosen.tolist())
+        templates = build_templates(registry, tally, figures, kept)
         scrub = scrubber(
             key=self._key,
             kept=kept_values(asked),
@@ -176,7 +183,7 @@ class _Capture:
         transactions = partial(
             build_transactions,
             registry,
-            store,
+            reading.everything or store,
             numbers,
             weights,
             tally.begin_us,
@@ -209,6 +216,7 @@ class _Capture:
             slice_s=float(tally.slice_s),
             seed=self._options.seed,
             per_stratum=self._options.per_stratum,
+            everything=self._options.everything,
             scrub=policy,
             records=reading.records,
             executions=tally.executions,

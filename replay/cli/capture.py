@@ -19,6 +19,7 @@ _TOP = 20  # rare templates that are shown; replay inspect --rare shows all
     epilog=options.example(
         'replay capture /var/log/postgresql/*.json --stats "$REPLAY_SOURCE" -o shop.workload',
         'replay capture --stats "$REPLAY_SOURCE" --for 10m -o shop.workload',
+        "replay capture app.json --all --window 2026-03-01T12:00 2026-03-01T12:10 -o noon.workload",
     ),
 )
 @click.argument("logs", nargs=-1, type=click.Path(path_type=Path), metavar="[LOG...]")
@@ -68,6 +69,13 @@ _TOP = 20  # rare templates that are shown; replay inspect --rare shows all
     help="Transactions to keep of every template and error.",
 )
 @click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Keep every transaction instead of a sample, so that the workload can be replayed as "
+    "recorded. Takes room as the log does: name a --window.",
+)
+@click.option(
     "--keep-values",
     is_flag=True,
     help="Keep production's values as they are: the workload is then as confidential as "
@@ -111,6 +119,8 @@ def command(
     stats = _source(stats, profile)
     if not logs and stats is None and profile is None and between is None:
         raise click.UsageError("name the LOGs to read, or --stats DSN to do without a log")
+    if chosen["everything"] and not logs:
+        raise click.UsageError("--all keeps what a log tells: name the LOGs to read")
     if follow_s is not None and (stats is None or between is not None):
         raise click.UsageError("--for needs --stats DSN, and excludes --between and --profile")
     from replay.capture.memory import give_back

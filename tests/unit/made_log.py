@@ -23,7 +23,7 @@ class Log:
             "user": "alice",
             "dbname": "shop",
             "pid": pid,
-            "session_id": f"69a42c40.{pid:x}",
+            "session_id": f"69a42a40.{pid:x}",
             "line_num": self._numbers[pid],
             "session_start": "2026-03-01 12:00:00 UTC",
             "error_severity": "LOG",

@@ -295,7 +295,7 @@ def test_nobodys_name_enters_the_workload(log, file):
         application_name="alice-service",
     )
     text = repr(captured(log.write(file)))
-    for name in ("alice", "laptop", "192.168", "69a42c40"):
+    for name in ("alice", "laptop", "192.168", "69a42a40"):
         assert name not in text
 
 

@@ -23,7 +23,7 @@ def block(number: int) -> bytes:
     """A little more of a log than is read at once: of a session of its own."""
     line = csv_line(
         pid=str(1000 + number),
-        session_id=f"69a42c40.{1000 + number:x}",
+        session_id=f"69a42a40.{1000 + number:x}",
         message=f"duration: 0.100 ms  statement: SELECT 1 -- {'x' * 900}",
     )
     return line * (BLOCK // len(line) + 2)
