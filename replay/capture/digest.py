@@ -14,6 +14,8 @@ import pyarrow as pa
 from replay.capture.conflicts import Conflicts
 from replay.capture.contention import observe
 from replay.capture.formats.columns import Columns, Format, Ints
+from replay.capture.formats.texts import Texts
+from replay.capture.kernels import Number, compiled
 from replay.capture.messages import (
     BEGINS,
     FAILED,
@@ -21,7 +23,6 @@ from replay.capture.messages import (
     PREPARED,
     RAN,
     decoded,
-    raw,
     said,
 )
 from replay.capture.templates import NO_TEMPLATE, Templates
@@ -154,38 +155,39 @@ class Digester:
         self, columns: Columns, rows: Ints, kind: Ints, begins: Ints, session: Ints
     ) -> Ints:
         template = np.full(rows.size, NO_TEMPLATE, np.int64)
-        for which, texts in (
-            (np.isin(kind, (RAN, BEGINS)) | _may_fail(kind, session), columns.message),
-            (kind == FAILED, columns.statement),
+        message, statement = Texts.of(columns.message), Texts.of(columns.statement)
+        named = _named(kind, session, int(session.max(initial=-1)) + 1)
+        for which, texts, begin in (
+            (np.flatnonzero(named), message, begins),
+            (np.flatnonzero(kind == FAILED), statement, statement.begins[rows]),
         ):
-            places = np.flatnonzero(which)
-            offsets, data = raw(texts)
-            ends = offsets[rows[places] + 1]
-            begin = begins[places] if texts is columns.message else offsets[rows[places]]
-            template[places] = self.templates.numbers_of(data, begin, ends)
+            template[which] = self.templates.numbers_of(texts.only(rows[which], begin[which]))
         return template
 
 
-def _may_fail(kind: Ints, session: Ints) -> Mask:
-    """Which parse or bind a failure follows in its session, or may follow in a block to come."""
-    prepared = kind == PREPARED
-    found = np.zeros(kind.size, np.bool_)
-    last = np.full(int(session.max(initial=-1)) + 1, -1)
-    last[session] = np.arange(kind.size)
-    found[last[last >= 0]] = True
-    if (kind == FAILED).any():
-        order = np.argsort(session, kind="stable")
-        found[order[:-1][kind[order[1:]] == FAILED]] = True
-    may: Mask = found & prepared
-    return may
+@compiled
+def _named(kind: Ints, session: Ints, sessions: Number) -> Mask:
+    """Which messages' templates are asked for.
+
+    Those of executions; and of a parse or bind that a failure follows in its session, or may
+    follow in a block to come.
+    """
+    named = np.empty(kind.size, np.bool_)
+    may_fail = np.ones(sessions, np.bool_)
+    for row in range(kind.size - 1, -1, -1):
+        what, of = kind[row], session[row]
+        named[row] = what in (RAN, BEGINS) or (what == PREPARED and may_fail[of])
+        may_fail[of] = what == FAILED
+    return named
 
 
 def _kinds(columns: Columns, taken: Mask) -> tuple[Ints, Ints, Ints]:
     """What each record is, its duration, and where in its message the text begins."""
-    kind, duration_us, text = said(columns.message)
+    kind, duration_us, text = said(Texts.of(columns.message))
     is_log = _is_one_of(columns.severity, ("LOG",))
     kind[~(taken & is_log)] = NOTHING
-    has_statement = np.diff(raw(columns.statement)[0]) > 0
+    statement = Texts.of(columns.statement)
+    has_statement = statement.ends > statement.begins
     kind[taken & has_statement & _is_one_of(columns.severity, _FAILURES)] = FAILED
     return kind, duration_us, text
 
@@ -203,8 +205,11 @@ def _is_other(column: pa.DictionaryArray, wanted: tuple[str, ...]) -> Mask:
 def _few(column: pa.DictionaryArray, rows: Ints) -> tuple[Ints, list[bytes]]:
     """Codes of those rows, and the names of the codes that occur."""
     codes, names = _names(column)
-    occurring, places = np.unique(codes[rows], return_inverse=True)
-    return places.astype(np.int64), [names[code] for code in occurring.tolist()]
+    codes = codes[rows]
+    occurs = np.zeros(len(names), np.bool_)
+    occurs[codes] = True
+    places = np.cumsum(occurs) - 1
+    return places[codes], [names[code] for code in np.flatnonzero(occurs).tolist()]
 
 
 def _names(column: pa.DictionaryArray) -> tuple[npt.NDArray[np.int32], list[bytes]]:
@@ -222,26 +227,29 @@ def _own_texts(columns: Columns, own: Mask) -> set[str]:
     rows = np.flatnonzero(own)[:_OWN_AT_MOST]
     if not rows.size:
         return set()
-    messages = columns.message.take(pa.array(rows))
+    messages = Texts.of(columns.message).only(rows)
     kind, _, begins = said(messages)
-    offsets, data = raw(messages)
-    spoken = np.flatnonzero(np.isin(kind, (RAN, BEGINS))).tolist()
-    return {decoded(data[begins[row] : offsets[row + 1]].tobytes()) for row in spoken}
+    spoken = np.flatnonzero(np.isin(kind, (RAN, BEGINS)))
+    sql = messages.only(spoken, begins[spoken])
+    return set(map(decoded, sql.to_pylist()))
 
 
 def _conflicts(columns: Columns, taken: Mask) -> Conflicts:
     """What the records say of locks that were waited for."""
     conflicts = Conflicts()
     states = _is_one_of(columns.sqlstate, ("40P01", "55P03", "57014"))
-    offsets, data = raw(columns.message)
-    first = data[np.minimum(offsets[:-1], max(data.size - 1, 0))] if data.size else offsets[:-1]
-    for row in np.flatnonzero(taken & (states | (first == ord("p")))).tolist():
+    texts = tuple(
+        map(Texts.of, (columns.message, columns.detail, columns.context, columns.statement))
+    )
+    waits = texts[0].begin_with(ord("p"))  # process 7 still waiting for …
+    for row in np.flatnonzero(taken & (states | waits)).tolist():
+        message, detail, context, statement = (decoded(column[row]) for column in texts)
         seen = observe(
             at_us=int(columns.at_us[row]),
-            message=decoded(columns.message[row].as_py()),
-            detail=decoded(columns.detail[row].as_py()),
-            context=decoded(columns.context[row].as_py()),
-            statement=decoded(columns.statement[row].as_py()),
+            message=message,
+            detail=detail,
+            context=context,
+            statement=statement,
             sqlstate=decoded(columns.sqlstate[row].as_py()),
         )
         if seen is not None:

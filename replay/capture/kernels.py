@@ -24,6 +24,8 @@ Ints = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 Number = Any
 """A number in compiled code, of whatever type the compiler gives it."""
+place = np.uint64
+"""Makes of a number one that may be added to a place."""
 
 
 def compiled(function: F) -> F:
@@ -31,9 +33,11 @@ def compiled(function: F) -> F:
     return cast("F", numba.njit(cache=True, nogil=True)(function))
 
 
-def place(number: int) -> np.uint64:
-    """A number that may be added to a place."""
-    return np.uint64(number)
+def as_bytes(buffer: bytes | bytearray | memoryview | npt.NDArray[np.uint8]) -> Bytes:
+    """The bytes, not to be written to: loops are compiled for such only, whatever they lie in."""
+    data = np.frombuffer(buffer, np.uint8)
+    data.flags.writeable = False
+    return data
 
 
 def _cache_directory() -> str:

@@ -9,7 +9,8 @@ Works on bytes of any encoding that extends ASCII. 128 bits: no two texts of a l
 
 import numpy as np
 
-from replay.capture.kernels import ONE, TWO, ZERO, Bytes, Ints, Number, compiled
+from replay.capture.kernels import ONE, TWO, ZERO, Bytes, Ints, Number, compiled, place
+from replay.capture.words import EIGHT, up_to
 
 _STRING, _NUMBER, _BLANK, _BREAK = 1, 2, 32, 10
 _NAME = np.zeros(256, np.bool_)  # bytes of names
@@ -19,7 +20,14 @@ _SPACE = np.zeros(256, np.bool_)
 _SPACE[[*b" \t\n\r\f\v"]] = True
 _SMALL = np.arange(256, dtype=np.uint8)
 _SMALL[[*b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"]] += 32
-_PRIME, _OTHER_PRIME = np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
+# What a byte begins; what is 0 stands for itself.
+_LETTER, _DIGIT, _DOLLAR, _WHITE, _QUOTE, _NAME_QUOTE, _COMMENT = range(1, 8)
+_KIND = np.zeros(256, np.uint8)
+_KIND[_NAME] = _LETTER
+_KIND[[*b"0123456789"]] = _DIGIT
+_KIND[_SPACE] = _WHITE
+_KIND[[*b"$'\"-/"]] = [_DOLLAR, _QUOTE, _NAME_QUOTE, _COMMENT, _COMMENT]
+_PRIME, _OTHER_PRIME = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 _SEED, _OTHER_SEED = np.uint64(0xCBF29CE484222325), np.uint64(0x2545F4914F6CDD1D)
 
 
@@ -32,71 +40,99 @@ def hash_of(
     Begin, end and kind (1 string, 2 number) of the first of them are written to the rows of
     `literals`, as many as it has.
     """
-    one, other = _SEED, _OTHER_SEED
-    begin = at
+    text = np.empty(end - at, np.uint8)
+    size, count = folded(data, at, end, literals, text)
+    one, other = exact_hash(text, ZERO, size, ZERO)
+    return one, other, count
+
+
+@compiled
+def exact_hash(
+    data: Bytes, at: np.uint64, end: np.uint64, seed: np.uint64
+) -> tuple[np.uint64, np.uint64]:
+    """The two halves of a hash of data[at:end] as it is."""
+    one, other = _SEED ^ (end - at), _OTHER_SEED ^ seed
+    while at < end:
+        word = up_to(data, at, end)
+        one = (one ^ word) * _PRIME
+        other = (other ^ word) * _OTHER_PRIME
+        one ^= one >> place(32)
+        other ^= other >> place(29)
+        at += EIGHT
+    return one, other
+
+
+@compiled
+def folded(
+    data: Bytes, at: np.uint64, end: np.uint64, literals: Ints, text: Bytes
+) -> tuple[np.uint64, int]:
+    """Write what data[at:end] counts as, never longer; its length, and how many literals there are."""
+    begin, out = at, ZERO
     count = 0
     before = _BLANK  # what the last thing was, a byte as it counts
-    first, letters = 0, 0  # of the last word the first letter and the length
     depth, by_depth = 0, -1  # of brackets; where a BY stands whose list goes on
     while at < end:
         byte, start = data[at], at
-        if _SPACE[byte] or _begins_comment(data, at, end):
+        kind = _KIND[byte]
+        if kind == _LETTER or (kind in (_DIGIT, _DOLLAR) and _NAME[before]):
+            word = out
+            while at < end and _NAME[data[at]]:
+                text[out] = _SMALL[data[at]]
+                at += ONE
+                out += ONE
+            is_by = out - word == TWO and text[word] == 98 and text[word + ONE] == 121
+            if is_by and not _NAME[before]:
+                by_depth = depth
+            before = int(text[out - ONE])
+            continue
+        if kind == _WHITE or (kind == _COMMENT and _begins_comment(data, at, end)):
             at, token = _after_space(data, at, end)
             if before in (_BLANK, _BREAK):
                 continue
-        elif byte == 39:  # '
-            escapes = before == 101 and not (at >= begin + TWO and _NAME[data[at - TWO]])
-            at, token = _after_string(data, at + ONE, end, escapes), _STRING
-        elif byte == 34:  # "
-            by_depth = depth if letters == 2 and first == 98 and before == 121 else by_depth
-            letters = 0
-            close = _after_name(data, at + ONE, end)
-            while at < close:
-                one = (one ^ np.uint64(data[at])) * _PRIME
-                other = (other ^ np.uint64(data[at])) * _OTHER_PRIME
-                other ^= other >> np.uint64(29)
-                at += ONE
+        elif kind == _NAME_QUOTE:
+            at = _after_name(data, at + ONE, end)
+            for step in range(at - start):
+                text[out + step] = data[start + step]
+            out += at - start
             before = 34
             continue
-        elif 48 <= byte <= 57 and not _NAME[before]:
-            token = _NUMBER
-            while at < end and 48 <= data[at] <= 57:
-                at += ONE
-            if by_depth >= 0 and at - start <= TWO:
-                token = 0x100 + 10 * data[start] + data[at - ONE]
-        elif byte == 36 and not _NAME[before]:  # $
-            close = _after_dollar_quote(data, at, end)
-            token = _STRING if close > at + ONE else 36
-            at = close
-        else:
-            token = _SMALL[byte]
-            at += ONE
-        if token in (_STRING, _NUMBER) or token > 0xFF:
-            goes_on = before == 46 and 0 < count <= literals.shape[0]  # 1.5
-            if goes_on and literals[count - 1, 1] + 1 == np.int64(start):
-                literals[count - 1, 1] = at
+        elif kind in (_DIGIT, _QUOTE, _DOLLAR):
+            token, keeps = _NUMBER, False
+            if kind == _DIGIT:
+                while at < end and 48 <= data[at] <= 57:
+                    at += ONE
+                keeps = by_depth >= 0 and bool(at - start <= TWO)
+            elif kind == _QUOTE:
+                escapes = before == 101 and not (at >= begin + TWO and _NAME[data[at - TWO]])
+                at, token = _after_string(data, at + ONE, end, escapes), _STRING
             else:
-                if count < literals.shape[0]:
-                    literals[count, 0], literals[count, 1] = start, at
-                    literals[count, 2] = _STRING if token == _STRING else _NUMBER
-                count += 1
-        if token > 0xFF:
-            before = _NUMBER
-        elif _NAME[token]:
-            first = token if letters == 0 else first
-            letters += 1
-            before = token
+                at = _after_dollar_quote(data, at, end)
+                token = _STRING if at > start + ONE else 36
+            if token != 36:
+                goes_on = before == 46 and 0 < count <= literals.shape[0]  # 1.5
+                if goes_on and literals[count - 1, 1] + 1 == np.int64(start):
+                    literals[count - 1, 1] = at
+                else:
+                    if count < literals.shape[0]:
+                        literals[count, 0], literals[count, 1] = start, at
+                        literals[count, 2] = token
+                    count += 1
+            if keeps:  # digits stand nowhere else but in names
+                for step in range(at - start):
+                    text[out + step] = data[start + step]
+                out += at - start
+                before = _NUMBER
+                continue
         else:
-            by_depth = depth if letters == 2 and first == 98 and before == 121 else by_depth
-            letters = 0
+            token = int(byte)
+            at += ONE
             depth += (token == 40) - (token == 41)
             if token == 59 or depth < by_depth:  # ; and the bracket around BY's list
                 by_depth = -1
-            before = token
-        one = (one ^ np.uint64(token)) * _PRIME
-        other = (other ^ np.uint64(token)) * _OTHER_PRIME
-        other ^= other >> np.uint64(29)
-    return one, other, count
+        text[out] = token
+        out += ONE
+        before = token
+    return out, count
 
 
 @compiled

@@ -7,9 +7,10 @@ The shapes are postgres.c's (check_log_duration, errdetail_params), alike in eve
 import re
 
 import numpy as np
-import pyarrow as pa
 
-from replay.capture.kernels import Bytes, Ints, Number, compiled
+from replay.capture.formats.texts import Spans, Texts
+from replay.capture.kernels import ONE, TWO, Bytes, Ints, Number, compiled, place
+from replay.capture.words import EIGHT, up_to
 
 # What a record is to capture.
 NOTHING = 0
@@ -21,26 +22,27 @@ FAILED = 5  # an error, with the statement that failed
 FETCHES = 6  # from a portal, of an execution that is known already; its duration may follow
 
 
-def _bytes(text: bytes) -> Bytes:
-    return np.frombuffer(text, np.uint8)
+def _word(text: bytes) -> np.uint64:
+    return np.uint64(int.from_bytes(text, "little"))
 
 
-_DURATION, _UNIT = _bytes(b"duration: "), _bytes(b" ms")
-_STATEMENT, _EXECUTE, _FETCH = _bytes(b"statement: "), _bytes(b"execute "), _bytes(b"fetch from ")
-_BIND, _PARSE = _bytes(b"bind "), _bytes(b"parse ")
+_DURATION, _DURATION_ENDS = _word(b"duration"), _word(b": ")
+_STATEMENT, _STATEMENT_ENDS = _word(b"statemen"), _word(b"t: ")
+_FETCH, _FETCH_ENDS = _word(b"fetch fr"), _word(b"om ")
+_EXECUTE, _PARSE, _BIND, _UNIT = map(_word, (b"execute ", b"parse ", b"bind ", b" ms"))
+_POINT, _COLON, _BLANK = 46, 58, 32
 _UNNAMED = "<unnamed>"
 _PARAMETERS = re.compile(r"[Pp]arameters: (?=\$1 = )")
 _PARAMETER = re.compile(r"\$(\d+) = (?:NULL|'((?:[^']|'')*)')(?:, )?")
 
 
-def said(messages: pa.BinaryArray) -> tuple[Ints, Ints, Ints]:
+def said(messages: Texts) -> tuple[Ints, Ints, Ints]:
     """What each message of a client's LOG record is, its duration in µs, and where its SQL begins.
 
     The begin is a place in the messages' data; it means something for RAN, BEGINS and PREPARED only.
     """
-    offsets, data = raw(messages)
     kinds, durations, begins = (np.zeros(len(messages), np.int64) for _ in range(3))
-    _say(data, offsets, kinds, durations, begins)
+    _say(messages.data, messages.begins, messages.ends, kinds, durations, begins)
     return kinds, durations, begins
 
 
@@ -76,66 +78,68 @@ def decoded(text: bytes) -> str:
         return text.decode("latin-1")
 
 
-def raw(texts: pa.BinaryArray) -> tuple[Ints, Bytes]:
-    """Where each text begins in the data, and where the last one ends; and the data."""
-    _, offsets, data = texts.buffers()
-    begin = texts.offset
-    places = np.frombuffer(offsets, np.int32)[begin : begin + len(texts) + 1]
-    return places.astype(np.int64), np.frombuffer(data or b"", np.uint8)
-
-
 @compiled
-def _say(data: Bytes, offsets: Ints, kinds: Ints, durations: Ints, begins: Ints) -> None:
+def _say(
+    data: Bytes, begin: Spans, ends: Spans, kinds: Ints, durations: Ints, begins: Ints
+) -> None:
     for row in range(kinds.size):
-        at, end = offsets[row], offsets[row + 1]
+        at, end = place(begin[row]), place(ends[row])
         duration_us, behind = _duration(data, at, end)
         timed = behind > at
         if timed and behind == end:
             kinds[row], durations[row] = ENDED, duration_us
             continue
-        at = behind + 2 if timed else at  # two blanks
-        prepares = timed and (_is_at(data, at, end, _BIND) or _is_at(data, at, end, _PARSE))
-        if _is_at(data, at, end, _EXECUTE) and _is_at(data, at + 8, end, _FETCH):
-            kinds[row] = NOTHING if timed else FETCHES
-            continue
-        if _is_at(data, at, end, _STATEMENT):
-            at += _STATEMENT.size
-        elif prepares or _is_at(data, at, end, _EXECUTE):
-            while at + 1 < end and not (data[at] == 58 and data[at + 1] == 32):  # NAME:
-                at += 1
-            at = min(at + 2, end)
+        at = behind + TWO if timed else at  # two blanks
+        if _is_at(data, at, end, 8, _STATEMENT) and _is_at(
+            data, at + EIGHT, end, 3, _STATEMENT_ENDS
+        ):
+            prepares = False
+            at += place(11)
         else:
-            continue
+            executes = _is_at(data, at, end, 8, _EXECUTE)
+            prepares = bool(timed) and (
+                _is_at(data, at, end, 5, _BIND) or _is_at(data, at, end, 6, _PARSE)
+            )
+            if not (executes or prepares):
+                continue
+            name = at + EIGHT
+            fetches = executes and _is_at(data, name, end, 8, _FETCH)
+            if fetches and _is_at(data, name + EIGHT, end, 3, _FETCH_ENDS):
+                kinds[row] = NOTHING if timed else FETCHES
+                continue
+            while at + ONE < end and not (data[at] == _COLON and data[at + ONE] == _BLANK):  # NAME:
+                at += ONE
+            at = min(at + TWO, end)
         kinds[row] = PREPARED if prepares else RAN if timed else BEGINS
         durations[row], begins[row] = duration_us, at
 
 
 @compiled
-def _duration(data: Bytes, at: Number, end: Number) -> tuple[Number, Number]:
+def _duration(data: Bytes, at: np.uint64, end: np.uint64) -> tuple[Number, np.uint64]:
     """µs of `duration: 12.345 ms` and where it ends; nothing and `at` where there is none."""
-    place, value = at + _DURATION.size, 0
-    if not _is_at(data, at, end, _DURATION):
-        return 0, at
-    while place < end and 48 <= data[place] <= 57:
-        value = value * 10 + data[place] - 48
-        place += 1
-    if place + 7 > end or data[place] != 46:  # .
-        return 0, at
-    for decimal in range(place + 1, place + 4):
-        if not 48 <= data[decimal] <= 57:
-            return 0, at
-        value = value * 10 + data[decimal] - 48
-    return (value, place + 7) if _is_at(data, place + 4, end, _UNIT) else (0, at)
+    begun = _is_at(data, at, end, 8, _DURATION) and _is_at(data, at + EIGHT, end, 2, _DURATION_ENDS)
+    point, value = at + place(10), np.int64(0)
+    if not begun:
+        return value, at
+    while point < end and 48 <= data[point] <= 57:
+        value = value * 10 + np.int64(data[point]) - 48
+        point += ONE
+    behind = point + place(7)
+    if behind > end or data[point] != _POINT:
+        return np.int64(0), at
+    for _ in range(3):
+        point += ONE
+        if not 48 <= data[point] <= 57:
+            return np.int64(0), at
+        value = value * 10 + np.int64(data[point]) - 48
+    return (value, behind) if _is_at(data, point + ONE, end, 3, _UNIT) else (np.int64(0), at)
 
 
 @compiled
-def _is_at(data: Bytes, at: Number, end: Number, word: Bytes) -> Number:
-    if at + word.size > end:
-        return False
-    for place in range(word.size):
-        if data[at + place] != word[place]:
-            return False
-    return True
+def _is_at(data: Bytes, at: np.uint64, end: np.uint64, size: Number, word: np.uint64) -> Number:
+    """Whether the word's bytes, at most eight, stand there."""
+    behind = at + place(size)
+    return behind <= end and up_to(data, at, behind) == word
 
 
 def _named(called: str) -> tuple[str, str]:

@@ -1,17 +1,19 @@
 """From SQL text to template, quickly: only unseen texts pay for a fingerprint.
 
-Texts are known again by a hash that is blind to literals (`masks`), so that a look-up costs about a
-nanosecond a byte. What it equates has one fingerprint. The server's query_id is no key: it may stand
-for several templates (a line of several statements carries the id of one of them; casts of literals
-and aliases are not hashed).
+Texts are known again by a hash that is blind to literals (`masks`): what it equates has one
+fingerprint. Before it a hash of the bytes as they are is looked up, which is quicker still: the
+texts of prepared statements come again and again. The server's query_id is no key: it may stand for
+several templates (a line of several statements carries the id of one of them; casts of literals and
+aliases are not hashed).
 """
 
 import re
 
 import numpy as np
 
-from replay.capture.kernels import Bytes, Hashes, Ints, compiled
-from replay.capture.masks import hash_of
+from replay.capture.formats.texts import PLAIN, Marks, Spans, Texts, meant
+from replay.capture.kernels import ZERO, Bytes, Hashes, Ints, compiled, place
+from replay.capture.masks import exact_hash, folded
 from replay.capture.messages import decoded
 from replay.sql.fingerprint import Fingerprint, fingerprint
 
@@ -26,6 +28,7 @@ CHAINS = 3  # one ended, and another is open
 
 _ROOM = 1 << 14  # hashes, at first
 _ROOM_AT_MOST = 1 << 20  # a table that is half full by then starts anew
+_EXACT_ROOM = 1 << 15  # hashes of texts as they are; a later one takes an earlier one's place
 
 _CONTROL = re.compile(
     r"(?P<open>BEGIN|START\s+TRANSACTION)\b"
@@ -43,20 +46,22 @@ class Templates:
     def __init__(self) -> None:
         self.known: list[Fingerprint] = []
         self._by_id: dict[str, int] = {}
+        self._exact: Hashes = np.zeros((_EXACT_ROOM, 2), np.uint64)
+        self._exact_numbers: Ints = np.full(_EXACT_ROOM, NO_TEMPLATE)
         self._clear(_ROOM)
 
-    def numbers_of(self, data: Bytes, begins: Ints, ends: Ints) -> Ints:
-        """Template numbers of the SQL texts data[begin:end], as the log has them."""
-        hashes = np.empty((begins.size, 2), np.uint64)
-        numbers = np.empty(begins.size, np.int64)
-        _look_up(data, begins, ends, hashes, numbers, self._hashes, self._numbers)
+    def numbers_of(self, texts: Texts) -> Ints:
+        """Template numbers of SQL texts."""
+        hashes = np.empty((len(texts), 2), np.uint64)
+        numbers = np.empty(len(texts), np.int64)
+        known = self._exact, self._exact_numbers, self._hashes, self._numbers
+        _look_up(texts.data, texts.begins, texts.ends, texts.marks, hashes, numbers, *known)
         new: dict[tuple[int, int], int] = {}
-        for place in np.flatnonzero(numbers == NO_TEMPLATE).tolist():
-            one, other = hashes[place].tolist()
+        for row in np.flatnonzero(numbers == NO_TEMPLATE).tolist():
+            one, other = hashes[row].tolist()
             if (one, other) not in new:
-                text = data[begins[place] : ends[place]].tobytes()
-                new[one, other] = self._number_of(fingerprint(decoded(text)))
-            numbers[place] = new[one, other]
+                new[one, other] = self._number_of(fingerprint(decoded(texts[row])))
+            numbers[row] = new[one, other]
         if new:
             self._remember(np.array([*new], np.uint64), np.array([*new.values()]))
         return numbers
@@ -109,34 +114,60 @@ def effect_of(canonical: str) -> int:
 @compiled
 def _look_up(
     data: Bytes,
-    begins: Ints,
-    ends: Ints,
+    begins: Spans,
+    ends: Spans,
+    marks: Marks,
     hashes: Hashes,
     numbers: Ints,
+    exact: Hashes,
+    exact_numbers: Ints,
     known: Hashes,
     known_numbers: Ints,
 ) -> None:
-    """Hash every text, and find its number in an open-addressed table whose size is a power of two."""
-    mask = np.uint64(known_numbers.size - 1)
+    """Find every text's number, or its hash at least.
+
+    `known` is an open-addressed table whose size is a power of two; `exact` has one place a hash.
+    """
+    mask, exact_mask = place(known_numbers.size - 1), place(exact_numbers.size - 1)
     nowhere = np.empty((0, 3), np.int64)
+    longest = 0
     for row in range(begins.size):
-        one, other, _ = hash_of(data, np.uint64(begins[row]), np.uint64(ends[row]), nowhere)
+        longest = max(longest, ends[row] - begins[row])
+    plain, text = np.empty(longest, np.uint8), np.empty(longest, np.uint8)
+    for row in range(begins.size):
+        at, end, mark = place(begins[row]), place(ends[row]), marks[row]
+        one, other = exact_hash(data, at, end, place(mark))
+        slot = (one ^ (one >> place(32))) & exact_mask
+        number = exact_numbers[slot]
+        if number != NO_TEMPLATE and exact[slot, 0] == one and exact[slot, 1] == other:
+            numbers[row] = number
+            continue
+        exact[slot, 0], exact[slot, 1] = one, other
+        if mark == PLAIN:
+            size, _ = folded(data, at, end, nowhere, text)
+        else:
+            size, _ = folded(plain, ZERO, meant(data, at, end, mark, plain), nowhere, text)
+        one, other = exact_hash(text, ZERO, size, ZERO)
         hashes[row, 0], hashes[row, 1] = one, other
-        place = np.int64((one ^ (one >> np.uint64(32))) & mask)
-        while known_numbers[place] != NO_TEMPLATE and (
-            known[place, 0] != one or known[place, 1] != other
-        ):
-            place = np.int64(np.uint64(place + 1) & mask)
-        numbers[row] = known_numbers[place]
+        found = _place_of(one, other, known, known_numbers, mask)
+        numbers[row] = exact_numbers[slot] = known_numbers[found]
+
+
+@compiled
+def _place_of(
+    one: np.uint64, other: np.uint64, known: Hashes, numbers: Ints, mask: np.uint64
+) -> np.uint64:
+    """Where a hash is in the table, or where it would be."""
+    found = (one ^ (one >> place(32))) & mask
+    while numbers[found] != NO_TEMPLATE and (known[found, 0] != one or known[found, 1] != other):
+        found = (found + place(1)) & mask
+    return found
 
 
 @compiled
 def _put(hashes: Hashes, numbers: Ints, known: Hashes, known_numbers: Ints) -> None:
-    mask = np.uint64(known_numbers.size - 1)
+    mask = place(known_numbers.size - 1)
     for row in range(numbers.size):
-        one = hashes[row, 0]
-        place = np.int64((one ^ (one >> np.uint64(32))) & mask)
-        while known_numbers[place] != NO_TEMPLATE:
-            place = np.int64(np.uint64(place + 1) & mask)
-        known[place] = hashes[row]
-        known_numbers[place] = numbers[row]
+        found = _place_of(hashes[row, 0], hashes[row, 1], known, known_numbers, mask)
+        known[found] = hashes[row]
+        known_numbers[found] = numbers[row]

@@ -4,6 +4,7 @@ import pyarrow as pa
 from made_log import Log
 
 from replay.capture import capture
+from replay.capture.formats.texts import Texts
 from replay.capture.messages import NOTHING, said
 from replay.report.inspect.mix import mix
 
@@ -14,7 +15,9 @@ def workload(log, tmp_path):
 
 def test_a_duration_is_of_digits():
     """Anybody can RAISE LOG."""
-    kinds, _, _ = said(pa.array([b"duration: x.500 ms  statement: SELECT 1"], pa.binary()))
+    kinds, _, _ = said(
+        Texts.of(pa.array([b"duration: x.500 ms  statement: SELECT 1"], pa.binary()))
+    )
     assert kinds.tolist() == [NOTHING]
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replay.capture.extractor import Extractor
+from replay.capture.formats.texts import Texts
 from replay.capture.masks import hash_of
 from replay.capture.messages import (
     BEGINS,
@@ -103,9 +104,7 @@ texts = st.builds(bytes.join, st.sampled_from([b" ", b" ", b""]), pieces)
 
 def looked_up(templates: Templates, texts: list[bytes]) -> list[int]:
     """Template numbers of texts that stand behind one another."""
-    ends = np.cumsum([len(text) for text in texts])
-    begins = ends - [len(text) for text in texts]
-    return templates.numbers_of(np.frombuffer(b"".join(texts), np.uint8), begins, ends).tolist()
+    return templates.numbers_of(Texts.of(pa.array(texts, pa.binary()))).tolist()
 
 
 def hashed(text: bytes) -> tuple[int, int]:
@@ -202,7 +201,7 @@ def expected(message: bytes) -> tuple[int, int, bytes]:
 @settings(deadline=None, max_examples=300)
 @given(st.lists(messages, min_size=1, max_size=20))
 def test_messages_say_what_a_pattern_says(found):
-    kinds, durations, begins = said(pa.array(found, pa.binary()))
+    kinds, durations, begins = said(Texts.of(pa.array(found, pa.binary())))
     for place, message in enumerate(found):
         kind, duration_us, sql = expected(message)
         assert kinds[place] == kind, message
@@ -216,10 +215,10 @@ def test_messages_say_what_a_pattern_says(found):
 
 def test_messages_of_a_part_of_an_array_are_its_own():
     whole = pa.array([b"duration: 1.000 ms  statement: A", b"statement: B", b"x"], pa.binary())
-    kinds, _, begins = said(whole.slice(1, 2))
+    kinds, _, begins = said(Texts.of(whole.slice(1, 2)))
     assert kinds.tolist() == [BEGINS, NOTHING]
     assert begins[0] == len("duration: 1.000 ms  statement: Astatement: ")
-    assert [len(column) for column in said(whole.slice(0, 0))] == [0, 0, 0]
+    assert [len(column) for column in said(Texts.of(whole.slice(0, 0)))] == [0, 0, 0]
 
 
 @pytest.mark.parametrize(

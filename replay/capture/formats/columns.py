@@ -6,11 +6,13 @@ own: that is what makes a hundred gigabytes readable in minutes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+from replay.capture.formats.texts import Texts
 
 Ints = npt.NDArray[np.int64]
 
@@ -18,6 +20,8 @@ NAMES = pa.dictionary(pa.int32(), pa.binary())
 """Type of a column that repeats few values."""
 TEXTS = pa.binary()
 """Type of a column of texts."""
+Told: TypeAlias = Texts | pa.BinaryArray
+"""A column of texts, where they stand in the block or TEXTS of its own; `Texts.of` gives either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +37,8 @@ class Broken:
 class Columns:
     """The n records of a block, in its order; every array has n values and no nulls.
 
-    Texts are bytes in the log's own encoding with the format's quoting undone; what a record has not
-    is empty. Fields are named as jsonlog names them (PostgreSQL manual, 20.8.5).
+    Texts are bytes in the log's own encoding with the format's quoting undone when they are read; what
+    a record has not is empty. Fields are named as jsonlog names them (PostgreSQL manual, 20.8.5).
     """
 
     begin: Ints  # of the record in the block: block[begin:end] parses to this record alone
@@ -49,10 +53,10 @@ class Columns:
     backend_type: pa.DictionaryArray  # NAMES; empty where the format has none
     severity: pa.DictionaryArray  # NAMES: LOG, ERROR, FATAL, PANIC, …
     sqlstate: pa.DictionaryArray  # NAMES; empty or 00000 for none
-    message: pa.BinaryArray  # TEXTS
-    detail: pa.BinaryArray  # TEXTS
-    context: pa.BinaryArray  # TEXTS
-    statement: pa.BinaryArray  # TEXTS: the statement that failed, or waited
+    message: Told
+    detail: Told
+    context: Told
+    statement: Told  # the statement that failed, or waited
     broken: tuple[Broken, ...] = ()
 
     def __len__(self) -> int:

@@ -26,6 +26,7 @@ from replay.capture.formats.csvpieces import (
     widened,
 )
 from replay.capture.formats.starts import Stamps, line_begins, outside_quotes, stamps
+from replay.capture.kernels import as_bytes
 
 _NAMES = {
     "user": 1,
@@ -76,8 +77,8 @@ class CsvLog:
     def parse(self, block: memoryview) -> Columns:
         """The records of a block, and what in it is none."""
         whole = split(block, self.columns)
-        if whole is not None and whole[1]:
-            return columns(block, *whole, self.zones)
+        if whole is not None:
+            return columns(as_bytes(block), whole, self.zones)
         found = stamps(block, line_begins(block))
         if len(found.at) and found.at[0] == 0:
             table = self._at_once(block)

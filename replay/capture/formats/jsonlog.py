@@ -10,6 +10,7 @@ from replay.capture.formats.columns import Columns, Hints
 from replay.capture.formats.jsoncells import split
 from replay.capture.formats.jsonlines import Dialect, Row, cut, parse, zones_of
 from replay.capture.formats.starts import Block
+from replay.capture.kernels import as_bytes
 
 
 class _Session(msgspec.Struct):
@@ -53,8 +54,8 @@ class JsonLog:
     def parse(self, block: memoryview) -> Columns:
         """The records of a block, and what in it is none."""
         whole = split(block)
-        if whole is not None and whole[1]:
-            return columns(block, *whole, self.zones)
+        if whole is not None:
+            return columns(as_bytes(block), whole, self.zones)
         return parse(block, DIALECT, self.zones)
 
 

@@ -1,0 +1,162 @@
+"""Eight or sixty-four bytes of a log at once, in compiled code, on whatever the processor has for that.
+
+The compiler knows no loads of several bytes from an array of bytes, so they are written in its own
+language. Nothing here looks whether the array goes on so far.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import extending, types
+
+from replay.capture.kernels import ONE, Bytes, Number, compiled, place
+
+AT_ONCE = place(64)
+EIGHT = place(8)
+_HIGH = np.uint64(0x8080808080808080)
+_ZEROS = np.uint64(0x3030303030303030)
+_ABOVE_NINE = np.uint64(0x7676767676767676)
+
+_BYTE, _WORD = ir.IntType(8), ir.IntType(64)
+_MANY = ir.VectorType(_BYTE, 64)
+_Generated = tuple[Any, Callable[..., Any]]
+written: Callable[[Callable[..., _Generated]], Any] = extending.intrinsic
+"""Makes a function of compiled code of one that writes the compiler's language."""
+
+
+def _pointer(context: Any, builder: Any, array: Any, value: Any, at: Any, kind: Any) -> Any:
+    data = context.make_array(array)(context, builder, value).data
+    return builder.bitcast(builder.gep(data, [at]), kind.as_pointer())
+
+
+def _loaded(context: Any, builder: Any, signature: Any, args: Any, kind: Any) -> Any:
+    pointer = _pointer(context, builder, signature.args[0], args[0], args[1], kind)
+    return builder.load(pointer, align=1)
+
+
+def _splat(builder: Any, byte: Any) -> Any:
+    """The byte sixty-four times."""
+    lane, lanes = ir.IntType(32), ir.VectorType(ir.IntType(32), 64)
+    first = builder.insert_element(ir.Constant(_MANY, ir.Undefined), byte, lane(0))
+    return builder.shuffle_vector(first, first, ir.Constant(lanes, [0] * 64))
+
+
+@written
+def word_at(_typing: Any, data: Any, at: Any) -> _Generated:
+    """Eight bytes, the first one lowest."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _loaded(context, builder, signature, args, _WORD)
+
+    return types.uint64(data, at), generate
+
+
+@written
+def within(_typing: Any, data: Any, at: Any, _first: Any, _count: Any) -> _Generated:
+    """Which of sixty-four bytes are among `count` from `first` on: a bit each, the first one lowest."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        loaded = _loaded(context, builder, signature, args, _MANY)
+        above = builder.sub(loaded, _splat(builder, args[2]))
+        found = builder.icmp_unsigned("<", above, _splat(builder, args[3]))
+        return builder.bitcast(found, _WORD)
+
+    return types.uint64(data, at, types.uint8, types.uint8), generate
+
+
+@written
+def first_of_bits(_typing: Any, _word: Any) -> _Generated:
+    """The place of the lowest bit that is set; one is."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.IntType(1)(1))
+
+    return types.uint64(types.uint64), generate
+
+
+@written
+def count_of_bits(_typing: Any, _word: Any) -> _Generated:
+    """How many bits are set."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.uint64(types.uint64), generate
+
+
+@compiled
+def eight(data: Bytes, at: np.uint64) -> np.uint64:
+    """Eight bytes, the first one lowest; those beyond the array's end are 0."""
+    size = place(data.size)
+    if at + EIGHT <= size:
+        return np.uint64(word_at(data, at))
+    word = place(0)
+    for step in range(size - min(at, size)):
+        word |= place(data[at + step]) << (EIGHT * place(step))
+    return word
+
+
+@compiled
+def up_to(data: Bytes, at: np.uint64, end: np.uint64) -> np.uint64:
+    """At most eight bytes, as far as a text goes."""
+    word = eight(data, at)
+    return word if end - at >= EIGHT else word & ((ONE << (EIGHT * (end - at))) - ONE)
+
+
+@compiled
+def same(data: Bytes, one: np.uint64, other: np.uint64, size: np.uint64) -> bool:
+    """Whether the same bytes stand at two places."""
+    step = place(0)
+    while step < size:
+        if up_to(data, one + step, one + size) != up_to(data, other + step, other + size):
+            return False
+        step += EIGHT
+    return True
+
+
+@compiled
+def holds(data: Bytes, at: np.uint64, end: np.uint64, byte: Number) -> bool:
+    """Whether a byte stands somewhere in a text."""
+    once = np.uint8(1)
+    while at + AT_ONCE <= place(data.size) and at < end:
+        found = within(data, at, np.uint8(byte), once)
+        if end - at < AT_ONCE:
+            found &= (ONE << (end - at)) - ONE
+        if found:
+            return True
+        at += AT_ONCE
+    while at < end:
+        if data[at] == byte:
+            return True
+        at += ONE
+    return False
+
+
+@compiled
+def digits(word: np.uint64) -> bool:
+    """Whether eight bytes are digits."""
+    return below_ten(word ^ _ZEROS)
+
+
+@compiled
+def below_ten(word: np.uint64) -> bool:
+    """Whether eight bytes are numbers below ten."""
+    return bool((((word + _ABOVE_NINE) | word) & _HIGH) == 0)
+
+
+@compiled
+def number_of(word: np.uint64) -> np.uint64:
+    """The number that eight digits make."""
+    pairs = (word ^ _ZEROS) * place(2561) >> EIGHT  # 10 times each, and the next one
+    fours = (pairs & place(0x00FF00FF00FF00FF)) * place(6553601) >> place(16)
+    return (fours & place(0x0000FFFF0000FFFF)) * place(42949672960001) >> place(32)
+
+
+@compiled
+def running(bits: np.uint64) -> np.uint64:
+    """Whether the bits up to each, itself among them, are odd in number."""
+    for shift in (1, 2, 4, 8, 16, 32):
+        bits ^= bits << place(shift)
+    return bits
