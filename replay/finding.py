@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 class Fix:
     """A remedy: SQL to run, or a change in the application told in words."""
 
-    kind: str  # index, application, setting
+    kind: str  # index, application, setting, migration, maintenance
     sql: str  # the exact statement; empty for an application change
     why: str
 
@@ -34,11 +34,17 @@ class Finding:
     relations: tuple[str, ...] = ()
     blocked_s: float = 0.0  # seconds that sessions waited on locks because of it
     queue_s: float = 0.0  # seconds that transactions waited for a pool slot because of it
+    slowed_s: float = 0.0  # seconds that statements ran longer because of it, waits apart
     fixes: tuple[Fix, ...] = ()
     confidence: float = 0.0  # 0 … 1
     evidence: Mapping[str, object] = field(
         default_factory=dict
     )  # figures to check it by, JSON values
+
+    @property
+    def explained_s(self) -> float:
+        """Blocked, queue and slowed seconds together: by which findings are ranked."""
+        return self.blocked_s + self.queue_s + self.slowed_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,6 +59,8 @@ SAMPLES = pa.schema(
         ("template", _NAME),  # from the statement's tag; "" for a backend that is not ours
         ("transaction_age_us", pa.int64()),
         ("query_age_us", pa.int64()),
+        ("text", _NAME),  # how its statement begins, where the session is none of the replay's
+        ("xmin_age", pa.int32()),  # transactions since its oldest snapshot; -1: it holds none
     ]
 )
 # One row per waiter, blocker and sample.
@@ -74,12 +76,33 @@ BLOCKING = pa.schema(
         ("mode", _NAME),
         ("relation", _NAME),
         ("wait_us", pa.int64()),
+        ("key", _NAME),  # the row's place, the advisory lock's number, the object; else ""
+        ("waiter_text", _NAME),  # as SAMPLES' text
+        ("blocker_text", _NAME),
+    ]
+)
+# What the server's own log says of locks: a row a line, and of a deadlock a row a process.
+LOCKLOG = pa.schema(
+    [
+        ("at_us", pa.int64()),
+        ("event", pa.int32()),  # number of the record; all rows of one deadlock have the same
+        ("kind", _NAME),  # waiting, acquired, deadlock, timeout, conflict
+        ("pid", pa.int32()),  # who waits
+        ("template", _NAME),
+        ("text", _NAME),  # of a session that is none of the replay's
+        ("mode", _NAME),
+        ("lock_type", _NAME),  # transactionid, tuple, relation …, as pg_locks has it
+        ("relation", _NAME),  # as the log writes it, without its schema
+        ("key", _NAME),  # "(page,line)" of the row
+        ("wait_us", pa.int64()),
+        ("holders", _NAME),  # pids, in the order of the line, with commas between
+        ("queue", _NAME),  # the same
     ]
 )
 # One row per object and figure.
 COUNTERS = pa.schema(
     [
-        ("kind", _NAME),  # table, index, statement, database
+        ("kind", _NAME),  # table, index, statement, database, slru, io
         ("name", _NAME),  # schema.table, schema.index, template id
         ("figure", _NAME),  # seq_tup_read, idx_scan, calls …
         ("before", pa.float64()),
@@ -91,6 +114,7 @@ TABLES = {
     "samples": SAMPLES,
     "blocking": BLOCKING,
     "counters": COUNTERS,
+    "locklog": LOCKLOG,
 }
 
 

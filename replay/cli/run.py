@@ -145,6 +145,13 @@ def _boosts(
     metavar="N",
     help="Run the migration so many times, each --at after the end of the one before.",
 )
+@click.option(
+    "--log",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="The target's log, as this machine sees it.  [default: what the server names, where it can "
+    "be read]",
+)
 @options.seed("arrivals and values")
 @options.as_json
 def command(

@@ -39,6 +39,7 @@ class RunOptions:
     during: Path | None = None  # a migration to run in the middle of the load
     at_s: float | None = None  # when; None: after a third of the duration
     repeat: int = 1  # times
+    log: Path | None = None  # the target's log, where the server's own answer does not lead to it
 
     def check(self) -> None:
         """Raise InputError where the options contradict one another."""

@@ -3,11 +3,12 @@
 import contextlib
 import logging
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import CLOCK_MONOTONIC, clock_gettime_ns
+from typing import Any
 
 import psycopg
 import pyarrow as pa
@@ -26,11 +27,12 @@ from replay.load.report import FAILED, INTERRUPTED
 from replay.load.verdict import judge
 from replay.migration import Migration
 from replay.rundir import RunManifest
-from replay.watch import Watch, counters, plans
+from replay.watch import Watch, counters, plans, serverlog
 
 log = logging.getLogger(__name__)
 
 _EXPLAINED_AT_MOST = 40  # templates, those that took the most time first
+_ESTIMATED_AT_MOST = 200  # templates whose plan is also asked for before the run, unexecuted
 _DRAIN_S = 5.0
 _SETTINGS = (
     "shared_buffers",
@@ -71,6 +73,10 @@ def run(
         baked = bake(workload_path, connection, Path(shards), options)
         manifest = _begin(workload_path, connection, out, options, baked)
         say(f"{baked.planned.transactions} transactions in {options.duration_s:g} s")
+        chosen = list(dict.fromkeys([*baked.boosted, *baked.examples]))[:_ESTIMATED_AT_MOST]
+        planned = plans.estimates(
+            connection, [(name, *baked.examples[name]) for name in chosen if name in baked.examples]
+        )
         with _told_in(out, manifest):
             driven = _drive(connection, dsn, Path(shards), out, options, script)
             manifest = _conclude(out, manifest, driven, options, baked)
@@ -79,7 +85,7 @@ def run(
         if manifest.state == INTERRUPTED:
             raise KeyboardInterrupt
         try:
-            _explain(connection, out, driven.attempts, baked)
+            _explain(connection, out, driven.attempts, baked, planned)
         except psycopg.OperationalError as error:
             log.warning("no plans were taken: %s", error)
     return _name_causes(out, workload_path, manifest)
@@ -126,6 +132,7 @@ def _begin(
         options={
             **asdict(options),
             "during": options.during.name if options.during is not None else None,
+            "log": str(options.log or ""),
             "bindings": dict(baked.bindings),
             "left_out": dict(baked.planned.left_out),
         },
@@ -152,6 +159,7 @@ def _drive(
 ) -> _Driven:
     """Load and watch at once; what was seen is kept whatever happens."""
     before = counters.read(connection)
+    log_began = serverlog.follow(connection, options.log)
     ran: tuple[Ran, ...] = ()
     with contextlib.ExitStack() as stack:
         watch = stack.enter_context(Watch(dsn))
@@ -179,6 +187,10 @@ def _drive(
     rundir.write_table(out, "blocking", watched.blocking)
     with contextlib.suppress(psycopg.OperationalError):
         rundir.write_table(out, "counters", counters.table(before, counters.read(connection)))
+    if log_began is not None:
+        since_us = (clock_gettime_ns(CLOCK_MONOTONIC) - report.t0_ns) // 1000
+        origin_us = round(datetime.now(UTC).timestamp() * 1e6) - since_us
+        rundir.write_table(out, "locklog", log_began.table(origin_us))
     return _Driven(
         report=report,
         attempts=rundir.read_table(out, "attempts"),
@@ -236,8 +248,17 @@ def _conclude(
     return concluded
 
 
-def _explain(connection: psycopg.Connection, out: Path, attempts: pa.Table, baked: Baked) -> None:
-    """Plans of what took the time: the slowest templates in sum, and every boosted one."""
+def _explain(
+    connection: psycopg.Connection,
+    out: Path,
+    attempts: pa.Table,
+    baked: Baked,
+    before: Mapping[str, Any],
+) -> None:
+    """Plans of what took the time: the slowest templates in sum, and every boosted one.
+
+    Each stands beside the one that was chosen `before` the run.
+    """
     spent = (
         attempts.append_column("spent", pc.subtract(attempts["ended_us"], attempts["began_us"]))
         .filter(pc.greater_equal(attempts["began_us"], 0))
@@ -248,7 +269,9 @@ def _explain(connection: psycopg.Connection, out: Path, attempts: pa.Table, bake
     slowest = spent["template"].to_pylist()[:_EXPLAINED_AT_MOST]
     chosen = [name for name in dict.fromkeys([*baked.boosted, *slowest]) if name in baked.examples]
     taken = plans.explain(connection, [(name, *baked.examples[name]) for name in chosen])
-    rundir.write_plans(out, taken)
+    rundir.write_plans(
+        out, {name: {**entry, "before": before.get(name)} for name, entry in taken.items()}
+    )
 
 
 def _name_causes(out: Path, workload_path: Path, manifest: RunManifest) -> RunManifest:

@@ -1,27 +1,43 @@
 """Diagnose a run that broke: every rule looks at the evidence, what fires is ranked."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from replay.diagnose.evidence import Evidence
-from replay.diagnose.rules import RULES, comes_first, explains, failing_here, unexplained
+from replay.diagnose.rules import (
+    RULES,
+    bad_seconds,
+    comes_first,
+    explains,
+    failing_here,
+    unexplained,
+)
 from replay.finding import Finding, Fix
 
 
 def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
-    """Findings by the blocked and queue-seconds that they explain, most first.
+    """Findings by the blocked, queue and slowed seconds that they explain, most first.
 
-    A run that held its objective has none; one that broke has at least one, and be it that nothing
-    explains it. Statements that fail here only come first where they explain it all, else behind
-    what cost seconds, but ahead of "unexplained". Where several findings ask for the same SQL, they carry the same fix.
+    A run that held its objective has none, unless some seconds of it were bad, a statement waited
+    over a second for a lock, or a deadlock came that production did not have. One that broke has at
+    least one, and be it that nothing explains it. Statements that fail here only come first where they explain it all, else behind
+    what cost seconds, but ahead of "unexplained". Where several findings ask for the same SQL, they
+    carry the same fix.
     """
-    if evidence.run.healthy:
+    if not evidence.suspect:
         return ()
     found = [finding for rule in RULES for finding in rule(evidence)]
-    ranked = sorted(found, key=lambda finding: -(finding.blocked_s + finding.queue_s))
+    ranked = sorted(found, key=lambda finding: -finding.explained_s)
+    if evidence.run.healthy:
+        return _with_shared_fixes(ranked or list(bad_seconds(evidence)))
     failing = list(failing_here(evidence))
     ranked = [*failing, *ranked] if comes_first(evidence) else [*ranked, *failing]
     if not found and not (failing and explains(evidence)):
         ranked.append(unexplained(evidence))
+    return _with_shared_fixes(ranked)
+
+
+def _with_shared_fixes(ranked: Sequence[Finding]) -> tuple[Finding, ...]:
     fixes: dict[tuple[str, str], Fix] = {}
     return tuple(
         replace(

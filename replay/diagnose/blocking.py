@@ -7,7 +7,7 @@ itself waited no more to the transaction's end: the statement that fills most of
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -16,6 +16,8 @@ from replay.diagnose.attempts import Attempts
 from replay.diagnose.edges import Edge, read, roots, waits, whole_waits
 from replay.diagnose.sums import summed
 from replay.diagnose.timeline import PAUSE, Timeline
+
+_ALL_OF_IT = "AccessExclusiveLock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +31,23 @@ class Episode:
     pause_share: float  # of the hold, in which the client sent nothing
     hold_ms: float  # from the root's last own wait, or its begin, to its end; 0 where not ours
     lock_type: str  # what most of the time was waited for
+    mode: str  # the same
     relation: str  # the same; "" where the server did not tell
+    key: str  # the row's place, the advisory lock's number, the object; "" where it differs
     waiting: Mapping[str, float]  # template -> seconds that its sessions waited
     sessions: int  # most sessions behind it at once
     depth: int  # longest chain of waiters
     blocked_s: float
     foremost_s: float  # of blocked_s: while most waiters on that relation were behind this root
     longest_ms: float  # longest wait of one statement, as far as it was seen
+    pids: frozenset[int]  # of all waiters
+    from_us: int  # when the first wait was seen
+    to_us: int
+    idle_s: float  # of blocked_s: while the root's session sat idle
+    startup_s: float  # of blocked_s: while the root was a standby's recovery
+    heads: Mapping[str, tuple[float, int]]  # who waits for AccessExclusive -> seconds that others
+    #   waited behind it, most of them at once
+    leaked_by: str  # who took the session's advisory lock in an earlier transaction; "" for none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +56,7 @@ class Blocking:
 
     episodes: tuple[Episode, ...]  # those that blocked longest first
     behind: Mapping[tuple[int, int], str]  # (sample's time, pid of root or waiter) -> culprit
+    waiting: Mapping[int, list[int]]  # pid -> when it was seen waiting, in order
 
 
 @dataclass(slots=True)
@@ -55,13 +68,21 @@ class _Growing:
     seen: list[tuple[str, float]] = field(default_factory=list)  # tag of the root, weight
     profile: list[tuple[str, float]] = field(default_factory=list)  # template or PAUSE, weight
     waiting: list[tuple[str, float]] = field(default_factory=list)
-    locks: list[tuple[tuple[str, str], float]] = field(default_factory=list)
+    locks: list[tuple[tuple[str, str, str], float]] = field(default_factory=list)
+    keys: list[tuple[str, float]] = field(default_factory=list)
+    states: list[tuple[str, float]] = field(default_factory=list)
+    heads: list[tuple[str, float]] = field(default_factory=list)
+    crowd: dict[str, int] = field(default_factory=dict)  # head -> most behind it at once
+    leaked: list[tuple[str, float]] = field(default_factory=list)
     held_up: set[tuple[int, int]] = field(default_factory=set)
+    pids: set[int] = field(default_factory=set)
     sessions: int = 0
     depth: int = 0
     blocked: float = 0.0  # in samples
     foremost: float = 0.0
     longest_us: int = 0
+    from_us: int = 0
+    to_us: int = 0
     hold_from_us: int = 0
     end_us: int = 0
 
@@ -70,33 +91,44 @@ _Growth = dict[tuple[int, int | None], _Growing]  # by root and transaction
 
 
 def analyse(
-    table: pa.Table, attempts: Attempts, targets: Mapping[str, str], period_s: float
+    table: pa.Table,
+    attempts: Attempts,
+    targets: Mapping[str, str],
+    period_s: float,
+    *,
+    who: Callable[[str, str], str] = lambda template, text: template or text,
+    session_locks: Collection[str] = (),
 ) -> Blocking:
     """Episodes of a table of rundir.BLOCKING, sampled every `period_s` seconds.
 
     `targets` has the relation that a template works on: a session that follows a row through its
-    new versions waits for their transaction and for nothing that has the relation's name.
+    new versions waits for their transaction and for nothing that has the relation's name. `who`
+    names a session, `session_locks` the templates that take advisory locks beyond a transaction.
     """
-    edges = read(table, targets)
-    timeline = Timeline(attempts, waits(edges))
+    edges = read(table, targets, who)
+    waiting = waits(edges)
+    timeline = Timeline(attempts, waiting)
     samples: dict[int, list[Edge]] = defaultdict(list)
     for edge in whole_waits(edges, timeline):
         samples[edge.at_us].append(edge)
     growing: _Growth = {}
     for seen in samples.values():
-        _add_sample(growing, seen, timeline)
+        _add_sample(growing, seen, timeline, session_locks)
     episodes = [(grown, _episode(grown, timeline, period_s)) for grown in growing.values()]
     return Blocking(
         episodes=tuple(sorted((e for _, e in episodes), key=lambda e: -e.blocked_s)),
         behind={where: episode.culprit for grown, episode in episodes for where in grown.held_up},
+        waiting=waiting,
     )
 
 
-def _add_sample(growing: _Growth, edges: list[Edge], timeline: Timeline) -> None:
+def _add_sample(
+    growing: _Growth, edges: list[Edge], timeline: Timeline, session_locks: Collection[str]
+) -> None:
     behind: dict[int, list[Edge]] = defaultdict(list)
     for edge in edges:
         behind[edge.waiter].append(edge)
-    tags = {edge.blocker: edge.blocker_template for edge in edges}
+    blockers = {edge.blocker: edge for edge in edges}
     below: Counter[int] = Counter()  # root -> waiters in this sample
     on_relation: dict[str, Counter[int]] = defaultdict(Counter)
     parts: list[tuple[int, int, Edge, float]] = []
@@ -107,11 +139,22 @@ def _add_sample(growing: _Growth, edges: list[Edge], timeline: Timeline) -> None
             below[root] += 1
             on_relation[own[0].relation][root] += 1
     at_us = edges[0].at_us
-    grown = {root: _grown(growing, root, at_us, tags[root], timeline) for root in below}
+    grown = {
+        root: _grown(growing, root, at_us, blockers[root].blocker_template, timeline)
+        for root in below
+    }
     foremost = {relation: max(on, key=lambda r: on[r]) for relation, on in on_relation.items()}
+    ahead = Counter(pid for own in behind.values() for pid in {e.blocker for e in own})
+    leaks = {
+        edge.blocker: timeline.earlier(edge.blocker, at_us, session_locks)
+        for edge in edges
+        if edge.lock_type == "advisory"
+    }
     for root, depth, edge, weight in parts:
         one = grown[root]
-        _add_wait(one, edge, weight, timeline)
+        _add_head(one, behind.get(edge.blocker), edge, weight, ahead[edge.blocker])
+        one.leaked.append((leaks.get(root, ""), weight))
+        _add_wait(one, edge, blockers[root], weight, timeline)
         one.depth = max(one.depth, depth)
         one.sessions = max(one.sessions, below[root])
         if foremost[edge.relation] == root:
@@ -130,15 +173,33 @@ def _grown(growing: _Growth, root: int, at_us: int, tag: str, timeline: Timeline
     return one
 
 
-def _add_wait(grown: _Growing, edge: Edge, weight: float, timeline: Timeline) -> None:
+def _add_head(
+    grown: _Growing, blocker: list[Edge] | None, edge: Edge, weight: float, crowd: int
+) -> None:
+    """Where the wait is for a relation, and behind one that itself waits for all of it: count that."""
+    if blocker and edge.lock_type == "relation" and blocker[0].mode == _ALL_OF_IT:
+        name = blocker[0].waiter_template
+        grown.heads.append((name, weight))
+        grown.crowd[name] = max(grown.crowd.get(name, 0), crowd)
+
+
+def _add_wait(
+    grown: _Growing, edge: Edge, before_root: Edge, weight: float, timeline: Timeline
+) -> None:
     grown.blocked += weight
     grown.waiting.append((edge.waiter_template, weight))
-    grown.locks.append(((edge.lock_type, edge.relation), weight))
+    grown.locks.append(((edge.lock_type, edge.mode, edge.relation), weight))
+    grown.keys.append((edge.key, weight))
+    state = before_root.blocker_state
+    grown.states.append((state.partition(" ")[0], weight))
+    grown.from_us = min(grown.from_us or edge.at_us, edge.at_us)
+    grown.to_us = max(grown.to_us, edge.at_us)
+    grown.pids.add(edge.waiter)
     grown.longest_us = max(grown.longest_us, edge.wait_us)
     grown.held_up.add((edge.at_us, edge.waiter))
     if grown.transaction is None:
-        idle = edge.blocker_state.startswith("idle")
-        grown.profile.append((PAUSE if idle else edge.blocker_template, weight))
+        idle = state.startswith("idle")
+        grown.profile.append((PAUSE if idle else before_root.blocker_template, weight))
         return
     from_us = max(edge.at_us - edge.wait_us, grown.hold_from_us)
     shares = timeline.profile(grown.transaction, from_us, grown.end_us)
@@ -146,7 +207,8 @@ def _add_wait(grown: _Growing, edge: Edge, weight: float, timeline: Timeline) ->
 
 
 def _episode(grown: _Growing, timeline: Timeline, period_s: float) -> Episode:
-    lock_type, relation = next(iter(summed(grown.locks)))
+    lock_type, mode, relation = next(iter(summed(grown.locks)))
+    keys, states = summed(grown.keys), summed(grown.states)
     profile = summed(grown.profile)
     pause = profile.pop(PAUSE, 0.0)
     statements: tuple[str, ...] = ()
@@ -162,11 +224,23 @@ def _episode(grown: _Growing, timeline: Timeline, period_s: float) -> Episode:
         pause_share=round(pause / ((pause + sum(profile.values())) or 1.0), 3),
         hold_ms=max(hold_us, 0) / 1e3,
         lock_type=lock_type,
+        mode=mode,
         relation=relation,
+        key=next(iter(keys)) if len(keys) == 1 else "",
         waiting={name: spent * period_s for name, spent in summed(grown.waiting).items()},
         sessions=grown.sessions,
         depth=grown.depth,
         blocked_s=grown.blocked * period_s,
         foremost_s=grown.foremost * period_s,
         longest_ms=grown.longest_us / 1e3,
+        pids=frozenset(grown.pids),
+        from_us=grown.from_us,
+        to_us=grown.to_us,
+        idle_s=states.get("idle", 0.0) * period_s,
+        startup_s=states.get("startup", 0.0) * period_s,
+        heads={
+            name: (spent * period_s, grown.crowd[name])
+            for name, spent in summed(grown.heads).items()
+        },
+        leaked_by=next(iter(summed(grown.leaked))),
     )

@@ -1,7 +1,7 @@
 """The sampled blocking edges: who waited for whom, since when, and who is at the end of the chain."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -13,7 +13,10 @@ ROW_LOCKS = frozenset({"transactionid", "tuple"})  # lock types of a wait for a 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """One waiting session and one blocker in one sample; see rundir.BLOCKING."""
+    """One waiting session and one blocker in one sample; see rundir.BLOCKING.
+
+    A session is told by the template that it runs; one that is none of the replay's by its text.
+    """
 
     at_us: int
     waiter: int
@@ -22,20 +25,25 @@ class Edge:
     blocker_template: str
     blocker_state: str
     lock_type: str
+    mode: str
     relation: str
     wait_us: int
+    key: str
 
 
-def read(table: pa.Table, targets: Mapping[str, str]) -> list[Edge]:
-    """Edges of a table of rundir.BLOCKING by time; `targets` names the relation of row locks."""
-    names = tuple(Edge.__dataclass_fields__)
-    columns = [table[name].to_pylist() for name in names]
+def read(table: pa.Table, targets: Mapping[str, str], who: Callable[[str, str], str]) -> list[Edge]:
+    """Edges of a table of rundir.BLOCKING by time.
+
+    `targets` names the relation of row locks, `who` a session by its template and its text.
+    """
     edges = []
-    for values in zip(*columns, strict=True):
-        row = dict(zip(names, values, strict=True))
+    for row in table.to_pylist():
+        waiter = who(row.pop("waiter_template"), row.pop("waiter_text") or "")
+        blocker = who(row.pop("blocker_template"), row.pop("blocker_text") or "")
         if not row["relation"] and row["lock_type"] in ROW_LOCKS:
-            row["relation"] = targets.get(row["waiter_template"], "")
-        edges.append(Edge(**row))
+            row["relation"] = targets.get(waiter, "")
+        row["key"] = row["key"] or ""
+        edges.append(Edge(**row, waiter_template=waiter, blocker_template=blocker))
     return sorted(edges, key=lambda edge: edge.at_us)
 
 

@@ -1,8 +1,9 @@
 """All that a rule may see of a run, frozen: gathered once, from the run and its workload."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +13,60 @@ import pyarrow.compute as pc
 
 from data_gen.profile import SchemaProfile
 from replay import rundir
-from replay.diagnose import blocking, failures, queue, scans
-from replay.diagnose.attempts import Ints, from_table
+from replay.diagnose import blocking, bursts, deadlocks, failures, queue, scans, sessions, trends
+from replay.diagnose.attempts import Attempts, Ints, from_table
 from replay.diagnose.blocking import Blocking
+from replay.diagnose.bursts import Burst
+from replay.diagnose.deadlocks import Deadlocks
 from replay.diagnose.failures import Failures
 from replay.diagnose.queue import Queue
 from replay.diagnose.scans import PlanFigures
+from replay.diagnose.sessions import Sessions
 from replay.diagnose.templates import Second, TemplateFigures, by_second, by_template
+from replay.diagnose.timeline import Timeline
+from replay.diagnose.trends import Trend
 from replay.finding import Culprit
 from replay.migration import Migration
 from replay.rundir import RunManifest
+from replay.sql.fingerprint import fingerprint
 from replay.sql.resolve import ColumnUse, predicates
 from replay.workload import Workload
 
 _OBJECTIVE_MS = 250.0  # where the run does not say what it was judged by
 _PERIOD_S = 0.1  # where fewer than two samples tell
+_STALL_MS = 1000.0
+_LEAST_S = 0.5  # blocked, queue or slowed seconds that are worth a finding …
+_LEAST_HEALTHY_S = 1.0  # … and in a run that held its objective
+_LEAST_SHARE = 0.05  # of all blocked and queue-seconds
+_ID = re.compile(r"[0-9a-f]{16}")
+_LONG_SHARE = 0.2  # of the run: a transaction that was open for so much of it is long
+# Advisory locks that outlive their transaction (manual, 9.28.10).
+_SESSION_LOCK = re.compile(r"\bpg_(?:try_)?advisory_lock(?:_shared)?\s*\(", re.IGNORECASE)
+_COMMENTS = re.compile(r"\A(?:\s|/\*.*?\*/|--[^\n]*\n)+", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """A run as the rules see it; times relative to its origin."""
+    """A run as the rules see it; times relative to its origin.
+
+    Sessions of the replay are known by the template that they run; others, such as a migration's, by
+    the beginning of their text.
+    """
 
     run: RunManifest
+    attempts: Attempts
     templates: Mapping[str, TemplateFigures]  # of the workload and of the run, by id
     series: tuple[Second, ...]
     queue: Queue
     blocking: Blocking
     failures: Failures
-    waits: Mapping[str, float]  # "Lock: tuple", "on CPU" … -> sessions on average
+    sessions: Sessions
+    trends: Mapping[str, Trend]  # by template
+    deadlocks: tuple[Deadlocks, ...]
+    bursts: tuple[Burst, ...]  # bad seconds in a run whose averages may be normal
+    targets: Mapping[str, str]  # template -> the relation that it works on
     changed: Mapping[tuple[str, str], Mapping[str, float]]  # (kind, name) -> figure -> growth
+    after: Mapping[tuple[str, str], Mapping[str, float]]  # the same at the end
     plans: Mapping[str, PlanFigures]  # by template
     columns: Mapping[str, tuple[ColumnUse, ...]]  # by template whose plan is wasteful
     profile: SchemaProfile | None
@@ -51,20 +77,57 @@ class Evidence:
         """Seconds that sessions waited on locks, all together."""
         return sum(episode.blocked_s for episode in self.blocking.episodes)
 
-    def material(self, seconds: float) -> bool:
-        """Whether so many blocked and queue-seconds are worth a finding in this run."""
-        return seconds >= max(0.5, 0.05 * (self.blocked_s + self.queue.total_s))
+    @property
+    def suspect(self) -> bool:
+        """Whether there is anything to explain: the run broke, or some seconds of it did.
 
-    def culprit(self, template: str) -> Culprit:
-        """The template as a finding names it."""
-        known = self.templates.get(template)
-        if known is None and self.migration is not None:
-            for statement in self.migration.statements:
-                if statement.template == template:
-                    return Culprit(id=template, sql=statement.sql, share=0.0)
-        return Culprit(
-            id=template, sql=known.sql if known else "", share=known.share if known else 0.0
+        A deadlock that production did not have, or a wait of over a second for a lock, needs no
+        average.
+        """
+        return (
+            not self.run.healthy
+            or bool(self.bursts)
+            or any(state == deadlocks.SQLSTATE for _, state in self.failures.counts)
+            or any(episode.longest_ms >= _STALL_MS for episode in self.blocking.episodes)
         )
+
+    def material(self, seconds: float) -> bool:
+        """Whether so many blocked, queue or slowed seconds are worth a finding in this run."""
+        least = _LEAST_HEALTHY_S if self.run.healthy else _LEAST_S
+        return seconds >= max(least, _LEAST_SHARE * (self.blocked_s + self.queue.total_s))
+
+    def sql(self, who: str) -> str:
+        """Text of a template, or the session's own text where it is none of the workload's."""
+        known = self.templates.get(who)
+        if known is not None and known.sql:
+            return known.sql
+        steps = self.migration.statements if self.migration is not None else ()
+        return next((step.sql for step in steps if step.template == who), who)
+
+    def culprit(self, who: str) -> Culprit:
+        """The template, or the session, as a finding names it."""
+        sql = self.sql(who)
+        if not _ID.fullmatch(who):
+            return Culprit(id=fingerprint(who).id, sql=sql, share=0.0)
+        known = self.templates.get(who)
+        share = known.share if known else 0.0
+        return Culprit(id=who, sql="" if sql == who else sql, share=share)
+
+    @cached_property
+    def savepoints(self) -> Mapping[str, int]:
+        """Template of a transaction's longest statement -> most savepoints in one of them."""
+        names = np.array([self._sets_savepoint(name) for name in self.attempts.names], dtype=bool)
+        if not names.any():
+            return {}
+        counts = np.bincount(self.attempts.number, weights=names[self.attempts.template])
+        found: dict[str, int] = {}
+        for count, code in zip(counts.tolist(), self.attempts.mainly.tolist(), strict=True):
+            name = self.attempts.names[code]
+            found[name] = max(found.get(name, 0), int(count))
+        return {name: count for name, count in found.items() if count}
+
+    def _sets_savepoint(self, template: str) -> bool:
+        return self.sql(template).lower().startswith("savepoint")
 
 
 def gather(run: Path, workload: Workload, profile: SchemaProfile | None) -> Evidence:
@@ -74,26 +137,47 @@ def gather(run: Path, workload: Workload, profile: SchemaProfile | None) -> Evid
     samples = rundir.read_table(run, "samples")
     edges = rundir.read_table(run, "blocking")
     moments = _moments(samples, edges, manifest)
-    blocked = blocking.analyse(edges, attempts, _targets(workload, profile), _period_s(moments))
+    period_s = _period_s(moments)
+    migration = rundir.read_migration(run)
+    who = _naming(workload, migration)
+    targets = _targets(workload, profile)
+    blocked = blocking.analyse(
+        edges,
+        attempts,
+        targets,
+        period_s,
+        who=who,
+        session_locks={t.id for t in workload.templates if _SESSION_LOCK.search(t.sql)},
+    )
     plans = {
         template: found
         for template, entry in rundir.read_plans(run).items()
         if (found := scans.figures(entry, profile)) is not None
     }
     objective_ms = manifest.objective.get("objective_ms", _OBJECTIVE_MS)
+    series = by_second(attempts)
+    counters = rundir.read_table(run, "counters")
     return Evidence(
         run=manifest,
+        attempts=attempts,
         templates=by_template(attempts, workload, plans, objective_ms),
-        series=by_second(attempts),
+        series=series,
         queue=queue.charge(attempts, moments, blocked.behind),
         blocking=blocked,
         failures=failures.find(attempts, workload, manifest.boosted),
-        waits=_waits(samples),
-        changed=_changed(rundir.read_table(run, "counters")),
+        sessions=sessions.read(samples, period_s, who, least_s=_LONG_SHARE * manifest.duration_s),
+        trends=trends.trends(attempts, blocked.waiting),
+        deadlocks=deadlocks.find(
+            attempts, rundir.read_table(run, "locklog"), Timeline(attempts, {}), who
+        ),
+        bursts=bursts.find(series, objective_ms),
+        targets=targets,
+        changed=_by_object(counters, pc.subtract(counters["after"], counters["before"])),
+        after=_by_object(counters, counters["after"]),
         plans=plans,
         columns=_columns(plans, workload, profile),
         profile=profile,
-        migration=rundir.read_migration(run),
+        migration=migration,
     )
 
 
@@ -119,32 +203,30 @@ def _targets(workload: Workload, profile: SchemaProfile | None) -> dict[str, str
     return targets
 
 
-def _waits(samples: pa.Table) -> dict[str, float]:
-    looks = max(len(samples["at_us"].unique()), 1)
-    counted = Counter(
-        _state(*row)
-        for row in zip(
-            *(samples[name].to_pylist() for name in ("state", "wait_type", "wait")), strict=True
-        )
-    )
-    return {name: round(number / looks, 3) for name, number in counted.most_common()}
+def _naming(workload: Workload, migration: Migration | None) -> Callable[[str, str], str]:
+    """How a session is named: by a template that is known, else by its own text."""
+    known = {template.id for template in workload.templates}
+    if migration is not None:
+        known |= {statement.template for statement in migration.statements}
+
+    def who(template: str, text: str) -> str:
+        if template in known or not text:
+            return template
+        return _COMMENTS.sub("", text)
+
+    return who
 
 
-def _state(state: str, wait_type: str, wait: str) -> str:
-    if state != "active":
-        return state
-    return f"{wait_type}: {wait}" if wait_type else "on CPU"
-
-
-def _changed(counters: pa.Table) -> dict[tuple[str, str], dict[str, float]]:
-    growth = pc.subtract(counters["after"], counters["before"]).to_pylist()
-    changed: dict[tuple[str, str], dict[str, float]] = {}
+def _by_object(
+    counters: pa.Table, values: pa.ChunkedArray
+) -> dict[tuple[str, str], dict[str, float]]:
+    found: dict[tuple[str, str], dict[str, float]] = {}
     names: Iterable[tuple[str, str, str]] = zip(
         *(counters[name].to_pylist() for name in ("kind", "name", "figure")), strict=True
     )
-    for (kind, name, figure), grown in zip(names, growth, strict=True):
-        changed.setdefault((kind, name), {})[figure] = grown
-    return changed
+    for (kind, name, figure), value in zip(names, values.to_pylist(), strict=True):
+        found.setdefault((kind, name), {})[figure] = value
+    return found
 
 
 def _columns(

@@ -8,6 +8,8 @@ from replay.diagnose.blocking import Episode
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.sums import merged, summed
 
+_SENTENCE = 90  # characters of a statement
+
 
 def of_scan(evidence: Evidence, template: str) -> dict[str, object]:
     """What the template's most wasteful scan reads and keeps; empty where no scan is wasteful."""
@@ -44,6 +46,52 @@ def of_episodes(episodes: Sequence[Episode]) -> dict[str, object]:
             name: round(spent, 3) for name, spent in merged(e.waiting for e in episodes).items()
         },
     }
+
+
+def of_hold(evidence: Evidence, episodes: Sequence[Episode]) -> dict[str, object]:
+    """`of_episodes`, the wait for the pool, and the time that the locks were held idle."""
+    blocked_s = sum(episode.blocked_s for episode in episodes)
+    pause_s = sum(episode.pause_share * episode.blocked_s for episode in episodes)
+    return {
+        **of_episodes(episodes),
+        "pause_share": round(pause_s / (blocked_s or 1.0), 3),
+        "from_s": round(min(episode.from_us for episode in episodes) / 1e6, 1),
+        "to_s": round(max(episode.to_us for episode in episodes) / 1e6, 1),
+        **of_pool(evidence),
+    }
+
+
+def shortened(sql: str) -> str:
+    """A statement in a sentence: one line, and not all of a long one."""
+    line = " ".join(sql.split())
+    return line if len(line) <= _SENTENCE else f"{line[: _SENTENCE - 1]}…"
+
+
+def of_bursts(evidence: Evidence) -> list[dict[str, object]]:
+    """The bad seconds in a row, by time."""
+    return [
+        {
+            "from_s": burst.from_s,
+            "to_s": burst.to_s,
+            "worst_p95_ms": round(burst.worst_p95_ms, 1),
+            "not_ok": burst.not_ok,
+        }
+        for burst in evidence.bursts
+    ]
+
+
+def waiters(episodes: Sequence[Episode], *, least: float = 0.1) -> list[str]:
+    """Who waited at least that share of the time, most first."""
+    waiting = merged(episode.waiting for episode in episodes)
+    return [
+        name for name, spent in waiting.items() if name and spent >= least * sum(waiting.values())
+    ]
+
+
+def locks_queue_s(evidence: Evidence, episodes: Sequence[Episode]) -> float:
+    """Queue-seconds charged to who kept these locks held."""
+    culprits = {episode.culprit for episode in episodes}
+    return sum(evidence.queue.locks_s.get(culprit, 0.0) for culprit in culprits)
 
 
 def relations(episodes: Sequence[Episode]) -> list[str]:

@@ -40,6 +40,16 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """What a foreign key's check, or another trigger, took of one execution."""
+
+    name: str  # of the constraint, or of the trigger where it belongs to none
+    relation: str  # as EXPLAIN has it: the table that fired it
+    time_ms: float
+    calls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanFigures:
     """One execution of a template, explained on the quiet server after the run."""
 
@@ -47,6 +57,13 @@ class PlanFigures:
     analyzed: bool  # False: it failed or took too long, and the figures are the planner's
     execution_ms: float | None
     scans: tuple[Scan, ...]
+    triggers: tuple[Trigger, ...] = ()
+    shape: str = ""  # its nodes and their indexes, in words
+    before: str = ""  # the shape that the planner chose before the run; "" where not asked
+    generic: str = ""  # the shape of the generic plan; "" where it has no values
+    generic_ms: float | None = None  # execution by the generic plan, where its shape is another
+    locks: int = 0  # relations that one execution locks
+    slow_locks: int = 0  # of those, past the backend's own fast path
 
     @property
     def wasteful(self) -> Scan | None:
@@ -66,7 +83,37 @@ def figures(entry: Mapping[str, Any], profile: SchemaProfile | None) -> PlanFigu
         analyzed=analyzed,
         execution_ms=document.get("Execution Time"),
         scans=tuple(_scans(document["Plan"], float("inf"), analyzed, profile)),
+        triggers=tuple(
+            Trigger(
+                name=fired.get("Constraint Name") or fired.get("Trigger Name", ""),
+                relation=fired.get("Relation", ""),
+                time_ms=fired.get("Time", 0.0),
+                calls=fired.get("Calls", 0),
+            )
+            for fired in document.get("Triggers", ())
+        ),
+        shape=shape(document["Plan"]),
+        before=_shape_of(entry.get("before")),
+        generic=_shape_of(entry.get("generic")),
+        generic_ms=entry["generic"][0].get("Execution Time") if entry.get("generic") else None,
+        locks=entry.get("locks", 0),
+        slow_locks=entry.get("slow_locks", 0),
     )
+
+
+def shape(node: Mapping[str, Any]) -> str:
+    """A plan's nodes, from the top, with the relation and the index of each scan."""
+    name = str(node["Node Type"])
+    name += f" using {node['Index Name']}" if "Index Name" in node else ""
+    name += f" on {node['Relation Name']}" if "Relation Name" in node else ""
+    below = [shape(child) for child in node.get("Plans", ())]
+    if not below:
+        return name
+    return f"{name} > {below[0]}" if len(below) == 1 else f"{name} > ({'; '.join(below)})"
+
+
+def _shape_of(document: Any) -> str:
+    return shape(document[0]["Plan"]) if document else ""
 
 
 def _scans(

@@ -1,7 +1,7 @@
 """Which transaction a session was in at a moment, and what filled a stretch of its time."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -41,6 +41,17 @@ class Timeline:
         began, rows = self._rows.get(pid, ([], []))
         at = bisect_right(began, at_us) - 1
         return rows[at] if at >= 0 else -1
+
+    def earlier(self, pid: int, at_us: int, templates: Collection[str]) -> str:
+        """The last of these templates that the session ran in a transaction that is over."""
+        began, rows = self._rows.get(pid, ([], []))
+        numbers = self.attempts.number
+        for at in range(bisect_right(began, at_us) - 1, -1, -1):
+            name = self.attempts.names[self.attempts.template[rows[at]]]
+            if name in templates:
+                _, ended_us = self.span_us(int(numbers[rows[at]]))
+                return name if ended_us < at_us else ""
+        return ""
 
     def templates(self, transaction: int) -> tuple[str, ...]:
         """Templates of a transaction's statements, in order."""

@@ -9,7 +9,10 @@
 WITH everyone AS MATERIALIZED (
     SELECT pid, coalesce(leader_pid, pid) AS session, datname = current_database() AS here,
            backend_type, state, wait_event_type, wait_event,
-           left(query, 64) AS query, xact_start, query_start
+           CASE WHEN application_name = 'staging-replay-load' THEN left(query, 64)
+                ELSE left(query, 240) END AS query,
+           application_name = 'staging-replay-load' AS ours, xact_start, query_start,
+           backend_xmin, backend_xid
     FROM pg_stat_activity
     WHERE pid <> pg_backend_pid()
 ), waits AS MATERIALIZED (
@@ -19,14 +22,20 @@ WITH everyone AS MATERIALIZED (
     FROM everyone
     WHERE here AND (wait_event_type = 'Lock' OR wait_event = 'SafeSnapshot')
 ), locks AS MATERIALIZED (
-    SELECT pid, granted, locktype, mode, relation, waitstart
+    SELECT pid, granted, locktype, mode, relation, waitstart,
+           CASE locktype
+                WHEN 'tuple' THEN '(' || page || ',' || tuple || ')'
+                WHEN 'advisory' THEN concat_ws(' ', classid, objid, objsubid)
+                WHEN 'object' THEN coalesce(classid::regclass::text, '') || ' ' || objid
+           END AS key
     FROM pg_locks
     WHERE (NOT granted OR locktype = 'tuple') AND (SELECT count(*) > 0 FROM waits)
 ), waited AS (
     SELECT pid, max(locktype) FILTER (WHERE NOT granted) AS lock_type,
            max(mode) FILTER (WHERE NOT granted) AS mode,
            max(waitstart) FILTER (WHERE NOT granted) AS since,
-           coalesce(max(relation) FILTER (WHERE NOT granted), max(relation)) AS relation
+           coalesce(max(relation) FILTER (WHERE NOT granted), max(relation)) AS relation,
+           coalesce(max(key) FILTER (WHERE NOT granted), max(key)) AS key
     FROM locks
     GROUP BY pid
 )
@@ -39,7 +48,9 @@ SELECT e.session, coalesce(e.state, e.backend_type), coalesce(e.wait_event_type,
        coalesce((SELECT n.nspname || '.' || c.relname
                  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                  WHERE c.oid = l.relation), ''),
-       coalesce(date_part('epoch', clock_timestamp() - l.since) * 1e6, 0)::int8
+       coalesce(date_part('epoch', clock_timestamp() - l.since) * 1e6, 0)::int8,
+       coalesce(l.key, ''), coalesce(e.ours, false),
+       coalesce(greatest(age(e.backend_xmin), age(e.backend_xid)), -1)
 FROM everyone e
 LEFT JOIN waits w ON w.pid = e.pid
 LEFT JOIN waited l ON l.pid = e.pid AND w.pid IS NOT NULL

@@ -1,4 +1,4 @@
-"""What the server counted over a run: tables, indexes, statements, the database, before and after.
+"""What the server counted over a run, before and after: tables, indexes, statements, SLRU, I/O.
 
 Figures have one name over PostgreSQL 14 to 18. A session hands its counts in when it ends, or up
 to a second after its last statement: read "after" when the load's sessions are gone.
@@ -20,6 +20,10 @@ from replay.tag import template_of
 Key = tuple[str, str, str]  # kind, name, figure
 
 _SQL = files(__package__).joinpath("counters.sql").read_text(encoding="utf-8").encode()
+_IO = (
+    b"""SELECT 'io', concat_ws('/', backend_type, object, context), to_jsonb(i) FROM pg_stat_io i"""
+)
+_HAS_IO = 160000
 _FIGURES = frozenset(
     """
     seq_scan seq_tup_read idx_scan idx_tup_read idx_tup_fetch
@@ -31,6 +35,9 @@ _FIGURES = frozenset(
     conflicts deadlocks temp_files temp_bytes session_time active_time idle_in_transaction_time
     calls rows total_exec_time shared_blks_hit shared_blks_read shared_blks_dirtied
     temp_blks_read temp_blks_written wal_records wal_fpi wal_bytes
+    blks_zeroed blks_written blks_exists flushes truncates
+    confl_tablespace confl_lock confl_snapshot confl_bufferpin confl_deadlock
+    reads read_time writes write_time extends fsyncs hits evictions
     """.split()  # noqa: SIM905 - a paragraph reads better than 50 quoted words
 )
 # PostgreSQL 17 split pg_stat_statements' I/O times by where the block is.
@@ -51,8 +58,10 @@ def read(connection: psycopg.Connection) -> Snapshot:
     """All figures now, as far as they are counted; statements where pg_stat_statements is there."""
     connection.execute("SELECT pg_stat_clear_snapshot()")
     figures: Counter[Key] = Counter()
-    for kind, name, document in connection.execute(_SQL).fetchall():
-        figures.update(_numbers(kind, name, document))
+    asked = [_SQL, _IO] if connection.info.server_version >= _HAS_IO else [_SQL]
+    for question in asked:
+        for kind, name, document in connection.execute(question).fetchall():
+            figures.update(_numbers(kind, name, document))
     for query, document in _statements(connection):
         # Several query_ids can be one template. From 18 on the leading comment is not kept.
         template = template_of(query) or fingerprint(query).id

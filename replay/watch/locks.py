@@ -23,6 +23,9 @@ class Seen:
     mode: str
     relation: str  # of the row, where the waiter holds its tuple lock
     wait_us: int  # 0 where the server does not know yet
+    key: str = ""  # the row's place, the advisory lock's number, or the object
+    text: str = ""  # how its statement begins, where the session is none of the replay's
+    xmin_age: int = -1  # transactions since its oldest snapshot; -1: it holds none
 
 
 def edges(backends: Sequence[Seen]) -> Iterator[tuple[Seen, int, Seen | None]]:

@@ -19,6 +19,7 @@ import pyarrow as pa
 from replay import rundir, target
 from replay.errors import ReplayError
 from replay.tag import template_of
+from replay.watch import waits
 from replay.watch.buffer import Columns
 from replay.watch.locks import PREPARED, Seen, edges
 
@@ -120,24 +121,25 @@ class Watch:
             if seen.listed:
                 self._samples.append(
                     *(at_us, seen.pid, seen.state, seen.wait_type, seen.wait, seen.template),
-                    *(seen.transaction_age_us, seen.query_age_us),
+                    *(seen.transaction_age_us, seen.query_age_us, seen.text, seen.xmin_age),
                 )
         for waiter, pid, blocker in edges(backends):
             state = blocker.state if blocker else "" if pid else PREPARED
             self._blocking.append(
                 *(at_us, waiter.pid, pid, waiter.template, blocker.template if blocker else ""),
                 *(state, waiter.lock_type, waiter.mode, waiter.relation, waiter.wait_us),
+                *(waiter.key, waiter.text, blocker.text if blocker else ""),
             )
 
 
 def _seen(row: tuple[Any, ...]) -> Seen:
     pid, state, wait_type, wait, query, transaction_us, query_us, listed, *lock = row
-    blockers, lock_type, mode, relation, wait_us = lock
+    blockers, lock_type, mode, relation, wait_us, key, ours, xmin_age = lock
     return Seen(
         pid=pid,
         state=state,
         wait_type=wait_type,
-        wait=wait,
+        wait=waits.normal(wait_type, wait),
         template=template_of(query or ""),
         transaction_age_us=transaction_us,
         query_age_us=query_us,
@@ -147,4 +149,7 @@ def _seen(row: tuple[Any, ...]) -> Seen:
         mode=mode,
         relation=relation,
         wait_us=wait_us,
+        key=key,
+        text="" if ours else query or "",
+        xmin_age=xmin_age,
     )

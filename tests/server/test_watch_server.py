@@ -128,7 +128,8 @@ def test_an_idle_session_that_holds_an_advisory_lock_is_named_and_not_listed(dat
 def test_the_sampler_survives_the_end_of_its_backend(database):
     with psycopg.connect(database, autocommit=True) as other, Watch(database, hz=50) as watch:
         t0 = time.monotonic_ns()
-        until(lambda: len(other.execute("SELECT 1").fetchall()) and watch._samples._numbers[0])
+        other.execute("BEGIN")
+        until(lambda: watch._samples._numbers[0])
         seen = len(watch._samples._numbers[0])
         killed = other.execute(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"

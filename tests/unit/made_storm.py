@@ -111,14 +111,14 @@ def _look(storm: Storm, at: int, *, held: bool) -> None:
     for one in now:
         wait = _wait(storm.rng, one.template, waiting=one in waiters)
         age = at - one.began
-        storm.samples.append((at, one.pid, "active", *wait, one.template, age, age))
+        storm.samples.append((at, one.pid, "active", *wait, one.template, age, age, "", -1))
     for place, one in enumerate(waiters):
         # The first waits for the holder's transaction, the next for their turn at the row.
         ahead = waiters[0] if place else holders[0]
         lock = ("tuple", "ExclusiveLock") if place else ("transactionid", "ShareLock")
         pair = (one.pid, ahead.pid, one.template, ahead.template)
         storm.blocking.append(
-            (at, *pair, "active", *lock, "public.project_counters", at - one.began)
+            (at, *pair, "active", *lock, "public.project_counters", at - one.began, "", "", "")
         )
 
 

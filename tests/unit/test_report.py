@@ -45,7 +45,7 @@ def run(tmp_path, story):
 def write(path, name, *rows):
     schema = rundir.TABLES[name]
     table = pa.Table.from_pylist(
-        [dict(zip(schema.names, row, strict=True)) for row in rows], schema
+        [dict(zip(schema.names, row, strict=False)) for row in rows], schema
     )
     rundir.write_table(path, name, table)
 

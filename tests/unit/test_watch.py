@@ -66,8 +66,8 @@ def test_a_deadlock_ends():
 
 def test_rows_become_a_table_from_the_origin_on():
     rows = Columns(rundir.BLOCKING)
-    rows.append(900, 2, 1, "a", "b", "active", "tuple", "ExclusiveLock", "public.t", 5)
-    rows.append(1500, 2, 1, "a", "", "active", "tuple", "ExclusiveLock", "public.t", 600)
+    rows.append(900, 2, 1, "a", "b", "active", "tuple", "ExclusiveLock", "public.t", 5, *[""] * 3)
+    rows.append(1500, 2, 1, "a", "", "active", "tuple", "ExclusiveLock", "public.t", 600, *[""] * 3)
     table = rows.table(origin=1000)
     assert table.schema == rundir.BLOCKING
     assert table.num_rows == 1

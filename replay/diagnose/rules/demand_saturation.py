@@ -10,6 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.figures import of_pool, of_scan
 from replay.diagnose.indexing import propose
+from replay.diagnose.rules.foreign_key_scan import gaps
+from replay.diagnose.rules.plan_flip import flipped
+from replay.diagnose.rules.snapshot_bloat import is_bloated
 from replay.diagnose.templates import TemplateFigures
 from replay.finding import Finding, Fix
 
@@ -38,6 +41,10 @@ def _busy_sessions(evidence: Evidence, template: TemplateFigures) -> float:
 
 
 def _fills(evidence: Evidence, template: TemplateFigures) -> bool:
+    if gaps(evidence, template.id) or is_bloated(evidence, template.id):
+        return False  # another rule says why it takes so long
+    if flipped(evidence, template.id):
+        return False
     plan = evidence.plans.get(template.id)
     least = _SHARE_WASTEFUL if plan and plan.wasteful else _SHARE
     demand = sum(_busy_sessions(evidence, other) for other in evidence.templates.values())

@@ -11,6 +11,9 @@ from replay.diagnose.blocking import Episode
 from replay.diagnose.edges import ROW_LOCKS
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.figures import of_episodes, of_pool
+from replay.diagnose.rules.duplicate_key_race import raced_for
+from replay.diagnose.rules.foreign_key_scan import gaps
+from replay.diagnose.rules.idle_hold import is_idle, is_long
 from replay.diagnose.rules.missing_index_hold import is_prolonged_by_scan
 from replay.diagnose.sums import merged
 from replay.finding import Finding, Fix
@@ -19,6 +22,7 @@ NUMBER = 7
 _ON_ONE_ROW = 0.8  # of the blocked time behind the foremost blocker of the moment
 _BLOCKERS_AT_LEAST = 5  # different transactions, one after the other
 _SHORT_MS = 1000.0  # median hold
+_IN_CLIENT = 0.5  # of the blocked time: then the client's work is the cause, not the row
 _NAMED = 0.1  # of the waiting, for a template to be named
 _FIX = Fix(
     kind="application",
@@ -37,13 +41,17 @@ def hot_row(evidence: Evidence) -> Iterator[Finding]:
     for episode in evidence.blocking.episodes:
         if episode.lock_type not in ROW_LOCKS:
             continue
-        if is_prolonged_by_scan(evidence, episode):
+        if is_prolonged_by_scan(evidence, episode) or gaps(evidence, episode.culprit):
             behind_scans_s[episode.relation] += episode.blocked_s
-        else:
+        elif not raced_for(evidence, episode):
             by_relation[episode.relation].append(episode)
     for relation, episodes in by_relation.items():
         # Who queued up behind a scan's hold passes the row on one by one: that is no hot row yet.
         of_its_own = sum(e.blocked_s for e in episodes) > behind_scans_s[relation]
+        in_client = [episode for episode in episodes if is_idle(episode)]
+        in_client = in_client if is_long(in_client) else []
+        if sum(e.blocked_s for e in in_client) > _IN_CLIENT * sum(e.blocked_s for e in episodes):
+            continue
         if of_its_own and _is_hot(episodes):
             finding = _finding(evidence, relation, episodes)
             if evidence.material(finding.blocked_s + finding.queue_s):

@@ -1,12 +1,16 @@
 """Rule 0, unexplained: the run broke and no rule can say why. It says so, with what was seen."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from replay.diagnose.evidence import Evidence
-from replay.diagnose.figures import of_pool
+from replay.diagnose.figures import of_bursts, of_pool
 from replay.diagnose.sums import merged, summed
 from replay.finding import Finding
 
 NUMBER = 0
 _SHOWN = 5
+_BAD_SECONDS = 3  # of a run that held its objective: fewer may be the machine's
 
 
 def unexplained(evidence: Evidence) -> Finding:
@@ -32,11 +36,29 @@ def unexplained(evidence: Evidence) -> Finding:
         queue_s=round(evidence.queue.total_s, 3),
         evidence={
             **of_pool(evidence),
-            "waits": dict(list(evidence.waits.items())[:_SHOWN]),
+            "waits": dict(list(evidence.sessions.waits.items())[:_SHOWN]),
             "locks_s": {name: round(spent, 3) for name, spent in list(locks.items())[:_SHOWN]},
             "held_by_s": {name or "client": round(spent, 3) for name, spent in held},
             "service_s": {t.id: round(t.service_s, 3) for t in busiest if t.calls},
             "worst_second": worst.second if worst else None,
             "worst_p95_ms": round(worst.p95_ms, 1) if worst else None,
+            "bursts": of_bursts(evidence),
         },
     )
+
+
+def bad_seconds(evidence: Evidence) -> Iterator[Finding]:
+    """The finding of a run whose averages are good and whose bad seconds no rule explains."""
+    seconds = sum(burst.to_s - burst.from_s for burst in evidence.bursts)
+    if seconds >= _BAD_SECONDS:
+        worst = max(evidence.bursts, key=lambda burst: burst.worst_p95_ms)
+        finding = unexplained(evidence)
+        yield replace(
+            finding,
+            name="unexplained burst",
+            summary=(
+                f"{seconds} bad seconds in a run that held its objective, and no rule explains "
+                f"them: {worst.worst_p95_ms:,.0f} ms at p95 from second {worst.from_s} to "
+                f"{worst.to_s}"
+            ),
+        )

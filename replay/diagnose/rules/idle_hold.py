@@ -1,0 +1,92 @@
+"""Rule 6: the client works with the transaction open, and the locks wait for it.
+
+The root of the wait sits idle in transaction for most of the hold: a call to another service, a loop
+over rows, a person at a prompt.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from replay.diagnose.blocking import Episode
+from replay.diagnose.evidence import Evidence
+from replay.diagnose.figures import locks_queue_s, of_hold, relations
+from replay.finding import Finding, Fix
+
+NUMBER = 6
+_PAUSE_AT_LEAST = 0.5  # of the hold
+_HOLD_MS = 100.0  # the median: shorter holds of one row by many are a hot row
+_FIX = Fix(
+    kind="application",
+    sql="",
+    why=(
+        "move the client's own work before BEGIN or behind COMMIT, so that the hold is as long as "
+        "its statements; idle_in_transaction_session_timeout bounds what is forgotten"
+    ),
+)
+
+
+def idle_hold(evidence: Evidence) -> Iterator[Finding]:
+    """One finding for each kind of transaction that holds locks while its client does other things."""
+    by_shape: dict[tuple[str, ...], list[Episode]] = defaultdict(list)
+    for episode in evidence.blocking.episodes:
+        if is_idle(episode):
+            by_shape[episode.statements or (episode.culprit,)].append(episode)
+    for shape, episodes in by_shape.items():
+        blocked_s = sum(episode.blocked_s for episode in episodes)
+        queue_s = locks_queue_s(evidence, episodes)
+        if is_long(episodes) and evidence.material(blocked_s + queue_s):
+            yield _finding(evidence, shape, episodes, blocked_s, queue_s)
+
+
+def is_idle(episode: Episode) -> bool:
+    """Whether the client, and no statement, kept the lock; a session lock is another rule's."""
+    return episode.pause_share > _PAUSE_AT_LEAST and not (
+        episode.leaked_by or (not episode.ours and episode.lock_type == "advisory")
+    )
+
+
+def is_long(episodes: Sequence[Episode]) -> bool:
+    """Whether the holds are too long for a hot row; a foreign session's are not known."""
+    holds = [episode.hold_ms for episode in episodes if episode.ours]
+    return not holds or float(np.median(holds)) >= _HOLD_MS
+
+
+def _finding(
+    evidence: Evidence,
+    shape: Sequence[str],
+    episodes: Sequence[Episode],
+    blocked_s: float,
+    queue_s: float,
+) -> Finding:
+    figures = of_hold(evidence, episodes)
+    held = relations(episodes)
+    named = [name for name in dict.fromkeys(shape) if not _is_frame(evidence.sql(name))]
+    return Finding(
+        rule=NUMBER,
+        name="client work inside the transaction",
+        summary=(
+            f"a transaction sits idle for {figures['pause_share']:.0%} of the time that it holds "
+            f"locks{' on ' + ', '.join(held) if held else ''}, {figures['hold_p50_ms']:,.0f} ms at "
+            f"the median: up to {figures['sessions_blocked_at_most']} sessions blocked, "
+            f"{blocked_s:,.1f} s in sum"
+        ),
+        templates=tuple(evidence.culprit(name) for name in named or shape),
+        relations=tuple(held),
+        blocked_s=round(blocked_s, 3),
+        queue_s=round(queue_s, 3),
+        fixes=(_FIX,),
+        confidence=0.9,
+        evidence=figures,
+    )
+
+
+def _is_frame(sql: str) -> bool:
+    return sql.partition(" ")[0].lower().rstrip(";") in {
+        "begin",
+        "start",
+        "commit",
+        "rollback",
+        "end",
+    }
