@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
@@ -20,30 +20,21 @@ from psycopg import sql
 from psycopg.copy import QueuedLibpqWriter
 
 from data_gen import ddl
+from data_gen.bounds import leaves, loaded
+from data_gen.build import Connect, build, opened, told
 from data_gen.cells import HEADER, TRAILER
 from data_gen.errors import DataGenError
+from data_gen.mend import mend
+from data_gen.names import split
 from data_gen.plan import Plan
 from data_gen.profile import TableProfile
 from data_gen.rows import blocks
 
-Connect = Callable[[], psycopg.Connection[Any]]
 Progress = Callable[[str, int, int], None]  # table, rows in it by now, rows in the end
 
 _CHUNK = 1 << 17  # bytes handed to libpq at once; psycopg cuts what is larger
 _CANCEL_TIMEOUT_S = 5.0
 _MOST_MAKERS = 4  # more only wait for one another
-_REFUSED = (
-    psycopg.IntegrityError,
-    psycopg.DataError,
-    psycopg.ProgrammingError,
-    psycopg.NotSupportedError,
-)
-_SETTINGS = (
-    "SET statement_timeout = 0",
-    "SET maintenance_work_mem = '256MB'",
-    "SET work_mem = '64MB'",
-    "SET synchronous_commit = off",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +51,7 @@ def fill(
     plan: Plan, connect: Connect, jobs: int, progress: Progress | None
 ) -> tuple[LoadedTable, ...]:
     """Fill and index every table of a plan, the largest first, over `jobs` connections."""
-    tables = plan.profile.tables
+    tables = loaded(plan.profile)
     todo = sorted(tables, key=lambda table: -plan.counts[table.qualified])
     for table in todo:
         plan.columns(table)  # planned here once, then only read by the threads
@@ -77,51 +68,6 @@ def fill(
                 raise
     done = {table.name: table for table in filling.done}
     return tuple(done[table.qualified] for table in tables)
-
-
-@contextlib.contextmanager
-def opened(connect: Connect) -> Iterator[psycopg.Connection[Any]]:
-    """A connection set for bulk work, closed in the end."""
-    connection = connect()
-    with contextlib.closing(connection):
-        connection.autocommit = True
-        for setting in _SETTINGS:
-            connection.execute(setting.encode())
-        yield connection
-
-
-def build(
-    connection: psycopg.Connection[Any], name: str, statements: Iterable[str]
-) -> tuple[str, ...]:
-    """Build indexes or constraints of a table; gives those that cannot be, each with the reason.
-
-    Statistics do not tell how columns depend on one another, so rows made from them may break what
-    production's hold: an index too few is no reason to lose the rows.
-    """
-    left_out = []
-    for statement in statements:
-        try:
-            connection.execute(statement.encode())
-        except _REFUSED as error:
-            left_out.append(f"{name}: {statement}: {_said(error)}")
-    return tuple(left_out)
-
-
-@contextlib.contextmanager
-def told(name: str) -> Iterator[None]:
-    """What the server says of a table or its rows, with the table's name and a way out."""
-    try:
-        yield
-    except _REFUSED as error:
-        raise DataGenError(
-            f"{name}: the server refuses: {_said(error)}; make the target able to hold it "
-            "(version, extensions), and generate again"
-        ) from error
-
-
-def _said(error: psycopg.Error) -> str:
-    where = f" ({error.diag.context})" if error.diag.context else ""
-    return f"{error.diag.message_primary or error}{where}"
 
 
 class _Filling:
@@ -147,7 +93,7 @@ class _Filling:
 
     def work(self) -> None:
         """Fill tables over one connection while there are any."""
-        with opened(self.connect) as connection:
+        with opened(self.connect, self.plan.profile.search_path) as connection:
             self._connections.append(connection)
             while not self._stop.is_set():
                 with self._lock:
@@ -169,15 +115,26 @@ class _Filling:
         rows = self.plan.counts[name]
         with told(name), connection.transaction():
             place = sql.Identifier(table.schema, table.name)
-            connection.execute(sql.SQL("TRUNCATE {}").format(place))
+            connection.execute(
+                sql.SQL("TRUNCATE {}" if table.partition_key else "TRUNCATE ONLY {}").format(place)
+            )
             if rows and columns:
-                copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)").format(
-                    place, sql.SQL(", ").join(map(sql.Identifier, columns))
+                copy = sql.SQL("COPY {} ({}) FROM STDIN ({})").format(
+                    sql.Identifier(*split(_sent_to(table))),
+                    sql.SQL(", ").join(map(sql.Identifier, columns)),
+                    sql.SQL("FORMAT binary, FREEZE" if _freezes(table) else "FORMAT binary"),
                 )
                 self._copy(connection, copy, table)
-        left_out = build(connection, name, ddl.indexes(table))
+                if not table.partition_key:
+                    mend(connection, table)
+        parts = tuple(leaves(self.plan.profile, table)) if table.partition_key else (table,)
+        left_out = [
+            reason
+            for part in parts
+            for reason in build(connection, part.qualified, ddl.indexes(part))
+        ]
         return LoadedTable(
-            name=name, rows=rows, seconds=time.monotonic() - began, left_out=left_out
+            name=name, rows=rows, seconds=time.monotonic() - began, left_out=tuple(left_out)
         )
 
     def _copy(
@@ -197,3 +154,13 @@ class _Filling:
                 if self.progress is not None:
                     self.progress(table.qualified, rows, total)
             stream.write(TRAILER)
+
+
+def _sent_to(table: TableProfile) -> str:
+    """The table that COPY names: rows of a default partition may be another one's after all."""
+    return table.parents[0] if table.bound == "DEFAULT" else table.qualified
+
+
+def _freezes(table: TableProfile) -> bool:
+    """COPY FREEZE wants a table that this transaction truncated, and no partitions."""
+    return not table.partition_key and table.bound != "DEFAULT"

@@ -5,11 +5,13 @@ What cannot be rebuilt goes to `unsupported` with its reason; a table keeps what
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
 import psycopg
 
+from data_gen.objects import objects_of
 from data_gen.profile import (
     ColumnProfile,
     Constraint,
@@ -20,14 +22,8 @@ from data_gen.profile import (
     TableProfile,
 )
 from data_gen.questions import Row, answer, named
-from data_gen.values import GENERATORS
-
-_LEFT_OUT = {
-    "p": "partitioned table",
-    "v": "view",
-    "m": "materialized view",
-    "f": "foreign table",
-}
+from data_gen.stacked import with_statistics
+from data_gen.values import generator_of
 
 
 def introspect(connection: psycopg.Connection[Any]) -> SchemaProfile:
@@ -47,9 +43,13 @@ def profile_of(rows: Callable[[str], Sequence[Row]]) -> SchemaProfile:
 
 def questions() -> Mapping[str, str]:
     """What is asked of a catalog, SQL by name, in order: session comes first, for it sets forms."""
-    found = dict(named(files("data_gen").joinpath("introspect.sql").read_text(encoding="utf-8")))
-    rebuilt = found.pop("rebuilt")
-    return {name: text.replace("{rebuilt}", rebuilt) for name, text in found.items()}
+    sources = ("introspect.sql", "objects.sql")
+    texts = (files("data_gen").joinpath(name).read_text(encoding="utf-8") for name in sources)
+    found = {name: text for source in texts for name, text in named(source).items()}
+    parts = {f"{{{name}}}": found.pop(name) for name in ("rebuilt", "own")}
+    for part, text in parts.items():
+        found = {name: query.replace(part, text) for name, query in found.items()}
+    return found
 
 
 class _Reading:
@@ -62,22 +62,29 @@ class _Reading:
     def profile(self) -> SchemaProfile:
         """All of it."""
         (session,) = self.rows("session")
-        tables = {row["oid"]: row for row in self.rows("tables") if self.can_rebuild(row)}
+        tables = {row["oid"]: row for row in self.rows("tables")}
+        names = {oid: f"{row['schema']}.{row['name']}" for oid, row in tables.items()}
+        enums = self.rows("enums")
+        made = objects_of(self.rows, names, [row["oid"] for row in enums])
         columns, constraints = self.grouped("columns"), self.grouped("constraints")
         indexes = self.grouped("indexes")
         profiles = tuple(
-            self.table(row, columns[oid], constraints[oid], indexes[oid], tables)
+            replace(
+                self.table(row, columns[oid], constraints[oid], indexes[oid], names),
+                order=made.table_orders[oid],
+            )
             for oid, row in tables.items()
         )
-        enums = tuple(
-            EnumType(schema=row["schema"], name=row["name"], labels=tuple(row["labels"]))
-            for row in self.rows("enums")
-        )
-        self.unsupported += [row["reason"] for row in self.rows("others")]
+        self.unsupported += made.unsupported
         return SchemaProfile(
             server_version=session["server_version"],
-            tables=profiles,
-            enums=enums,
+            tables=with_statistics(profiles),
+            enums=tuple(
+                EnumType(schema=row["schema"], name=row["name"], labels=tuple(row["labels"]))
+                for row in enums
+            ),
+            objects=made.objects,
+            roles=tuple(row["name"] for row in self.rows("roles")),
             extensions=tuple(row["name"] for row in self.rows("extensions")),
             search_path=tuple(session["search_path"]),
             unsupported=tuple(self.unsupported),
@@ -91,135 +98,87 @@ class _Reading:
             found[row["oid"]].append(row)
         return found
 
-    def can_rebuild(self, row: Row) -> bool:
-        """Whether a relation is a plain table; says so where it is none."""
-        name = f"{row['schema']}.{row['name']}"
-        kind = _LEFT_OUT.get(row["kind"])
-        if row["is_partition"]:
-            self.unsupported.append(f"{name}: a partition, and partitions are not rebuilt")
-        elif kind is not None:
-            self.unsupported.append(f"{name}: a {kind} is not rebuilt")
-        elif row["inherits"]:
-            self.unsupported.append(f"{name}: takes part in inheritance, which is not rebuilt")
-        else:
-            self.unsupported += [
-                f"{name}: has {what.replace('_', ' ')}, not rebuilt"
-                for what in ("triggers", "rules", "row_security")
-                if row[what]
-            ]
-            return True
-        return False
-
     def table(
         self,
         row: Row,
         columns: Sequence[Row],
         constraints: Sequence[Row],
         indexes: Sequence[Row],
-        tables: Mapping[int, Row],
+        names: Mapping[int, str],
     ) -> TableProfile:
         """One table with all that belongs to it."""
         name = f"{row['schema']}.{row['name']}"
         order = _places((*constraints, *indexes))
+        partitioned = row["kind"] == "p"
+        if row["kind"] == "f":
+            self.unsupported.append(f"{name}: a foreign table, made as an ordinary one")
         if all(column["n_distinct"] is None for column in columns) and row["live_rows"]:
             self.unsupported.append(
                 f"{name}: no statistics, so its values are even; ANALYZE it, and capture as a user "
                 "who may read it"
             )
+        rows = round(row["reltuples"]) if row["reltuples"] > 0 else row["live_rows"]
         return TableProfile(
             schema=row["schema"],
             name=row["name"],
-            rows=round(row["reltuples"]) if row["reltuples"] > 0 else row["live_rows"],
-            pages=row["pages"],
+            rows=0 if partitioned else rows,
+            pages=0 if partitioned else row["pages"],
             dead_rows=row["dead_rows"],
-            columns=tuple(self.column(name, column) for column in columns),
-            constraints=tuple(self.constraints(name, constraints, order)),
-            foreign_keys=tuple(self.foreign_keys(name, constraints, tables)),
+            columns=tuple(self.column(name, column, bool(row["bound"])) for column in columns),
+            constraints=tuple(_constraints(constraints, order)),
+            foreign_keys=tuple(_foreign_keys(constraints, names)),
             indexes=tuple(self.indexes(name, indexes, order)),
             options=tuple(row["options"]),
+            unlogged=row["unlogged"],
+            parents=tuple(names[oid] for oid in row["parents"] or () if oid in names),
+            bound=row["bound"],
+            partition_key=row["partition_key"],
+            partition_columns=tuple(row["partition_columns"]),
+            toast_pages=row["toast_pages"],
         )
 
-    def column(self, table: str, row: Row) -> ColumnProfile:
+    def column(self, table: str, row: Row, in_partition: bool) -> ColumnProfile:
         """One column; of a type that nobody makes, it may be empty."""
         name = f"{table}.{row['name']}"
-        makes = bool(row["enum_labels"]) or row["base_type"] in GENERATORS
-        default, generated = row["default"], row["generated"]
-        if row["default_calls_user_code"]:
-            self.unsupported.append(f"{name}: its default calls a function, which is not rebuilt")
-            default, generated = None, ""
-        if row["is_domain"]:
-            self.unsupported.append(f"{name}: its domain's checks are not rebuilt")
-        if row["is_collated"]:
-            self.unsupported.append(f"{name}: its collation is not rebuilt")
-        if not makes and not generated:
-            self.unsupported.append(f"{name}: type {row['type']} is not made; the column is empty")
-        return ColumnProfile(
+        default = row["default"]
+        column = ColumnProfile(
             name=row["name"],
             type=row["type"],
             base_type=row["base_type"],
-            not_null=row["not_null"] and (makes or default is not None),
+            not_null=row["not_null"],
             default=default,
-            identity=row["identity"],
-            generated=generated,
-            sequence=row["owned_sequence"] or (row["default_sequence"] if default else None),
+            # An identity comes to a partition with its parent's.
+            identity="" if in_partition else row["identity"],
+            generated=row["generated"],
+            sequence=None
+            if in_partition and row["identity"]
+            else row["owned_sequence"] or (row["default_sequence"] if default else None),
             enum_labels=tuple(row["enum_labels"] or ()),
+            declared=row["declared"],
+            type_kind=row["type_kind"],
+            element=row["element"] or "",
+            element_kind=row["element_kind"] or "",
+            fields=tuple((base, full) for base, full in row["fields"] or ()),
+            collation=row["collation"],
+            sequence_options=row["sequence_options"] or "",
+            increment=row["increment"] or 1,
+            domain_not_null=row["domain_not_null"],
+            inherited=row["inherited"] and not in_partition,
+            domain_checks=tuple(row["domain_checks"] or ()),
             **_statistics(row),
         )
-
-    def constraints(
-        self, table: str, rows: Sequence[Row], order: Mapping[int, int]
-    ) -> Iterator[Constraint]:
-        """Keys and checks."""
-        for row in rows:
-            if row["kind"] == "x":
-                self.unsupported.append(
-                    f"{table}: exclusion constraint {row['name']} is not rebuilt: "
-                    "made rows would break it"
-                )
-            elif row["calls_user_code"] and row["kind"] == "c":
-                self.unsupported.append(
-                    f"{table}: constraint {row['name']} calls a function, which is not rebuilt"
-                )
-            elif row["kind"] != "f":
-                yield Constraint(
-                    name=row["name"],
-                    kind=row["kind"],
-                    columns=tuple(row["columns"]),
-                    definition=row["definition"],
-                    order=order.get(row["order"], 0),
-                )
-
-    def foreign_keys(
-        self, table: str, rows: Sequence[Row], tables: Mapping[int, Row]
-    ) -> Iterator[ForeignKey]:
-        """Foreign keys between tables that are rebuilt."""
-        for row in rows:
-            if row["kind"] != "f":
-                continue
-            parent = tables.get(row["parent"])
-            if parent is None:
-                self.unsupported.append(
-                    f"{table}: foreign key {row['name']} leads to a table that is not rebuilt"
-                )
-                continue
-            yield ForeignKey(
-                name=row["name"],
-                columns=tuple(row["columns"]),
-                parent=f"{parent['schema']}.{parent['name']}",
-                parent_columns=tuple(row["parent_columns"]),
-                definition=row["definition"],
+        makes = generator_of(column) is not None
+        if not makes and not column.generated:
+            self.unsupported.append(
+                f"{name}: values of type {row['type']} are not made; the column is empty"
             )
+        return replace(column, not_null=column.not_null and (makes or default is not None))
 
     def indexes(
         self, table: str, rows: Sequence[Row], order: Mapping[int, int]
     ) -> Iterator[IndexProfile]:
         """Indexes of no constraint, in the order of their OIDs."""
         for row in rows:
-            if row["calls_user_code"]:
-                self.unsupported.append(
-                    f"{table}: index {row['name']} calls a function, which is not rebuilt"
-                )
-                continue
             if not row["valid"]:
                 self.unsupported.append(f"{table}: index {row['name']} is invalid, left out")
             yield IndexProfile(
@@ -230,6 +189,33 @@ class _Reading:
                 valid=row["valid"],
                 bytes=row["bytes"],
                 order=order[row["order"]],
+            )
+
+
+def _constraints(rows: Sequence[Row], order: Mapping[int, int]) -> Iterator[Constraint]:
+    """Keys, checks and exclusions."""
+    for row in rows:
+        if row["kind"] != "f":
+            yield Constraint(
+                name=row["name"],
+                kind=row["kind"],
+                columns=tuple(row["columns"]),
+                definition=row["definition"],
+                order=order.get(row["order"], 0),
+                inherited=row["inherited"],
+            )
+
+
+def _foreign_keys(rows: Sequence[Row], names: Mapping[int, str]) -> Iterator[ForeignKey]:
+    for row in rows:
+        if row["kind"] == "f" and row["parent"] in names:
+            yield ForeignKey(
+                name=row["name"],
+                columns=tuple(row["columns"]),
+                parent=names[row["parent"]],
+                parent_columns=tuple(row["parent_columns"]),
+                definition=row["definition"],
+                inherited=row["inherited"],
             )
 
 

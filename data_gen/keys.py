@@ -13,12 +13,14 @@ from functools import partial
 
 import numpy as np
 
+from data_gen.bounds import Held, held, units
 from data_gen.cells import Cells, Piece
+from data_gen.checks import limits_of
 from data_gen.moments import epoch_us, shift_us
 from data_gen.profile import ColumnProfile, SchemaProfile, TableProfile
 from data_gen.shuffle import Ints, key_of
 from data_gen.sizes import foreign_key_of, row_counts, unique_keys
-from data_gen.spread import Spread, ladder
+from data_gen.spread import Spread, joined, ladder
 from data_gen.values import generator_of
 from data_gen.values.family import Family, Wanted
 from data_gen.values.integers import LIMITS
@@ -79,7 +81,10 @@ def key_domains(
                 members.setdefault(root, []).append((table.qualified, column.name))
     shift = shift_us(profile, base_time)
     domains: dict[tuple[str, str], KeyDomain] = {}
-    for (table_name, column_name), names in members.items():
+    # A partitioned table's keys are those of its partitions, which come first.
+    for (table_name, column_name), names in sorted(
+        members.items(), key=lambda item: _partitioned(profile, item[0][0])
+    ):
         if counts[table_name]:
             columns = [_column(profile, name) for name in names]
             wanted = Wanted(
@@ -89,14 +94,48 @@ def key_domains(
                 key=key_of(seed, "keys", table_name, column_name),
                 shift_us=shift,
                 now_us=epoch_us(base_time) if base_time else profile.taken_at_us,
+                held=_held(profile, (table_name, column_name)),
             )
-            domain = _domain(table_name, wanted, columns)
+            domain = _domain(
+                table_name, wanted, columns, _parts(profile, (table_name, column_name), domains)
+            )
             if domain is not None:
                 domains |= dict.fromkeys(names, domain)
     return domains
 
 
-def _domain(table: str, wanted: Wanted, columns: Sequence[ColumnProfile]) -> KeyDomain | None:
+def _partitioned(profile: SchemaProfile, name: str) -> bool:
+    table = profile.table(name)
+    return table is not None and bool(table.partition_key)
+
+
+def _held(profile: SchemaProfile, name: tuple[str, str]) -> tuple[Held, ...]:
+    table, column = profile.table(name[0]), _column(profile, name)
+    assert table is not None
+    return (held(profile, table, column), *limits_of(table, column))
+
+
+def _parts(
+    profile: SchemaProfile,
+    name: tuple[str, str],
+    domains: Mapping[tuple[str, str], KeyDomain],
+) -> tuple[Spread, ...]:
+    """The keys of a table's partitions; () for a table that is made in one piece."""
+    table = profile.table(name[0])
+    parts = tuple(units(profile, table)) if table is not None else ()
+    if parts == (table,):
+        return ()
+    found = (domains.get((part.qualified, name[1])) for part in parts)
+    rungs = [domain.rungs for domain in found if domain is not None]
+    return tuple(sorted(rungs, key=lambda one: int(one.low.min(initial=0))))
+
+
+def _domain(
+    table: str,
+    wanted: Wanted,
+    columns: Sequence[ColumnProfile],
+    parts: Sequence[Spread] = (),
+) -> KeyDomain | None:
     generator = generator_of(wanted.column)
     if generator is None:
         return None
@@ -112,6 +151,8 @@ def _domain(table: str, wanted: Wanted, columns: Sequence[ColumnProfile]) -> Key
         high = min(high, *(LIMITS.get(column.base_type, family.limits)[1] for column in columns))
         first = max(low, min(1, high - size + 1))
         rungs = within(size, family.bounds, high, (first, first + size - 1))
+        if parts and sum(part.rows for part in parts) == size:
+            rungs = joined(parts)
         near = partial(_nearest, rungs, family.point, near)
     hot = _placed(tokens[:size], size, near)
     if family.point is None:

@@ -9,6 +9,8 @@ _IN_LIST = re.compile(
     r"CHECK \(+[^=<>]+ = ANY \(+ARRAY\[(?P<list>.*?)\]\)?(::[a-z ]+\[\])?\)+( NOT VALID)?\Z",
     re.DOTALL,
 )
+# Kinds of objects whose constants stand for values in tables; a function's body holds anything.
+_WITH_VALUES = frozenset({"domain", "view", "materialized view", "policy", "rule", "trigger"})
 _LITERAL = re.compile(r"'((?:[^']|'')*)'|(?<![\w.])(-?\d+(?:\.\d+)?)")
 
 
@@ -25,11 +27,14 @@ def allowed_values(table: TableProfile, column: ColumnProfile) -> tuple[str, ...
 def schema_literals(profile: SchemaProfile) -> frozenset[str]:
     """Enum labels, and constants of every definition."""
     found = {label for enum in profile.enums for label in enum.labels}
+    for made in profile.objects:
+        if made.kind in _WITH_VALUES:
+            found.update(literals(made.definition))
     for table in profile.tables:
         definitions = [constraint.definition for constraint in table.constraints]
         definitions += [index.definition for index in table.indexes]
         definitions += [column.default for column in table.columns if column.default]
-        for definition in definitions:
+        for definition in (*definitions, table.bound):
             found.update(literals(definition))
     return frozenset(found)
 

@@ -34,3 +34,9 @@ def dotted(schema: str, name: str) -> str:
 def literal(text: str) -> str:
     """A string constant, under standard_conforming_strings."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def split(qualified: str) -> tuple[str, str]:
+    """Schema and name of what profiles call by schema.name, unquoted."""
+    schema, _, name = qualified.partition(".")
+    return schema, name

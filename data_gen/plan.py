@@ -8,16 +8,33 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 
+import numpy as np
+
+from data_gen.bounds import ANY, held, units
+from data_gen.checks import InOrder, understood
 from data_gen.drafts import Draft, KeyDraft, Made, ValueDraft
 from data_gen.keys import key_domains
 from data_gen.labels import allowed_values
 from data_gen.moments import epoch_us, shift_us
+from data_gen.pairs import in_order
 from data_gen.profile import ColumnProfile, ForeignKey, SchemaProfile, TableProfile
 from data_gen.shuffle import Ints, Order, Permutation, key_of
 from data_gen.sizes import distinct_values, foreign_key_of, row_counts, unique_keys
-from data_gen.sources import Borrowed, CellSource, Filled, Following, Nulls, Own, Packed, Source
+from data_gen.sources import (
+    Borrowed,
+    CellSource,
+    Filled,
+    Following,
+    Nulls,
+    Own,
+    Packed,
+    Source,
+    null_rows,
+)
 from data_gen.spread import Spread, ladder, shared
+from data_gen.stacked import Stacked
 from data_gen.values import generator_of
 from data_gen.values.family import Wanted
 
@@ -29,9 +46,16 @@ class Plan:
     """All tables of a profile at one scale, seed and base time; tables are planned when asked."""
 
     def __init__(
-        self, profile: SchemaProfile, *, scale: float, seed: int, base_time: datetime
+        self,
+        profile: SchemaProfile,
+        *,
+        scale: float,
+        seed: int,
+        base_time: datetime,
+        oids: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.profile = profile
+        self.oids = oids  # of the target's own types, by name as format_type gives it
         self.seed = seed
         self.base_time = base_time
         self.counts = row_counts(profile, scale)
@@ -42,8 +66,17 @@ class Plan:
         """A source for each column that is loaded, in the table's order; others are defaults."""
         if table.qualified not in self._tables:
             self._tables[table.qualified] = {}  # a circle of keys finds nothing to borrow
-            self._tables[table.qualified] = _Table(self, table).planned()
+            parts = tuple(units(self.profile, table))
+            made = _Table(self, table).planned() if parts == (table,) else self._stacked(parts)
+            self._tables[table.qualified] = made
         return self._tables[table.qualified]
+
+    def _stacked(self, parts: Sequence[TableProfile]) -> Mapping[str, CellSource]:
+        """The columns of a partitioned table, from the tables in which its rows are made."""
+        ends = np.cumsum([self.counts[part.qualified] for part in parts], dtype=np.int64)
+        made = [self.columns(part) for part in parts]
+        names = dict.fromkeys(name for columns in made for name in columns)
+        return {name: Stacked(ends, tuple(columns.get(name) for columns in made)) for name in names}
 
 
 class _Table:
@@ -55,6 +88,7 @@ class _Table:
         self.rows = plan.counts[table.qualified]
         self.columns = [c for c in table.columns if not c.generated and generator_of(c) is not None]
         self.keys = unique_keys(table)
+        self.checks = understood(table)
         self.unique = self._unique()
         self.drafts = {column.name: self._draft(column) for column in self.columns}
         self.filled: dict[str, CellSource] = {}
@@ -71,6 +105,8 @@ class _Table:
         for column in self.columns:
             if column.name not in self.filled:
                 self._fill(column)
+        for order in self.checks.orders:
+            self._set_in_order(order)
         return {column.name: self.filled[column.name] for column in self.columns}
 
     def _unique(self) -> set[str]:
@@ -93,6 +129,9 @@ class _Table:
         plan, name = self.plan, self.table.qualified
         key = key_of(plan.seed, "values", name, column.name)
         domain = plan.domains.get((name, column.name))
+        limits = held(plan.profile, self.table, column)
+        if limits != ANY:  # a partition's rows must be its own, whatever key they name
+            domain = None
         if domain is not None and (domain.table, domain.column) != (name, column.name):
             root = plan.profile.table(domain.table)
             return KeyDraft(
@@ -112,7 +151,9 @@ class _Table:
                 key=key,
                 shift_us=shift_us(plan.profile, plan.base_time),
                 now_us=epoch_us(plan.base_time),
-                labels=allowed_values(self.table, column),
+                labels=limits.values or allowed_values(self.table, column),
+                held=(limits, *self.checks.held.get(column.name, ())),
+                oids=plan.oids,
             )
         )
 
@@ -136,6 +177,7 @@ class _Table:
             for name in names
             if (domain := domains.get((self.table.qualified, name))) is not None
             if (domain.table, domain.column) == (parent.qualified, pairs[name])
+            if isinstance(theirs[pairs[name]], Filled)
         )
         anchor = next(anchors, None)
         parent_rows = (
@@ -209,12 +251,29 @@ class _Table:
             made = Made(spread, domain.encode, domain.family.values.decode)
             known = column if column.analyzed else replace(column, correlation=1.0)
             self._place(name, Own(spread, self._order(known, spread)), made)
-        elif nulls is not None and nulls.count < self.rows and name in self.unique:
+        elif (
+            nulls is not None
+            and nulls.count < self.rows
+            and name in self.unique
+            and not nulls.begin
+        ):
             made = self.drafts[name].made(self.rows - nulls.count)
             self._place(name, Packed(made.spread, nulls), made)
         else:
             made = self.drafts[name].made(self.rows)
             self._place(name, Own(made.spread, self._order(column, made.spread)), made)
+
+    def _set_in_order(self, order: InOrder) -> None:
+        """Two columns that a check compares: where the rows have them the other way, they change."""
+        kept = {*self.unique, *(name for key in self.keys for name in key)}
+        one, other = self.filled.get(order.low), self.filled.get(order.high)
+        free = not kept.intersection((order.low, order.high)) and not any(
+            self._is_key(name) for name in (order.low, order.high)
+        )
+        if isinstance(one, Filled) and isinstance(other, Filled) and free:
+            pair = in_order(one, other, strict=order.strict)
+            if pair is not None:
+                self.filled[order.low], self.filled[order.high] = pair
 
     def _place(self, name: str, source: Source, made: Made) -> None:
         self.sources[name] = source
@@ -235,10 +294,33 @@ class _Table:
 
     def _nulls(self, column: ColumnProfile) -> Nulls | None:
         count = 0 if column.not_null else round(column.null_fraction * self.rows)
-        if not column.not_null and self._parentless(column):
+        limits = held(self.plan.profile, self.table, column)
+        if limits.only_null or (not column.not_null and self._parentless(column)):
             count = self.rows
+        elif not limits.null:
+            count = 0
         key = key_of(self.plan.seed, "null", self.table.qualified, round(column.null_fraction, 6))
-        return Nulls(Permutation(self.rows, key), count) if count else None
+        return self._null_group(column) or (
+            Nulls(Permutation(self.rows, key), 0, count) if count else None
+        )
+
+    def _null_group(self, column: ColumnProfile) -> Nulls | None:
+        """NULLs of a column that a check ties to other columns'."""
+        name, table, checks = column.name, self.table, self.checks
+        for kind, groups in (
+            ("same", checks.together),
+            ("one", checks.one_of),
+            ("any", checks.any_of),
+        ):
+            for names in groups:
+                members = [found for one in names if (found := table.column(one)) is not None]
+                if name not in names or len(members) < len(names) or not self.rows:
+                    continue
+                key = key_of(self.plan.seed, "null", table.qualified, *names)
+                shares = [max(1 - member.null_fraction, 0.0) for member in members]
+                begin, end = null_rows(kind, shares, names.index(name), self.rows)
+                return Nulls(Permutation(self.rows, key), begin, end)
+        return None
 
     def _parentless(self, column: ColumnProfile) -> bool:
         key = foreign_key_of(self.table, column.name)

@@ -29,6 +29,17 @@ class ColumnProfile:
     histogram: tuple[str, ...] = ()  # equal-height bounds, in the column's order
     correlation: float | None = None
     analyzed: bool = False  # False: no row in pg_stats
+    declared: str = ""  # as DDL writes it where that is another than `type`: a domain
+    type_kind: str = "b"  # typtype of the base type: b, c composite, e enum, r range, m multirange
+    element: str = ""  # typname of an array's element, or of a range's subtype
+    element_kind: str = ""  # typtype of that
+    fields: tuple[tuple[str, str], ...] = ()  # of a composite type: typname and type of each
+    collation: str = ""  # as SQL, where it is not its type's
+    sequence_options: str = ""  # of an identity column's sequence, as SQL; "" for the usual ones
+    increment: int = 1  # of its sequence
+    domain_not_null: bool = False  # it is its domain that forbids NULL
+    inherited: bool = False  # it came with a parent's, and goes with it
+    domain_checks: tuple[str, ...] = ()  # expressions over VALUE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +51,7 @@ class ForeignKey:
     parent: str  # qualified name of the parent table
     parent_columns: tuple[str, ...]
     definition: str  # pg_get_constraintdef
+    inherited: bool = False  # it comes with the parent's: no DDL of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +63,7 @@ class Constraint:
     columns: tuple[str, ...]
     definition: str
     order: int = 0  # place of its index among all of the table's, by OID
+    inherited: bool = False  # a check that comes with the parent's: no DDL of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +93,13 @@ class TableProfile:
     foreign_keys: tuple[ForeignKey, ...] = ()
     indexes: tuple[IndexProfile, ...] = ()
     options: tuple[str, ...] = ()  # storage parameters, "fillfactor=70"
+    unlogged: bool = False
+    parents: tuple[str, ...] = ()  # qualified: what it inherits from, or is a partition of
+    bound: str = ""  # of a partition: "FOR VALUES …", or "DEFAULT"
+    partition_key: str = ""  # of a partitioned table: "RANGE (placed_at)"
+    partition_columns: tuple[str, ...] = ()  # that key's columns; an expression is ""
+    toast_pages: int = 0  # of its TOAST table
+    order: int = 0  # how many of the schema's objects stand before it
 
     @property
     def qualified(self) -> str:
@@ -101,12 +121,30 @@ class EnumType:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaObject:
+    """What is neither table nor enum, as the statement that makes it.
+
+    SchemaProfile has them in the order to make them; those that a table needs stand before it.
+    """
+
+    kind: str  # schema, domain, type, function, view, trigger …
+    name: str  # as SQL
+    definition: str  # one statement, or several with "; " between
+    table: str = ""  # qualified: the table that it stands on
+    late: bool = False  # made once the rows are in
+    filled: bool = False  # a materialised view that is to be refreshed
+    last: str | None = None  # a value that a sequence of no column has given out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaProfile:
     """All tables of a database that capture was let to see."""
 
     server_version: int  # server_version_num
     tables: tuple[TableProfile, ...]
     enums: tuple[EnumType, ...] = ()
+    objects: tuple[SchemaObject, ...] = ()
+    roles: tuple[str, ...] = ()  # that policies name
     extensions: tuple[str, ...] = ()
     search_path: tuple[str, ...] = ("public",)
     unsupported: tuple[str, ...] = ()  # what was seen and cannot be rebuilt, with the reason

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 
+from data_gen.bounds import children, leaves, units
 from data_gen.profile import ColumnProfile, ForeignKey, SchemaProfile, TableProfile
 
 _HALVINGS = 40
@@ -109,6 +110,16 @@ def _count(
     name = table.qualified
     if name in counts:
         return counts[name]
+    parts = tuple(units(profile, table))
+    if parts != (table,):
+        own = {part.qualified for part in parts}
+        counts[name] = sum(_count(part, profile, scale, counts, (*above, name)) for part in parts)
+        for part in children(profile, table):
+            if part.qualified not in own:
+                _count(part, profile, scale, counts, (*above, name))
+        return counts[name]
+    if table.partition_key:  # the server shares its rows out
+        counts.update(dict.fromkeys((leaf.qualified for leaf in leaves(profile, table)), 0))
     rows = max(round(table.rows * scale), min(table.rows, 1))
     if not rows:
         rows = round(_named_by_children(table, profile) * scale)

@@ -3,7 +3,7 @@
 Every source maps row numbers to points (or straight to cells) without looking at other rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,14 +72,52 @@ class Following:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Nulls:
-    """Which rows of a column are NULL; columns with one fraction share their rows."""
+    """Which rows of a column are NULL: those at some places of a permutation.
+
+    From begin to end; where end is before begin, all but those from end to begin. Columns with one
+    fraction share their rows.
+    """
 
     permutation: Permutation
-    count: int
+    begin: int
+    end: int
+
+    @property
+    def count(self) -> int:
+        """How many rows."""
+        number = self.end - self.begin
+        return number if number >= 0 else self.permutation.size + number
 
     def flags(self, rows: Ints) -> Flags:
         """Whether each row is."""
-        return self.permutation.forward(rows) < self.count
+        places = self.permutation.forward(rows)
+        if self.end >= self.begin:
+            return (places >= self.begin) & (places < self.end)
+        return (places < self.end) | (places >= self.begin)
+
+
+def null_rows(kind: str, present: Sequence[float], place: int, rows: int) -> tuple[int, int]:
+    """Begin and end of the NULLs of one column of a group that a check ties together.
+
+    `present` are the shares of rows in which each has a value. "same": one share for all; "one":
+    each has a value in rows of its own, all rows shared out; "any": the NULLs of the second of two
+    lie at the other end, so that they meet those of the first as little as can be.
+    """
+    if kind == "same":
+        return 0, round((1 - min(present)) * rows)
+    if kind == "any":
+        count = round((1 - present[place]) * rows)
+        return (0, count) if place == 0 else (max(rows - count, _absent(present[0], rows)), rows)
+    total = sum(present) or 1.0
+    cuts = [round(sum(present[:number]) / total * rows) for number in range(len(present) + 1)]
+    first, last = cuts[place], cuts[place + 1]
+    if first == last:
+        return 0, rows
+    return (last, first) if (first, last) != (0, rows) else (0, 0)
+
+
+def _absent(present: float, rows: int) -> int:
+    return round((1 - present) * rows)
 
 
 class CellSource(Protocol):

@@ -140,6 +140,22 @@ def ladder(rows: int, bounds: Sequence[int]) -> Spread:
     return _spread(segments, holes=())
 
 
+def joined(parts: Sequence[Spread]) -> Spread:
+    """Ladders that follow one another: slots of the second behind those of the first."""
+    counts = np.concatenate([part.counts for part in parts])
+    before = np.cumsum([0, *(part.values for part in parts)])[:-1]
+    return Spread(
+        starts=np.cumsum(counts) - counts,
+        counts=counts,
+        distinct=np.concatenate([part.distinct for part in parts]),
+        low=np.concatenate([part.low for part in parts]),
+        width=np.concatenate([part.width for part in parts]),
+        rank=np.concatenate([part.rank + at for part, at in zip(parts, before, strict=True)]),
+        tail=np.concatenate([part.tail for part in parts]),
+        holes=np.array([], np.int64),
+    )
+
+
 def shared(
     rows: int,
     *,

@@ -1,49 +1,27 @@
-"""Arrays of simple types, of one dimension: those seen, and new ones of the elements seen.
+"""Arrays of one dimension: those seen, and new ones of the elements seen.
 
 Source of the wire form: array_send in PostgreSQL 18's arrayfuncs.c.
 """
 
+import contextlib
 import re
 import struct
-import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from data_gen.cells import Piece, constant
+from data_gen.cells import Cells, Piece, constant
+from data_gen.profile import ColumnProfile
 from data_gen.shuffle import Ints
-from data_gen.values.coded import TEXT, Form, Known, coded
-from data_gen.values.family import Family, Wanted
+from data_gen.values.coded import Coded, Form, Known, coded
+from data_gen.values.family import Family, Generator, Wanted
+from data_gen.values.oids import oid_of
 
-_TEXT_OID, _VARCHAR_OID = 25, 1043
-_DEFAULT_ELEMENTS = tuple(map(str, range(100)))
+_DEFAULT_ELEMENTS = 100
 _MOST_ELEMENTS = 32
 _NULL_LENGTH = -1
 _ELEMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^,{}]+)')
-
-
-def _number(layout: str, kind: type[int] | type[float]) -> Form:
-    return Form(
-        lambda token: struct.pack(layout, kind(token)),
-        lambda raw: str(struct.unpack(layout, raw)[0]),
-    )
-
-
-# The OIDs of built-in types never change (pg_type.dat).
-ELEMENTS = {
-    "_bool": (16, Form(lambda part: bytes([part == "t"]), lambda raw: "t" if raw[0] else "f")),
-    "_int2": (21, _number(">h", int)),
-    "_int4": (23, _number(">i", int)),
-    "_int8": (20, _number(">q", int)),
-    "_float8": (701, _number(">d", float)),
-    "_text": (_TEXT_OID, TEXT),
-    "_varchar": (_VARCHAR_OID, TEXT),
-    "_uuid": (
-        2950,
-        Form(lambda token: uuid.UUID(token).bytes, lambda raw: str(uuid.UUID(bytes=raw))),
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,31 +41,84 @@ class Lists:
         return tuple(found)
 
 
-def arrays(wanted: Wanted) -> Family:
-    """Arrays of the element types in ELEMENTS."""
-    oid, element = ELEMENTS[wanted.column.base_type]
+def element_of(column: ColumnProfile) -> ColumnProfile:
+    """A column of an array's elements, of which nothing is known."""
+    return ColumnProfile(
+        name=column.name,
+        type=column.type.removesuffix("[]"),
+        base_type=column.element or column.base_type.removeprefix("_"),
+        not_null=True,
+        type_kind=column.element_kind or "b",
+        enum_labels=column.enum_labels,
+    )
+
+
+def arrays(wanted: Wanted, element: Generator) -> Family:
+    """Arrays of one dimension, of a type that `element` makes."""
+    column = wanted.column
+    inner = element_of(column)
+    oid = oid_of(inner, wanted.oids)
+    one = replace(wanted, column=inner, distinct=_DEFAULT_ELEMENTS, unique=False, labels=())
+    family = element(one)
+    form = _form(family)
 
     def binary(token: str) -> bytes:
         parts = elements_of(token)
-        packed = (_sized(None if part is None else element.binary(part)) for part in parts)
+        packed = (_sized(None if part is None else form.binary(part)) for part in parts)
         return _head(oid, parts) + b"".join(packed)
 
-    def text(raw: bytes) -> str:
-        return _text(raw, element)
-
-    column = wanted.column
-    seen = [
-        part
-        for token in (*column.common_values, *column.histogram)
-        if (parts := elements_of(token)) is not None
-        for part in parts
-        if part is not None
-    ]
+    seen = [part for part in _parts((*column.common_values, *column.histogram)) if part is not None]
     tokens = len(column.common_values) + len(column.histogram)
     size = min(max(round(len(seen) / tokens) if tokens else 2, 1), _MOST_ELEMENTS)
-    pool = list(dict.fromkeys(seen)) or _defaults(wanted.column.base_type)
-    known = Known.of({at: _sized(element.binary(part)) for at, part in enumerate(pool)})
-    return coded(wanted, Form(binary, text), Lists(_head(oid, [""] * size), size, known))
+    pool = [raw for part in dict.fromkeys(seen) if (raw := _usable(part, form)) is not None]
+    known = Known.of(dict(enumerate(map(_sized, pool or _made(family)))))
+    made = Lists(_head(oid, [""] * size), size, known)
+    return coded(wanted, Form(binary, lambda raw: _text(raw, form)), made)
+
+
+def _form(family: Family) -> Form:
+    """Both forms of one element."""
+    values = family.values
+    if isinstance(values, Coded):
+        return values.form
+    if family.point is None:  # booleans
+        return Form(lambda token: bytes([token in ("t", "true")]), values.decode)
+    point = family.point
+
+    def binary(token: str) -> bytes:
+        try:
+            at = point(token)
+        except ArithmeticError as error:
+            raise ValueError(token) from error
+        (raw,) = Cells(values.encode(np.array([at], np.int64))).raw()
+        assert raw is not None
+        return raw
+
+    return Form(binary, values.decode)
+
+
+def _made(family: Family) -> list[bytes]:
+    """Elements where the statistics show none."""
+    points = [point for point, _ in family.common]
+    if family.bounds:
+        low, high = family.bounds[0], family.bounds[-1]
+        step = max((high - low) // _DEFAULT_ELEMENTS, 1)
+        points = list(range(low, high + 1, step))[:_DEFAULT_ELEMENTS]
+    raw = Cells(family.values.encode(np.array(points or [0], np.int64))).raw()
+    return [value for value in raw if value is not None]
+
+
+def _parts(tokens: Sequence[str]) -> Iterator[str | None]:
+    for token in tokens:
+        with contextlib.suppress(ValueError):  # nested, or no array any more
+            yield from elements_of(token)
+
+
+def _usable(token: str, form: Form) -> bytes | None:
+    try:
+        return form.binary(token)
+    except ValueError:
+        return None
 
 
 def elements_of(token: str) -> list[str | None]:
@@ -103,14 +134,6 @@ def elements_of(token: str) -> list[str | None]:
         else match[2]
         for match in _ELEMENT.finditer(inner)
     ]
-
-
-def _defaults(base_type: str) -> list[str]:
-    if base_type == "_bool":
-        return ["t", "f"]
-    if base_type == "_uuid":
-        return [str(uuid.UUID(int=number)) for number in range(len(_DEFAULT_ELEMENTS))]
-    return list(_DEFAULT_ELEMENTS)
 
 
 def _head(oid: int, parts: Sequence[str | None]) -> bytes:

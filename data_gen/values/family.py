@@ -5,9 +5,12 @@ values in the type's binary form. Everything that it makes depends on the point 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from math import ceil, floor
 from typing import Protocol
 
+from data_gen.bounds import Held, squeezed
 from data_gen.cells import Piece
 from data_gen.profile import ColumnProfile
 from data_gen.shuffle import Ints
@@ -27,6 +30,8 @@ class Wanted:
     now_us: int = 0  # the moment that the data takes for now, epoch µs
     labels: tuple[str, ...] = ()  # the only values that the schema allows; (): any
     known: Mapping[int, str] = field(default_factory=dict)  # values that must stand at a point
+    oids: Mapping[str, int] = field(default_factory=dict)  # of the target's own types, by name
+    held: tuple[Held, ...] = ()  # what partition and checks hold it to
 
 
 class Values(Protocol):
@@ -48,6 +53,10 @@ class Family:
     bounds: tuple[int, ...] = ()  # ascending; () where only the common points may occur
     limits: tuple[int, int] = (-LARGEST, LARGEST)  # the type's
     point: Callable[[str], int] | None = None  # a token's point, in a type with an order
+    # A value of the schema itself (a bound) as a number, in which a point is point · unit + shift.
+    base: Callable[[str], Fraction] | None = None
+    unit: int = 1
+    shift: int = 0
 
 
 Generator = Callable[[Wanted], Family]
@@ -60,6 +69,9 @@ def ordered(
     *,
     default: tuple[int, int],
     limits: tuple[int, int] = (-LARGEST, LARGEST),
+    base: Callable[[str], Fraction] | None = None,
+    unit: int = 1,
+    shift: int = 0,
 ) -> Family:
     """A family of a type with an order, from the column's statistics; `default` where none are."""
     column = wanted.column
@@ -74,12 +86,44 @@ def ordered(
     bounds = sorted(at for at in _points(column.histogram, point) if at is not None)
     if not bounds and common:
         bounds = [min(at for at, _ in common), max(at for at, _ in common)]
-    return Family(
+    family = Family(
         values=values,
         common=common,
         bounds=tuple(bounds or default),
         limits=limits,
         point=point,
+        base=base or (lambda token: Fraction(point(token))),
+        unit=unit,
+        shift=shift,
+    )
+    for held in wanted.held:
+        family = _confined(family, held)
+    return family
+
+
+def _confined(family: Family, held: Held) -> Family:
+    """The family inside what a partition or a check allows; as it is, where that is no value."""
+    low, high = family.limits
+    base = family.base
+    if base is None or (held.low is None and held.high is None):
+        return family
+
+    def at(token: str) -> Fraction:
+        return (base(token) - family.shift) / family.unit
+
+    try:
+        if held.low is not None:
+            low = max(low, floor(at(held.low)) + 1 if held.above_low else ceil(at(held.low)))
+        if held.high is not None:
+            high = min(high, floor(at(held.high)) if held.to_high else ceil(at(held.high)) - 1)
+    except (ValueError, ArithmeticError):  # infinity
+        return family
+    moved = squeezed((*family.bounds, *(at for at, _ in family.common)), low, max(low, high))
+    return replace(
+        family,
+        common=tuple((moved(at), fraction) for at, fraction in family.common),
+        bounds=tuple(moved(at) for at in family.bounds),
+        limits=(low, max(low, high)),
     )
 
 

@@ -1,6 +1,8 @@
 """smallint, integer, bigint and oid: the point is the number."""
 
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 
@@ -41,6 +43,7 @@ def integers(wanted: Wanted) -> Family:
         wanted,
         Integers(base_type),
         lambda token: fit(int(token), high),
+        base=lambda token: Fraction(Decimal(token)),
         default=default,
         limits=(low, high),
     )
@@ -53,6 +56,9 @@ def booleans(wanted: Wanted) -> Family:
         (int(value == "t"), fraction)
         for value, fraction in zip(column.common_values, column.common_fractions, strict=True)
     )
+    if wanted.labels:
+        share = 1.0 / len(wanted.labels)
+        pairs = tuple((int(label in ("t", "true")), share) for label in wanted.labels)
     return Family(values=Booleans(), common=pairs or ((0, 0.5), (1, 0.5)), limits=(0, 1))
 
 

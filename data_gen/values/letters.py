@@ -29,6 +29,11 @@ _TEXT = (
 _PROSE_LENGTH = 1 << 16
 
 
+def words() -> tuple[str, ...]:
+    """The language: common English words."""
+    return tuple(_TEXT.split())
+
+
 def code_width(distinct: int, symbols: int = len(CODE)) -> int:
     """How many symbols tell that many values apart; none for a single one."""
     width = 0

@@ -5,6 +5,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 
@@ -67,6 +68,7 @@ def numerics(wanted: Wanted) -> Family:
         wanted,
         Numerics(scale),
         lambda token: fit(int(Decimal(token) * unit), limit),
+        base=lambda token: Fraction(Decimal(token)) * unit,
         default=(default[0], min(default[1], limit)),
         limits=(-limit, limit),
     )

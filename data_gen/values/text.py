@@ -70,6 +70,8 @@ def widths(sample: Sequence[str], average: int, limit: int) -> Ints:
 
 def max_length(type_name: str) -> int:
     """The n of character varying(n); very large where there is none."""
+    if type_name == "name":
+        return 63
     declared = _TYPMOD.match(type_name)
     return int(declared[1]) if declared else 1 << 30
 

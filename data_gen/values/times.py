@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from fractions import Fraction
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from data_gen.values.family import Family, Wanted, ordered
 DAY_US = 86_400_000_000
 _GRAINS = (DAY_US, 3_600_000_000, 60_000_000, 1_000_000, 1_000, 1)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL counts from here
-_EPOCH_US = int(_EPOCH.timestamp()) * 1_000_000
+EPOCH_US = int(_EPOCH.timestamp()) * 1_000_000
 _LAST_US = 8_000 * 365 * DAY_US  # beyond it Python has no datetime to print
 _UNITS = {"year": 360 * DAY_US, "mon": 30 * DAY_US, "day": DAY_US}
 _INTERVAL = re.compile(r"([+-]?\d+) (year|mon|day)s?|([+-]?)(\d+):(\d\d):(\d\d(?:\.\d+)?)")
@@ -68,26 +69,30 @@ def timestamps(wanted: Wanted) -> Family:
     """With and without time zone; the year before now where nothing is known."""
     zoned = wanted.column.base_type == "timestamptz"
     unit, shift = _unit(wanted, timestamp_point), wanted.shift_us
-    now = wanted.now_us - _EPOCH_US - shift
+    now = wanted.now_us - EPOCH_US - shift
     return ordered(
         wanted,
-        Moments(">i8", lambda at: _instant(at) + ("+00" if zoned else ""), unit, shift),
+        Moments(">i8", lambda at: instant_text(at) + ("+00" if zoned else ""), unit, shift),
         lambda token: timestamp_point(token) // unit,
         default=((now - 365 * DAY_US) // unit, now // unit),
         limits=((-_LAST_US - shift) // unit, (_LAST_US - shift) // unit),
+        base=lambda token: Fraction(timestamp_point(token)),
+        unit=unit,
+        shift=shift,
     )
 
 
 def dates(wanted: Wanted) -> Family:
     """Dates move by whole days."""
     shift = wanted.shift_us // DAY_US
-    today = (wanted.now_us - _EPOCH_US) // DAY_US - shift
+    today = (wanted.now_us - EPOCH_US) // DAY_US - shift
     return ordered(
         wanted,
-        Moments(">i4", lambda day: str(_EPOCH.date() + timedelta(days=day)), origin=shift),
+        Moments(">i4", date_text, origin=shift),
         lambda token: (date.fromisoformat(token) - _EPOCH.date()).days,
         default=(today - 365, today),
         limits=(-_LAST_US // DAY_US - shift, _LAST_US // DAY_US - shift),
+        shift=shift,
     )
 
 
@@ -101,6 +106,8 @@ def times(wanted: Wanted) -> Family:
         lambda token: _clock_point(token) // unit,
         default=(0, (DAY_US - 1) // unit),
         limits=(0, DAY_US // unit),
+        base=lambda token: Fraction(_clock_point(token)),
+        unit=unit,
     )
 
 
@@ -112,6 +119,8 @@ def intervals(wanted: Wanted) -> Family:
         Intervals(unit),
         lambda token: interval_point(token) // unit,
         default=(0, DAY_US // unit),
+        base=lambda token: Fraction(interval_point(token)),
+        unit=unit,
     )
 
 
@@ -148,8 +157,14 @@ def interval_point(token: str) -> int:
     return total
 
 
-def _instant(at: int) -> str:
+def instant_text(at: int) -> str:
+    """A moment from its µs since 2000, without a zone."""
     return str((_EPOCH + timedelta(microseconds=at)).replace(tzinfo=None))
+
+
+def date_text(day: int) -> str:
+    """A date from its days since 2000."""
+    return str(_EPOCH.date() + timedelta(days=day))
 
 
 def _clock(at: int) -> str:

@@ -19,8 +19,9 @@ from functools import lru_cache
 from ipaddress import IPv4Address
 from re import Match
 
-from data_gen.profile import ColumnProfile, SchemaProfile, TableProfile
+from data_gen.profile import ColumnProfile, SchemaObject, SchemaProfile, TableProfile
 from replay.capture import forms, recognise
+from replay.capture.bodies import without_secrets
 from replay.capture.policy import KEPT, POLICY
 from replay.capture.tokens import Tokens
 
@@ -102,8 +103,12 @@ class Scrubber:
         return replace(
             profile,
             tables=tuple(map(self._table, profile.tables)),
+            objects=tuple(map(self._object, profile.objects)),
             taken_at_us=profile.taken_at_us + self._days * _DAY_US,
         )
+
+    def _object(self, made: SchemaObject) -> SchemaObject:
+        return replace(without_secrets(made, self.secret), last=self.value(made.last))
 
     def _table(self, table: TableProfile) -> TableProfile:
         return replace(table, columns=tuple(map(self._column, table.columns)))
@@ -269,5 +274,6 @@ class KeepValues(Scrubber):
         return literal
 
     def profile(self, profile: SchemaProfile) -> SchemaProfile:
-        """The profile."""
-        return profile
+        """The profile, without the secrets that stand in bodies of functions."""
+        bare = (without_secrets(made, self.secret) for made in profile.objects)
+        return replace(profile, objects=tuple(bare))

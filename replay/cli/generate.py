@@ -1,5 +1,6 @@
 """`replay generate`: fill staging with data of production's shape."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -32,19 +33,48 @@ from replay.documents import JSON_VERSION
     metavar="N",
     help="Tables to fill at once.",
 )
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Load nothing where a part of production's schema cannot be made.",
+)
 @options.seed("the rows")
 @options.as_json
-def command(workload: Path, target: str, scale: float, jobs: int, seed: int, as_json: bool) -> None:
+def command(
+    workload: Path,
+    target: str,
+    scale: float,
+    jobs: int,
+    strict: bool,
+    seed: int,
+    as_json: bool,
+) -> None:
     """Build the tables of a WORKLOAD in an empty staging database, from their statistics alone.
 
     Row counts, skew, physical order and indexes are production's; an index that production lacks
-    is lacking here too. The workload must have been captured with --stats.
+    is lacking here too. What of the schema cannot be made is listed before the first row is loaded.
+    The workload must have been captured with --stats.
     """
     from replay.conduct.prepare import generate_staging
 
+    said: dict[str, None] = {}
+
+    def listed(reasons: Sequence[str]) -> None:
+        for reason in reasons:
+            if reason not in said:
+                said[reason] = None
+                output.say(f"left out    {reason}")
+
     with output.progress("filling") as tell:
         loaded = generate_staging(
-            workload, target, scale=scale, seed=seed, jobs=jobs, progress=tell
+            workload,
+            target,
+            scale=scale,
+            seed=seed,
+            jobs=jobs,
+            strict=strict,
+            progress=tell,
+            listed=listed,
         )
     rows = sum(table.rows for table in loaded.tables)
     if as_json:
@@ -60,6 +90,5 @@ def command(workload: Path, target: str, scale: float, jobs: int, seed: int, as_
                 "left_out": list(loaded.left_out),
             }
         )
-    for reason in loaded.left_out:
-        output.say(f"left out    {reason}")
+    listed(loaded.left_out)
     output.say(f"generated {rows:,} rows in {len(loaded.tables)} tables")

@@ -1,7 +1,7 @@
 """From a workload to a filled staging."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -38,15 +38,24 @@ def generate_staging(
     scale: float = 1.0,
     seed: int = 0,
     jobs: int = 1,
+    strict: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
+    listed: Callable[[Sequence[str]], None] | None = None,
 ) -> Loaded:
     """Fill an empty, marked database with data of production's shape, from the workload alone.
 
-    What of production's schema is not there afterwards stands in the result's `left_out`.
+    What of production's schema cannot be made is given to `listed` before the first row is loaded,
+    and with `strict` nothing is loaded then. What is not there afterwards stands in the result's
+    `left_out`.
     """
     profile = bundle.read_profile(workload)
     manifest = bundle.read_manifest(workload)
     base_time = datetime.now(UTC)
+
+    def listed_all(refused: Sequence[str]) -> None:
+        if listed is not None:
+            listed((*profile.unsupported, *refused))
+
     with connect_target(dsn, source=manifest.source) as connection:
         try:
             loaded = generate(
@@ -56,7 +65,9 @@ def generate_staging(
                 seed=seed,
                 base_time=base_time,
                 jobs=jobs,
+                strict=strict,
                 progress=progress,
+                listed=listed_all,
             )
         except DataGenError as error:
             raise InputError(str(error)) from error

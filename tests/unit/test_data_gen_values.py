@@ -43,7 +43,7 @@ def test_a_value_depends_on_its_point_alone(base_type):
     assert together[::97] == [texts(family, [point])[0] for point in points[::97]]
 
 
-NARROW = {"bool", "_bool", "int2", "int4", "int8", "oid", "numeric", "date", "_int2"}
+NARROW = {"bool", "bit", "char", "_bool", "int2", "int4", "int8", "oid", "numeric", "date", "_int2"}
 
 
 @pytest.mark.parametrize("base_type", sorted(set(GENERATORS) - NARROW))

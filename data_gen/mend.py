@@ -1,0 +1,82 @@
+"""Rows that break a CHECK or a partial unique index, mended by what other rows have.
+
+Which values satisfy any expression at all only the server can say. So the rows are in the table
+first, and those that fail take the values of the expression's columns from rows that do not fail.
+Keys are never touched; what no row satisfies is left as it is, and told when the constraint fails.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from data_gen.checks import columns_in, expression
+from data_gen.ddl import place_of
+from data_gen.names import quoted
+from data_gen.profile import TableProfile
+from data_gen.sizes import unique_keys
+
+_DONORS = 10_000
+_PREDICATE = re.compile(r" WHERE (?P<predicate>.*)\Z", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Which rows are wrong, which are right, and the columns that one may take from the other."""
+
+    wrong: str  # a query of ctid
+    right: str  # a condition
+    columns: Sequence[str]
+
+
+def mend(connection: psycopg.Connection[Any], table: TableProfile) -> int:
+    """Mend a table's rows within the transaction that loaded them; gives how many were wrong."""
+    mended = 0
+    for fault in _faults(table):
+        if fault.columns:
+            names = ", ".join(map(quoted, fault.columns))
+            sets = ", ".join(f"{quoted(name)} = donor.{quoted(name)}" for name in fault.columns)
+            place = place_of(table)
+            cursor = connection.execute(  # names are quoted, expressions are the schema's own
+                f"WITH wrong AS MATERIALIZED (SELECT ctid, row_number() OVER () - 1 AS n"  # noqa: S608
+                f" FROM ({fault.wrong}) AS w),"
+                f" donor AS MATERIALIZED (SELECT {names}, row_number() OVER () - 1 AS n"
+                f" FROM (SELECT {names} FROM ONLY {place} WHERE {fault.right}"
+                f" LIMIT {_DONORS}) AS d)"
+                f" UPDATE ONLY {place} AS t SET {sets} FROM wrong JOIN donor"
+                f" ON donor.n = wrong.n % nullif((SELECT count(*) FROM donor), 0) WHERE t.ctid = wrong.ctid".encode()
+            )
+            mended += max(cursor.rowcount, 0)
+    return mended
+
+
+def _faults(table: TableProfile) -> Iterator[Fault]:
+    keys = {name for key in unique_keys(table) for name in key}
+    keys |= {name for key in table.foreign_keys if len(key.columns) > 1 for name in key.columns}
+    keys |= {column.name for column in table.columns if column.generated or column.identity}
+    place = place_of(table)
+    for constraint in table.constraints:
+        if constraint.kind == "c" and not constraint.definition.endswith(" NOT VALID"):
+            check = expression(constraint.definition)
+            yield Fault(
+                wrong=f"SELECT ctid FROM ONLY {place} WHERE NOT {check}",  # noqa: S608
+                right=f"{check} IS TRUE",
+                columns=[name for name in columns_in(check, table) if name not in keys],
+            )
+    for index in table.indexes:
+        partial = _PREDICATE.search(index.definition)
+        if index.unique and index.valid and partial is not None and "" not in index.columns:
+            names = ", ".join(map(quoted, index.columns))
+            here = [c for c in columns_in(partial["predicate"], table) if c not in keys]
+            where = partial["predicate"]
+            twice = (
+                f"SELECT ctid, row_number() OVER (PARTITION BY {names}) AS turn"  # noqa: S608
+                f" FROM ONLY {place} WHERE {where} AND ({names}) IS NOT NULL"
+            )
+            yield Fault(
+                wrong=f"SELECT ctid FROM ({twice}) AS k WHERE turn > 1",  # noqa: S608
+                right=f"({where}) IS NOT TRUE",
+                columns=[name for name in here if name not in index.columns],
+            )
