@@ -45,7 +45,7 @@ def test_a_full_disk_leaves_what_stood_there(tmp_path, monkeypatch):
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(bundle, "_write_table", full)
+    monkeypatch.setattr(bundle, "_write_tables", full)
     with pytest.raises(EnvironmentFaultError, match="No space left on device; make room"):
         bundle.write(path, workload(), None)
     assert {file.name: file.read_bytes() for file in path.iterdir()} == before

@@ -1,0 +1,246 @@
+"""The workload's types by columns: the tables' schemas, and the way from values to columns and back.
+
+Most of a workload is made by columns, written by columns and read by columns; the frozen types are
+for those who look at single ones.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, fields
+from itertools import chain, groupby, islice, pairwise
+from operator import attrgetter, itemgetter
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from replay.made import Made
+from replay.workload import Conflict, Counters, Place, Statement, Template, Transaction
+
+T = TypeVar("T")
+Batch = tuple[pa.RecordBatch, ...]
+"""Rows of one table, or of the tables of transactions and of their statements."""
+
+ROWS = 8 * 1024  # of a batch
+TRANSACTIONS = ROWS // 2  # of a batch: they and their statements come together
+
+_PAIRS = pa.list_(pa.struct([("key", pa.int64()), ("calls", pa.int64())]))
+_UTC = pa.timestamp("us", tz="UTC")
+_COUNTERS = pa.struct(
+    [(f.name, pa.float64() if f.name.endswith("_ms") else pa.int64()) for f in fields(Counters)]
+)
+TEMPLATE_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("sql", pa.string()),
+        ("kind", pa.string()),
+        ("tables", pa.list_(pa.string())),
+        ("calls", pa.int64()),
+        ("errors", pa.int64()),
+        ("total_ms", pa.float64()),
+        ("histogram", _PAIRS),
+        ("calls_per_slice", _PAIRS),
+        ("first_seen", _UTC),
+        ("last_seen", _UTC),
+        ("kept", pa.int64()),
+        ("rare", pa.bool_()),
+        ("source", pa.string()),
+        ("query_ids", _PAIRS),
+        ("counted", _COUNTERS),
+        ("error_states", pa.list_(pa.struct([("key", pa.string()), ("calls", pa.int64())]))),
+    ]
+)
+TRANSACTION_SCHEMA = pa.schema(
+    [
+        ("id", pa.int64()),
+        ("session", pa.string()),
+        ("start_us", pa.int64()),
+        ("weight", pa.float64()),
+        ("shape", pa.string()),
+        ("untold", pa.list_(pa.string())),
+        ("priority", pa.uint64()),
+        ("logged", pa.float64()),
+        ("early_us", pa.int64()),
+        ("session_us", pa.int64()),
+    ]
+)
+PLACE_SCHEMA = pa.schema(
+    [
+        ("group", pa.string()),
+        ("stratum", pa.string()),
+        ("rank", pa.uint64()),
+        ("transaction", pa.int64()),
+    ]
+)
+STATEMENT_SCHEMA = pa.schema(
+    [
+        ("transaction", pa.int64()),
+        ("template", pa.string()),
+        ("sql", pa.string()),
+        ("slots", pa.string()),
+        ("values", pa.list_(pa.string())),
+        ("prepared", pa.string()),
+        ("offset_us", pa.int64()),
+        ("duration_us", pa.int64()),
+        ("error", pa.string()),
+    ]
+)
+CONFLICT_SCHEMA = pa.schema(
+    [
+        ("kind", pa.string()),
+        ("template", pa.string()),
+        ("peers", pa.list_(pa.string())),
+        ("lock", pa.string()),
+        ("on", pa.string()),
+        ("relation", pa.string()),
+        ("count", pa.int64()),
+        ("total_ms", pa.float64()),
+        ("longest_ms", pa.float64()),
+        ("most_queued", pa.int64()),
+        ("first_seen", _UTC),
+        ("last_seen", _UTC),
+        ("told", pa.list_(pa.string())),
+        ("told_sql", pa.list_(pa.string())),
+    ]
+)
+_PAIR_FIELDS = ("histogram", "calls_per_slice", "query_ids", "error_states")
+
+
+class Tabled(Made[T]):
+    """Items that are made by columns, batch after batch, and one by one only for those who ask."""
+
+    def __init__(
+        self,
+        count: int,
+        batches: Callable[[], Iterator[Batch]],
+        items: Callable[[Batch], Iterable[T]],
+    ) -> None:
+        super().__init__(count, lambda: chain.from_iterable(map(items, batches())))
+        self.batches = batches
+
+
+def transaction_batches(transactions: Iterable[Transaction]) -> Iterator[Batch]:
+    """Transactions and their statements by columns."""
+    if isinstance(transactions, Tabled):
+        yield from transactions.batches()
+        return
+    transactions = iter(transactions)
+    while some := list(islice(transactions, TRANSACTIONS)):
+        rows = (row for transaction in some for row in _statement_rows(transaction))
+        yield (
+            _batch(TRANSACTION_SCHEMA, map(_transaction_row, some)),
+            _batch(STATEMENT_SCHEMA, rows),
+        )
+
+
+def place_batches(places: Iterable[Place]) -> Iterator[Batch]:
+    """Places of the sample by columns."""
+    return (
+        places.batches()
+        if isinstance(places, Tabled)
+        else _batches(PLACE_SCHEMA, _place_row, places)
+    )
+
+
+def template_batches(templates: Iterable[Template]) -> Iterator[Batch]:
+    """Templates by columns."""
+    return _batches(TEMPLATE_SCHEMA, _template_row, templates)
+
+
+def conflict_batches(conflicts: Iterable[Conflict]) -> Iterator[Batch]:
+    """Conflicts by columns."""
+    return _batches(CONFLICT_SCHEMA, _conflict_row, conflicts)
+
+
+def transactions_of(batch: Batch) -> Iterator[Transaction]:
+    """Transactions, from them and their statements by columns."""
+    statements: dict[int, list[Statement]] = {}
+    wholes, parts = batch
+    for row in _rows(parts):
+        statements.setdefault(row.pop("transaction"), []).append(Statement(**row))
+    for row in _rows(wholes):
+        yield Transaction(**row, statements=tuple(statements.get(row["id"], ())))
+
+
+def transactions_in_order(
+    wholes: Iterable[pa.RecordBatch], parts: Iterable[pa.RecordBatch]
+) -> Iterator[Transaction]:
+    """The same of tables that are both in order of the transactions' ids, a batch in memory of each."""
+    statements = groupby(chain.from_iterable(map(_rows, parts)), key=itemgetter("transaction"))
+    number, rows = next(statements, (-1, iter(())))
+    for row in chain.from_iterable(map(_rows, wholes)):
+        held: tuple[Statement, ...] = ()
+        if number == row["id"]:
+            names = STATEMENT_SCHEMA.names[1:]
+            held = tuple(Statement(**{name: one[name] for name in names}) for one in rows)
+            number, rows = next(statements, (-1, iter(())))
+        yield Transaction(**row, statements=held)
+
+
+def templates_of(table: pa.Table) -> Iterator[Template]:
+    """Templates from columns."""
+    for row in _rows(table):
+        counted = row.pop("counted")
+        yield Template(**row, counted=Counters(**counted) if counted is not None else None)
+
+
+def conflicts_of(table: pa.Table) -> Iterator[Conflict]:
+    """Conflicts from columns."""
+    return (Conflict(**row) for row in _rows(table))
+
+
+def places_of(table: pa.Table | pa.RecordBatch) -> Iterator[Place]:
+    """Places from columns."""
+    return (Place(**row) for row in _rows(table))
+
+
+def _batches(
+    schema: pa.Schema, row: Callable[[T], tuple[Any, ...]], items: Iterable[T]
+) -> Iterator[Batch]:
+    items = iter(items)
+    while some := list(islice(items, ROWS)):
+        yield (_batch(schema, map(row, some)),)
+
+
+def _batch(schema: pa.Schema, rows: Iterable[Sequence[Any]]) -> pa.RecordBatch:
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    arrays = [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _rows(table: pa.Table | pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    """The rows of a table; made of whole columns, as a workload may have a hundred thousand templates."""
+    columns = map(_values, table.columns)
+    return (dict(zip(table.schema.names, row, strict=True)) for row in zip(*columns, strict=True))
+
+
+def _values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
+    """A column's values; lists come as tuples, and so do the pairs in them."""
+    column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if not pa.types.is_list(column.type):
+        return list(column.to_pylist())
+    items = column.values
+    if pa.types.is_struct(items.type):
+        flat = list(zip(*(field.to_pylist() for field in items.flatten()), strict=True))
+    else:
+        flat = items.to_pylist()
+    return [tuple(flat[begin:end]) for begin, end in pairwise(column.offsets.to_pylist())]
+
+
+def _template_row(template: Template) -> tuple[Any, ...]:
+    row = [getattr(template, name) for name in TEMPLATE_SCHEMA.names]
+    for place, name in enumerate(TEMPLATE_SCHEMA.names):
+        if name in _PAIR_FIELDS:
+            row[place] = [{"key": key, "calls": calls} for key, calls in row[place]]
+        elif name == "counted" and template.counted is not None:
+            row[place] = asdict(template.counted)
+    return tuple(row)
+
+
+_conflict_row = attrgetter(*CONFLICT_SCHEMA.names)
+_place_row = attrgetter(*PLACE_SCHEMA.names)
+_transaction_row = attrgetter(*TRANSACTION_SCHEMA.names)
+_statement_row = attrgetter(*STATEMENT_SCHEMA.names[1:])
+
+
+def _statement_rows(transaction: Transaction) -> Iterable[tuple[Any, ...]]:
+    for statement in transaction.statements:
+        yield (transaction.id, *_statement_row(statement))
