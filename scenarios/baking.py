@@ -6,6 +6,7 @@ Under our launcher the shards are baked, so what bakes them is imported only whe
 import argparse
 from collections.abc import Collection
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from replay.errors import InputError
@@ -24,21 +25,27 @@ class Baking:
     ) -> Collection[str]:
         """Write the shard of one worker of so many; returns the templates whose rate is raised."""
         from replay import bundle  # noqa: PLC0415 - see the module
-        from replay.conduct.bake import RunOptions, bake  # noqa: PLC0415 - see the module
+        from replay.conduct.bake import RECORDED, RunOptions, bake, settled  # noqa: PLC0415 - the same
 
         if parsed.workload is None:
             raise InputError("no workload: give --workload DIRECTORY; replay capture makes one")
-        run_options = RunOptions(
+        workload = Path(parsed.workload)
+        if parsed.duration is None:
+            parsed.duration = inf if self.scenario == RECORDED else options.DURATION_S
+        chosen = RunOptions(
             scenario=self.scenario,
             rate=parsed.rate,
             boosts=options.boosts_of(parsed),
+            speed=parsed.speed,
+            think=parsed.think,
             duration_s=parsed.duration,
             seed=parsed.seed,
             pool=parsed.pool,
             workers=workers,
             identity=parsed.bind == "identity",
         )
-        workload = Path(parsed.workload)
+        chosen = settled(chosen, workload)
+        parsed.duration = chosen.duration_s
         source = bundle.read_manifest(workload).source
         with connect_target(options.target_of(parsed), source=source) as connection:
-            return bake(workload, connection, shards, run_options, only=(worker,)).boosted
+            return bake(workload, connection, shards, chosen, only=(worker,)).boosted

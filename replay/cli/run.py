@@ -1,5 +1,6 @@
 """`replay run`: replay a workload against staging, and say what broke it."""
 
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import click
 from replay.cli import options, output
 from replay.errors import InputError, NotValidError
 
-SCENARIOS = ("mix", "storm")
+SCENARIOS = ("mix", "storm", "as_recorded")
+THINK = ("scale", "keep", "none")
+_DURATION_S = 20.0
 BINDINGS = ("generated", "identity")
 
 
@@ -35,6 +38,7 @@ def _boosts(
     epilog=options.example(
         'replay run shop.workload --target "$REPLAY_TARGET" -o base.run',
         "replay run shop.workload --scenario storm --boost rare=50 -o storm.run",
+        "replay run noon.workload --scenario as_recorded --speed 2 -o noon.run",
         "replay run shop.workload --during release.sql --at 20s --duration 1m -o release.run",
     ),
 )
@@ -46,7 +50,8 @@ def _boosts(
     type=click.Choice(SCENARIOS),
     default="mix",
     show_default=True,
-    help="mix: transactions arrive as in production; storm: with chosen ones at a raised rate.",
+    help="mix: transactions arrive at production's rates; storm: with chosen ones at a raised rate; "
+    "as_recorded: every session and transaction at its time (of a workload of capture --all).",
 )
 @click.option(
     "--boost",
@@ -66,13 +71,27 @@ def _boosts(
     help="Rate of all transactions, as a multiple of production's.",
 )
 @click.option(
+    "--speed",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="X",
+    help="With as_recorded: how fast time runs; 0.5 is half as fast as in production.",
+)
+@click.option(
+    "--think",
+    type=click.Choice(THINK),
+    default="scale",
+    show_default=True,
+    help="With as_recorded: the client's own time between and inside transactions runs at --speed, "
+    "or is kept as it was, or left out.",
+)
+@click.option(
     "--duration",
     "duration_s",
-    default="20s",
-    show_default=True,
     type=options.LENGTH,
     metavar="TIME",
-    help="How long transactions arrive: 90s, 10m, 2h.",
+    help="How long transactions arrive: 90s, 10m, 2h.  [default: 20s; of a recording, all of it]",
 )
 @click.option(
     "--pool",
@@ -159,6 +178,7 @@ def command(
     target: str | None,
     out: Path,
     boosts: dict[str, float],
+    duration_s: float | None,
     bind: str,
     as_json: bool,
     **chosen: Any,
@@ -177,7 +197,11 @@ def command(
     from replay.report import text
     from replay.report.summary import summarise
 
-    settings = RunOptions(boosts=boosts, identity=bind == "identity", **chosen)
+    if duration_s is None:
+        duration_s = inf if chosen["scenario"] == "as_recorded" else _DURATION_S
+    settings = RunOptions(
+        boosts=boosts, duration_s=duration_s, identity=bind == "identity", **chosen
+    )
     manifest = run(workload, target, out, settings, say=output.say)
     summary = summarise([out], workload)
     if as_json:

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -11,11 +12,12 @@ import psycopg
 from replay import bundle, target
 from replay.bind import Binder
 from replay.errors import InputError
-from replay.load import schedule, shard
+from replay.load import schedule, shard, timeline
 from replay.sql.slots import render
-from replay.workload import Workload
+from replay.workload import Transaction, Workload
 
-SCENARIOS = ("mix", "storm")
+RECORDED = "as_recorded"
+SCENARIOS = ("mix", "storm", RECORDED)
 _PLANNED_AT_MOST = 20_000_000  # transactions: more are a slip of the keyboard
 
 
@@ -28,7 +30,9 @@ class RunOptions:
     boosts: Mapping[str, float] = field(
         default_factory=dict
     )  # template id, a prefix of it, or "rare"
-    duration_s: float = 20.0
+    speed: float = 1.0  # of a recording: 2 is twice as fast as production
+    think: str = timeline.SCALE  # of a recording, one of timeline.THINK
+    duration_s: float = 20.0  # a recording ends by itself, at the latest with its window
     pool: int = 20  # connections, as the service has, over all workers
     workers: int = 1  # processes that drive the load
     pool_timeout_ms: int = 5000  # how long the service waits for one
@@ -47,6 +51,7 @@ class RunOptions:
             raise InputError(f"no scenario {self.scenario!r}; there are {', '.join(SCENARIOS)}")
         for name, value in (
             ("--rate", self.rate),
+            ("--speed", self.speed),
             ("--duration", self.duration_s),
             *((f"--boost {template}", factor) for template, factor in self.boosts.items()),
         ):
@@ -61,6 +66,11 @@ class RunOptions:
             raise InputError("--boost goes with --scenario storm")
         if self.scenario == "storm" and not self.boosts:
             raise InputError("--scenario storm needs --boost, for example --boost rare=50")
+        recorded = self.scenario == RECORDED
+        if recorded and self.rate != 1:
+            raise InputError("--rate goes with the mix; a recording has --speed")
+        if not recorded and (self.speed != 1 or self.think != timeline.SCALE):
+            raise InputError("--speed and --think go with --scenario as_recorded")
         if self.during is None and (self.at_s is not None or self.repeat != 1):
             raise InputError("--at and --repeat go with --during FILE")
         if self.migration_at_s >= self.duration_s:
@@ -101,34 +111,77 @@ def bake(
     """
     workload = bundle.read(workload_path)
     boosts = expand_boosts(workload, options)
-    per_s = sum(t.weight for t in workload.transactions) / workload.window_s * options.rate
-    if per_s * options.duration_s > _PLANNED_AT_MOST:
-        raise InputError(
-            f"that is {per_s:,.0f} transactions a second for {options.duration_s:g} s; "
-            "give a lower --rate or a shorter --duration"
-        )
     binder = _binder(workload_path, workload, connection, options)
     rngs = np.random.default_rng(options.seed).spawn(2)
     examples: dict[str, tuple[str, tuple[str | None, ...]]] = {}
 
     def planned() -> Iterator[shard.PlannedTransaction]:
-        arrivals = schedule.mix(
-            workload, rate=options.rate, boosts=boosts, duration_s=options.duration_s, rng=rngs[0]
-        )
-        for due_us, transaction in arrivals:
+        for due_us, transaction, more in _arrivals(workload, options, boosts, rngs[0]):
             values = binder.bind(transaction, rngs[1])
             for statement, bound in zip(transaction.statements, values, strict=True):
                 if statement.template not in examples:
                     examples[statement.template] = render(statement.sql, statement.slots, bound)
-            yield schedule.plan(due_us, transaction, values)
+            yield schedule.plan(due_us, transaction, values, **more)
 
     written = shard.write_shards(shards, planned(), workers=options.workers, only=only)
+    _require_room(connection, written)
     return Baked(
         planned=written,
         boosted=tuple(sorted(boosts)),
         bindings=binder.summary,
         examples=examples,
     )
+
+
+def settled(options: RunOptions, workload_path: Path) -> RunOptions:
+    """The options with a recording's length in the place of a longer one."""
+    if options.scenario != RECORDED or not 0 < options.speed < math.inf:
+        return options  # for `check` to complain of
+    manifest = bundle.read_manifest(workload_path)
+    window_s = (manifest.end - manifest.begin).total_seconds()
+    # The end is included, and its transaction is due at it.
+    length_s = timeline.length_s(window_s, options.speed, options.think) + 0.001
+    return replace(options, duration_s=min(options.duration_s, round(length_s, 3)))
+
+
+def _arrivals(
+    workload: Workload, options: RunOptions, boosts: Mapping[str, float], rng: np.random.Generator
+) -> Iterator[tuple[int, Transaction, dict[str, Any]]]:
+    """When each transaction is due, and what else its plan has to know."""
+    if options.scenario == RECORDED:
+        gaps = timeline.gaps_of(options.speed, options.think)
+        for due in timeline.as_recorded(workload, speed=options.speed, think=options.think):
+            if due.due_us < options.duration_s * 1e6:
+                session = due.transaction.session
+                more = {"gaps": gaps, "session": session, "connect_us": due.connect_us}
+                yield due.due_us, due.transaction, more
+        return
+    per_s = sum(t.weight for t in workload.transactions) / workload.window_s * options.rate
+    if per_s * options.duration_s > _PLANNED_AT_MOST:
+        raise InputError(
+            f"that is {per_s:,.0f} transactions a second for {options.duration_s:g} s; "
+            "give a lower --rate or a shorter --duration"
+        )
+    mixed = schedule.mix(
+        workload, rate=options.rate, boosts=boosts, duration_s=options.duration_s, rng=rng
+    )
+    for due_us, transaction in mixed:
+        yield due_us, transaction, {}
+
+
+def _require_room(connection: psycopg.Connection, planned: shard.Planned) -> None:
+    """Refuse a recording for which the target has not enough connections."""
+    row = connection.execute(
+        "SELECT current_setting('max_connections')::int"
+        " - current_setting('superuser_reserved_connections')::int"
+        " - (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend')"
+    ).fetchone()
+    assert row is not None
+    if planned.most_sessions > row[0]:
+        raise InputError(
+            f"the recording has {planned.most_sessions} sessions open at once, and the target lets in "
+            f"{row[0]} more; raise its max_connections, or take a shorter --window"
+        )
 
 
 def expand_boosts(workload: Workload, options: RunOptions) -> dict[str, float]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from replay import __version__, bundle, rundir, target
-from replay.conduct.bake import Baked, RunOptions, bake
+from replay.conduct.bake import Baked, RunOptions, bake, settled
 from replay.conduct.during import During, Ran, Script, read_script
 from replay.conduct.impact import measure
 from replay.conduct.prepare import STAGING, private_staging
@@ -60,6 +60,7 @@ def run(
     server is lost, leaves a readable directory that says what is missing; KeyboardInterrupt goes
     on to the caller after that.
     """
+    options = settled(options, workload_path)
     options.check()
     script = read_script(options.during) if options.during is not None else None
     if dsn is None:

@@ -52,7 +52,8 @@ class Connections:
             except psycopg.OperationalError as error:
                 raise EnvironmentFaultError(
                     f"the target let in {session.slot} of {len(engine.sessions)} sessions: "
-                    f"{str(error).strip()}; raise its max_connections, or run with a smaller --pool"
+                    f"{str(error).strip()}; raise its max_connections, or run with fewer sessions "
+                    "(a smaller --pool)"
                 ) from None
             session.attach(connection)
             engine.add(session)
@@ -63,29 +64,32 @@ class Connections:
         self._news.set()
 
     def reopen_forever(self, engine: Engine) -> None:
-        """Bring lost sessions back, one after the other, until the run winds up."""
+        """Connect sessions that are to come, or come back, one after the other, until the run ends.
+
+        Several of these may work at once.
+        """
         failures = 0
         while not self._closing.is_set():
             if not self._lost:
                 self._news.wait()
                 self._news.clear()
                 continue
-            session, broken = self._lost[0]
+            session, broken = self._lost.popleft()
             if broken is not None:
                 broken.close()
             try:
                 connection = self._open()
             except (psycopg.Error, ReplayError) as error:
-                log.warning("session %d cannot come back: %s", session.slot, error)
+                self._lost.appendleft((session, broken))
+                log.warning("session %d cannot connect: %s", session.slot, error)
                 self._closing.wait(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
                 failures += 1
                 continue
             failures = 0
-            self._lost.popleft()
             if self._closing.is_set():
                 connection.close()
             else:
-                self.reopened += 1
+                self.reopened += broken is not None
                 session.attach(connection)
                 engine.add(session)
 

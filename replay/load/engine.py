@@ -31,7 +31,7 @@ from replay.load.record import (
 from replay.load.session import FREE, PAUSED, ROLLING_BACK, RUNNING, Session
 from replay.load.shard import Arrival, Call
 
-_FAR = 1 << 62  # ns: later than anything
+FAR = 1 << 62  # ns: later than anything
 _LOOK_NS = 2_000_000  # while no session is free, arrivals are taken up together, so often
 _ROLLBACK = Call(template=-1, text=b"ROLLBACK", name=b"", simple=True)
 _QUERY_CANCELED = b"57014"
@@ -63,17 +63,19 @@ class Engine:
             Session(slot, loop, answered=self._answered, broken=self._broken, trap=self._trap)
             for slot in range(pool)
         )
+        self._loop = loop
         self._arrivals = arrivals
         self._calls = calls
         self._pool_timeout_ns = pool_timeout_ns
         self._done = done
         self._lost = lost
         self._free: deque[Session] = deque()
+        self._waits_for_the_pool = True
         self._waiting: deque[tuple[Arrival, int, int]] = deque()  # arrival, due, lag
         self._pauses: list[tuple[int, int]] = []  # heap of (wake, slot)
         self._busy = 0
         self._ending = False
-        self._origin = self._next_due = self._wake = _FAR
+        self._origin = self._next_due = self._wake = FAR
         self._next: Arrival | None = None
         self._alarm = clock.open_alarm(loop, self._tick)
 
@@ -93,7 +95,7 @@ class Engine:
         What waits for the pool is skipped, what pauses between two statements is rolled back.
         """
         self._ending = True
-        self._next, self._next_due = None, _FAR
+        self._next, self._next_due = None, FAR
         now = monotonic_ns()
         while self._waiting:
             self._skip(CODE_END, now)
@@ -141,12 +143,14 @@ class Engine:
             now = monotonic_ns()
         wake = min(
             # Nobody could serve it now: whoever becomes free looks for himself.
-            self._next_due if self._free else max(self._next_due, now + _LOOK_NS),
-            pauses[0][0] if pauses else _FAR,
-            waiting[0][1] + self._pool_timeout_ns if waiting else _FAR,
+            max(self._next_due, now + _LOOK_NS)
+            if self._waits_for_the_pool and not self._free
+            else self._next_due,
+            pauses[0][0] if pauses else FAR,
+            waiting[0][1] + self._pool_timeout_ns if waiting else FAR,
         )
-        if wake >= _FAR:
-            self._wake = _FAR
+        if wake >= FAR:
+            self._wake = FAR
             self._alarm.disarm()
             self._check_done()
         else:
@@ -168,7 +172,7 @@ class Engine:
 
     def _advance(self) -> None:
         self._next = next(self._arrivals, None)
-        self._next_due = _FAR if self._next is None else self._origin + self._next.due_us * 1000
+        self._next_due = FAR if self._next is None else self._origin + self._next.due_us * 1000
 
     def _send(self, session: Session, lag_ns: int | None = None) -> None:
         """Send the statement that is next; its lag is all of its delay where none is given."""
@@ -259,7 +263,7 @@ class Engine:
         self._send(session, lag)
 
     def _check_done(self) -> None:
-        if self._origin != _FAR and not (self._next or self._busy or self._waiting):
+        if self._origin != FAR and not (self._next or self._busy or self._waiting):
             self._done()
 
     def _broken(self, session: Session) -> None:
@@ -271,11 +275,15 @@ class Engine:
         elif session.state == PAUSED:
             self._never_sent(session, CODE_LOST, now)
         if session.state == FREE:
-            self._free.remove(session)
+            self._not_free(session)
         else:
             self._busy -= 1
         self._lost(session, session.detach())
         self._check_done()
+
+    def _not_free(self, session: Session) -> None:
+        """A session that had nothing to do is gone."""
+        self._free.remove(session)
 
     def _record(self, session: Session, code: bytes, rows: int, now: int, flags: int) -> None:
         self.records += _pack(

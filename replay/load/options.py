@@ -9,6 +9,7 @@ import os
 from replay.errors import InputError
 
 TARGET = "REPLAY_TARGET"
+DURATION_S = 20.0  # of arrivals, where nothing else is said
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +28,11 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         metavar="TEMPLATE=FACTOR",
         help="Raise a template's rate (id, its beginning, or rare); may be repeated",
     )
-    group.add_argument("--duration", type=float, default=20.0, help="Seconds of arrivals")
+    group.add_argument("--speed", type=float, default=1.0, help="How fast a recording runs")
+    group.add_argument(
+        "--think", choices=("scale", "keep", "none"), default="scale", help="A recording's own time"
+    )
+    group.add_argument("--duration", type=float, help="Seconds of arrivals; 20, or the recording")
     group.add_argument("--drain", type=float, default=5.0, help="Seconds to end what is under way")
     group.add_argument("--pool", type=int, default=20, help="Connections, as the service has")
     group.add_argument("--pool-timeout-ms", type=int, default=5000, help="Longest wait for one")

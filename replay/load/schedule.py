@@ -49,8 +49,20 @@ def mix(
             yield int(due_us), workload.transactions[min(position, len(rates) - 1)]
 
 
-def plan(due_us: int, transaction: Transaction, values: Values) -> PlannedTransaction:
-    """The arrival with its bound values, ready for a shard; or left out, with the reason."""
+def plan(
+    due_us: int,
+    transaction: Transaction,
+    values: Values,
+    *,
+    gaps: float = 1.0,
+    session: str = "",
+    connect_us: int = 0,
+) -> PlannedTransaction:
+    """The arrival with its bound values, ready for a shard; or left out, with the reason.
+
+    `gaps` stretches the client's own time between its statements; with a `session`, it is one of
+    that session's, which connects at that time.
+    """
     left_out = refuse.first_reason(transaction.statements)
     if left_out or not transaction.statements:
         return PlannedTransaction(
@@ -60,9 +72,12 @@ def plan(due_us: int, transaction: Transaction, values: Values) -> PlannedTransa
     answered_us = 0  # when production's client had the answer before, since its start
     for statement, bound in zip(transaction.statements, values, strict=True):
         gap_us = max(statement.offset_us - answered_us, 0) if statements else 0
+        gap_us = round(gap_us * gaps)
         statements.append(_planned(statement, bound, gap_us))
         answered_us = statement.offset_us + statement.duration_us
-    return PlannedTransaction(due_us=due_us, statements=tuple(statements))
+    return PlannedTransaction(
+        due_us=due_us, statements=tuple(statements), session=session, connect_us=connect_us
+    )
 
 
 def _planned(statement: Statement, bound: tuple[str | None, ...], gap_us: int) -> PlannedStatement:

@@ -25,10 +25,20 @@ from replay.tag import tagged
 
 INDEX = "shards.json"
 ARRIVALS = "arrivals.bin"
+SESSIONS = "sessions.npy"
 _LENGTH = struct.Struct("<I")
 _BLOCK = 64  # transactions that are encoded and decoded together
 _ARRIVALS_BLOCK = 4096
 _TEXTS = 64  # of one template, that are calls of their own
+_SESSION = np.dtype(
+    [
+        ("connect_us", "<i8"),  # since the origin
+        ("last_us", "<i8"),  # when its last transaction is due
+        ("number", "<i4"),
+        ("worker", "<i2"),
+        ("transactions", "<i4"),
+    ]
+)
 _ARRIVAL = np.dtype([("due_us", "<i8"), ("shape", "<i4"), ("worker", "<i2")])
 
 
@@ -51,6 +61,7 @@ class PlannedTransaction:
     due_us: int  # since the origin
     statements: tuple[PlannedStatement, ...]
     session: str = ""  # one worker drives all of a session; of no session: each in turn
+    connect_us: int = 0  # when its session connects, since the origin; the first one's word counts
     left_out: str = ""  # why it is not replayed at all (see refuse); then it has no statements
 
 
@@ -62,6 +73,7 @@ class Planned:
     statements: int
     workers: int
     left_out: Mapping[str, int]  # transactions that are not replayed, by reason
+    most_sessions: int = 0  # of a recording, open at once
 
 
 class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -80,6 +92,7 @@ class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
     number: int  # over all workers
     due_us: int
     lines: tuple[Line, ...]
+    session: int = -1  # number of its captured session, where it is replayed on one of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +119,7 @@ class Index:
     examples: tuple[str, ...]  # a text of each template, to show
     calls: tuple[Call, ...]
     shapes: tuple[tuple[str, ...], ...]  # the distinct sequences of template ids
+    recorded: bool = False  # each captured session has a connection of its own
 
 
 @dataclass(slots=True)
@@ -142,6 +156,37 @@ class _Numbering:
     def shape(self, statements: tuple[PlannedStatement, ...]) -> int:
         key = tuple(statement.template for statement in statements)
         return self.shapes.setdefault(key, len(self.shapes))
+
+
+class _Recording:
+    """The captured sessions of a load, numbered in order of appearance."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[int]] = {}  # connect, last due, number, worker, transactions
+
+    def number(self, transaction: PlannedTransaction, worker: int) -> int:
+        """The number of a transaction's session, of which one more was planned; -1: of none."""
+        if not transaction.session:
+            return -1
+        row = self._rows.get(transaction.session)
+        if row is None:
+            row = [transaction.connect_us, 0, len(self._rows), worker, 0]
+            self._rows[transaction.session] = row
+        row[1] = transaction.due_us
+        row[4] += 1
+        return row[2]
+
+    def table(self) -> np.ndarray:
+        """One row a session, by when it connects."""
+        rows = np.array([tuple(row) for row in self._rows.values()], dtype=_SESSION)
+        return rows[np.argsort(rows["connect_us"], kind="stable")]
+
+
+def most_at_once(sessions: np.ndarray) -> int:
+    """How many of the sessions are open at one time, if none lasts longer than planned."""
+    moments = np.concatenate([sessions["connect_us"], sessions["last_us"] + 1])
+    steps = np.repeat([1, -1], len(sessions))
+    return int(np.cumsum(steps[np.argsort(moments, kind="stable")]).max(initial=0))
 
 
 class _ShardWriter:
@@ -208,6 +253,7 @@ def write_shards(
     directory.mkdir(parents=True, exist_ok=True)
     numbering = _Numbering()
     left_out: Counter[str] = Counter()
+    recording = _Recording()
     number = statements = 0
     with ExitStack() as stack:
         arrivals = _ArrivalWriter(stack.enter_context((directory / ARRIVALS).open("wb")))
@@ -221,8 +267,9 @@ def write_shards(
                 continue
             worker = _worker_of(transaction.session, number, workers)
             lines = tuple(map(numbering.line, transaction.statements))
+            session = recording.number(transaction, worker)
             if worker in shards:
-                shards[worker].add(Arrival(number, transaction.due_us, lines))
+                shards[worker].add(Arrival(number, transaction.due_us, lines, session))
             shape = numbering.shape(transaction.statements)
             arrivals.add(transaction.due_us, shape, worker)
             number += 1
@@ -236,9 +283,16 @@ def write_shards(
             f"nothing to replay ({why}): take a longer duration or a higher rate, "
             "or capture a window in which production was busy"
         )
-    _write_index(directory, numbering, [arrivals.planned[worker] for worker in range(workers)])
+    sessions = recording.table()
+    np.save(directory / SESSIONS, sessions)
+    planned = [arrivals.planned[worker] for worker in range(workers)]
+    _write_index(directory, numbering, planned, recorded=bool(len(sessions)))
     return Planned(
-        transactions=number, statements=statements, workers=workers, left_out=dict(left_out)
+        transactions=number,
+        statements=statements,
+        workers=workers,
+        left_out=dict(left_out),
+        most_sessions=most_at_once(sessions),
     )
 
 
@@ -271,6 +325,7 @@ def read_index(directory: Path) -> Index:
             for n, (template, sql, prepared) in enumerate(document["calls"])
         ),
         shapes=tuple(map(tuple, document["shapes"])),
+        recorded=document["recorded"],
     )
 
 
@@ -287,8 +342,18 @@ def read_shard(directory: Path, worker: int) -> Iterator[Arrival]:
             yield from decode(file.read(_LENGTH.unpack(head)[0]))
 
 
-def _write_index(directory: Path, numbering: _Numbering, planned: list[int]) -> None:
+def read_sessions(directory: Path, worker: int) -> np.ndarray:
+    """connect_us, number and transactions of each session of a worker, by when it connects."""
+    table: np.ndarray = np.load(directory / SESSIONS)
+    mine: np.ndarray = table[table["worker"] == worker]
+    return mine
+
+
+def _write_index(
+    directory: Path, numbering: _Numbering, planned: list[int], *, recorded: bool
+) -> None:
     document = {
+        "recorded": recorded,
         "planned": planned,
         "templates": list(numbering.templates),
         "examples": numbering.examples,

@@ -150,6 +150,7 @@ class ReplayUser(User):
             shards = Path(parsed.shards or scratch)
             run = Path(parsed.run_directory or scratch)
             boosted = self._baked(parsed, shards, place)
+            parsed.duration = parsed.duration or options.DURATION_S
             code = _exit_code(self._worker(parsed, shards, run, place).run(barrier))
             blocks: list[pa.Table] = []
             report = collect(

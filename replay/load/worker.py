@@ -17,13 +17,15 @@ from typing import Any, BinaryIO
 from replay.load.connections import Connections, cancel
 from replay.load.engine import Engine
 from replay.load.record import records_file
+from replay.load.recorded import Recorded
 from replay.load.report import FAILED, FINISHED, INTERRUPTED, WorkerReport, write_worker
-from replay.load.shard import Index, read_shard
+from replay.load.shard import Index, read_sessions, read_shard
 from replay.load.tally import News, Tally
 
 log = logging.getLogger(__name__)
 
 _BEAT_S = 0.25  # a crash loses the records of one beat at most
+_CONNECTING = 8  # sessions of a recording that connect at once
 _CANCEL_S = 3.0  # how long a cancelled statement may take to end
 
 
@@ -57,14 +59,23 @@ class Worker:
         self._over = threading.Event()
         self._stopped = False
         self._cpu = _CpuShare()
-        self._engine = Engine(
-            read_shard(task.shards, task.worker),
-            index.calls,
+        self._engine = self._new_engine(loop)
+
+    def _new_engine(self, loop: Any) -> Engine:
+        task, calls = self._task, self._index.calls
+        arrivals = read_shard(task.shards, task.worker)
+        done, lost = self._over.set, self._connections.lost
+        if self._index.recorded:
+            sessions = read_sessions(task.shards, task.worker)
+            return Recorded(arrivals, calls, sessions=sessions, loop=loop, done=done, lost=lost)
+        return Engine(
+            arrivals,
+            calls,
             pool=task.pool,
             pool_timeout_ns=task.pool_timeout_ms * 1_000_000,
             loop=loop,
-            done=self._over.set,
-            lost=self._connections.lost,
+            done=done,
+            lost=lost,
         )
 
     def stop(self) -> None:
@@ -101,9 +112,10 @@ class Worker:
         return report
 
     def _drive(self, origin_ns: int, records: BinaryIO) -> None:
-        threading.Thread(
-            target=self._connections.reopen_forever, args=(self._engine,), daemon=True
-        ).start()
+        for _ in range(_CONNECTING if self._index.recorded else 1):
+            threading.Thread(
+                target=self._connections.reopen_forever, args=(self._engine,), daemon=True
+            ).start()
         self._engine.start(origin_ns)
         arrivals_end_ns = origin_ns + int(self._task.duration_s * 1e9)
         drain_end_ns = arrivals_end_ns + int(self._task.drain_s * 1e9)

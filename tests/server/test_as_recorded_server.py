@@ -1,0 +1,158 @@
+"""A recording on real servers: sessions of their own, at their times, that do not wait for others."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from made_replay import statement, transaction, write
+
+from replay import rundir, target
+from replay.conduct.bake import RunOptions
+from replay.conduct.run import run
+from replay.errors import InputError
+from replay.outcome import OK
+from replay.sql.fingerprint import fingerprint
+from replay.workload import Transaction
+
+MS = 1000
+SCENARIO = Path(str(find_spec("scenarios").origin)).with_name("as_recorded.py")
+READ = "SELECT n FROM t WHERE id = $1"
+STALL = "SELECT pg_sleep($1::float8)"
+WHO = "INSERT INTO seen SELECT current_setting('search_path'), pg_backend_pid(), $1"
+
+
+@pytest.fixture
+def staging(any_database: str) -> str:
+    target.mark_staging(any_database)
+    with psycopg.connect(any_database, autocommit=True) as connection:
+        connection.execute("CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0)")
+        connection.execute("INSERT INTO t SELECT generate_series(1, 1000)")
+        connection.execute("CREATE TABLE seen (path text, pid int, who text)")
+    return any_database
+
+
+def recorded(
+    staging: str,
+    directory: Path,
+    transactions: list[Transaction],
+    window_s: float,
+    **options: object,
+) -> pa.Table:
+    """Attempts of a recording, by transaction and statement."""
+    workload = write(directory / "a.workload", transactions, window_s=window_s, everything=True)
+    chosen: dict[str, object] = {"duration_s": 60.0, **options}
+    manifest = run(
+        workload,
+        staging,
+        directory / "a.run",
+        RunOptions(scenario="as_recorded", identity=True, **chosen),  # type: ignore[arg-type]
+    )
+    assert manifest.accounting is not None
+    assert manifest.accounting.ok == manifest.accounting.planned == len(transactions)
+    table = rundir.read_table(directory / "a.run", "attempts")
+    return table.sort_by([("arrival", "ascending"), ("ordinal", "ascending")])
+
+
+def of(table: pa.Table, sql: str) -> pa.Table:
+    return table.filter(pc.equal(table["template"], fingerprint(sql).id))
+
+
+def late_us(table: pa.Table) -> np.ndarray:
+    return pc.subtract(table["began_us"], table["due_us"]).to_numpy()
+
+
+def test_a_stalled_session_delays_nobody_else(staging: str, tmp_path: Path) -> None:
+    reads = [
+        transaction(statement(READ, str(n)), start_us=n * 5 * MS, session=f"r{n % 10}")
+        for n in range(1, 600)
+    ]
+    stalls = [
+        transaction(statement(STALL, "1.0"), start_us=1000 * MS, session="slow"),
+        transaction(statement(STALL, "0"), start_us=1100 * MS, session="slow"),
+    ]
+    table = recorded(staging, tmp_path, [*reads, *stalls], 3.0)
+    first, second = of(table, STALL).to_pylist()
+    # The session's next transaction waited for it, and the wait is in its latency, not in the lag.
+    assert second["began_us"] >= first["ended_us"]
+    assert second["ended_us"] - second["due_us"] > 850 * MS
+    assert second["lag_us"] < 100 * MS
+    others = of(table, READ)
+    due = others["due_us"].to_numpy()
+    during = (due > 1000 * MS) & (due < 2000 * MS)
+    late = late_us(others)
+    delayed = np.percentile(late[during], 90) - np.percentile(late[~during], 90)
+    assert delayed <= 2 * MS
+    # Each session has a connection of its own, and only for as long as production's had.
+    assert pc.count_distinct(table["pid"]).as_py() == 11
+    with psycopg.connect(staging) as connection:
+        left = (
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'staging-replay-l%'"
+        )
+        assert connection.execute(left).fetchone() == (0,)
+
+
+def test_sessions_come_and_go_and_keep_what_they_set(staging: str, tmp_path: Path) -> None:
+    sessions = []
+    for number in range(20):  # one after the other, and each begins in the other's end
+        begin, name = number * 100 * MS, f"s{number}"
+        path = "SET search_path = public, pg_catalog" if number % 2 else "SET search_path = public"
+        sessions += [
+            transaction(statement(path, prepared=None), start_us=begin, session=name),
+            transaction(statement(WHO, name), start_us=begin + 60 * MS, session=name),
+            transaction(statement(WHO, name), start_us=begin + 120 * MS, session=name),
+        ]
+    table = recorded(staging, tmp_path, sessions, 4.04, speed=2)
+    assert table["due_us"].to_pylist()[-1] == 1010 * MS  # twice as fast
+    assert set(table["outcome"].to_pylist()) == {OK}
+    assert pc.max(table["session"]).as_py() <= 6  # slots are used again
+    with psycopg.connect(staging) as connection:
+        rows = connection.execute(
+            "SELECT who, path, pid, count(*) FROM seen GROUP BY 1, 2, 3"
+        ).fetchall()
+    assert len(rows) == 20
+    assert len({pid for _, _, pid, _ in rows}) == 20
+    for who, path, _, count in rows:
+        assert count == 2
+        assert path == ("public, pg_catalog" if int(who[1:]) % 2 else "public")
+
+
+def test_the_scenario_runs_under_a_bare_locust(new_database: str, tmp_path: Path) -> None:
+    target.mark_staging(new_database)
+    many = [
+        transaction(statement("SELECT 1"), start_us=n * 16 * MS, session=f"s{n % 3}")
+        for n in range(200)
+    ]
+    workload = write(tmp_path / "a.workload", many, window_s=3.2, everything=True)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "locust", "-f", SCENARIO, "--headless"),
+            *("--workload", workload, "--target", new_database, "--bind", "identity"),
+            "--only-summary",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "planned 200 = started 200 + skipped 0" in done.stdout
+
+
+def test_a_sample_is_refused_and_so_are_more_sessions_than_fit(
+    staging: str, tmp_path: Path
+) -> None:
+    one = transaction(statement(READ, "1"))
+    options = RunOptions(scenario="as_recorded", identity=True)
+    workload = write(tmp_path / "sample.workload", [one])
+    with pytest.raises(InputError, match="capture the log again with --all"):
+        run(workload, staging, tmp_path / "a.run", options)
+    many = [transaction(statement(READ, "1"), session=f"s{n}") for n in range(300)]
+    workload = write(tmp_path / "many.workload", many, everything=True)
+    with pytest.raises(InputError, match="300 sessions open at once"):
+        run(workload, staging, tmp_path / "a.run", options)
