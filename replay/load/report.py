@@ -22,10 +22,12 @@ class WorkerReport:
     cpu_share: float = 0.0  # of one core, while arrivals were due
     lost_connections: int = 0
     reconnections: int = 0
-    latency: Mapping[str, str] = field(
-        default_factory=dict
-    )  # template -> HDR histogram, µs from due
-    service: Mapping[str, str] = field(default_factory=dict)  # the same, µs from sending
+    # template -> HDR histogram in base64, µs, of one of tally.FIGURES: how late the generator was,
+    # what the pool made it wait, from sending to the end, and from due to the end
+    lag: Mapping[str, str] = field(default_factory=dict)
+    wait: Mapping[str, str] = field(default_factory=dict)
+    service: Mapping[str, str] = field(default_factory=dict)
+    latency: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

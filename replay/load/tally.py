@@ -4,7 +4,8 @@ Counted in numpy over whole blocks of records, a few times a second: a histogram
 costs more than the statement it counts. The buckets are HdrHistogram's (three significant digits).
 """
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,9 @@ _BITS = 11  # 2048 sub-buckets: three significant digits
 _HALF = 1 << (_BITS - 1)
 _HIGHEST_US = (1 << 32) - 1  # over an hour
 _BUCKETS = (32 - _BITS + 2) * _HALF
+# The parts of a statement's time: latency is from due to the end, and holds the others.
+FIGURES = ("lag", "wait", "service", "latency")
+_RECENT = 12  # blocks: the last seconds, for who looks while it runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,20 +32,27 @@ class News:
 
 
 class Tally:
-    """Latency from due, and from the moment of sending, by template."""
+    """The times of FIGURES by template, of the statements that were sent."""
 
     def __init__(self, templates: int) -> None:
         # Untouched pages of these cost no memory.
-        self._latency = np.zeros((templates, _BUCKETS), dtype=np.int64)
-        self._service = np.zeros((templates, _BUCKETS), dtype=np.int64)
+        self._counts = {name: np.zeros(templates * _BUCKETS, dtype=np.int64) for name in FIGURES}
+        self._recent_lag_us: deque[np.ndarray] = deque(maxlen=_RECENT)
 
     def add(self, block: bytes | bytearray) -> Iterator[News]:
         """Count a block of packed records; yields what it says of each template in it."""
         records = np.frombuffer(block, dtype=DTYPE)
         sent = records[records["began"] >= 0]
-        for counts, since in ((self._latency, "due"), (self._service, "began")):
-            took_us = (sent["ended"] - sent[since]) // 1000
-            np.add.at(counts, (sent["template"], _bucket(took_us)), 1)
+        due, began, ended, lag = (sent[name] for name in ("due", "began", "ended", "lag"))
+        self._recent_lag_us.append(lag // 1000)
+        row = sent["template"].astype(np.int64) * _BUCKETS
+        for name, took_ns in (
+            ("lag", lag),
+            ("wait", began - due - lag),
+            ("service", ended - began),
+            ("latency", ended - due),
+        ):
+            np.add.at(self._counts[name], row + _bucket(took_ns // 1000), 1)
         for template in np.unique(records["template"]).tolist():
             of_it = records[records["template"] == template]
             failed, counted = np.unique(
@@ -56,13 +67,26 @@ class Tally:
                 },
             )
 
-    def latency(self, template: int) -> str:
-        """The histogram of the time since due, µs, in HdrHistogram's base64 encoding."""
-        return _encoded(self._latency[template])
+    def histogram(self, figure: str, template: int) -> str:
+        """One of FIGURES of a template, µs, in HdrHistogram's base64 encoding."""
+        return _encoded(self._counts[figure][template * _BUCKETS : (template + 1) * _BUCKETS])
 
-    def service(self, template: int) -> str:
-        """The histogram of the time since sending, µs, in HdrHistogram's base64 encoding."""
-        return _encoded(self._service[template])
+    def recent_lag_us(self) -> np.ndarray:
+        """How late the statements of the last seconds were sent."""
+        return np.concatenate(self._recent_lag_us) if self._recent_lag_us else np.zeros(0)
+
+
+def histogram_of(values_us: np.ndarray) -> str:
+    """Values as a histogram in HdrHistogram's base64 encoding."""
+    return _encoded(np.bincount(_bucket(values_us), minlength=_BUCKETS))
+
+
+def merged(histograms: Iterable[str]) -> HdrHistogram:
+    """The sum of encoded histograms: exact, as counts are added bucket by bucket."""
+    whole = HdrHistogram(1, _HIGHEST_US, 3)
+    for encoded in histograms:
+        whole.decode_and_add(encoded)
+    return whole
 
 
 def _bucket(value_us: np.ndarray) -> np.ndarray:

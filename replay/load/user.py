@@ -9,17 +9,15 @@ environment. One user is one worker: it drives its whole shard in one long task.
 import argparse
 import logging
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection
-from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import gevent
 import numpy as np
-import pyarrow as pa
 from locust import User, events
 from locust.exception import StopUser
 from locust.runners import MasterRunner, WorkerRunner
@@ -27,9 +25,11 @@ from locust.stats import RequestStats, StatsEntry, StatsError, bucket_response_t
 
 from replay.errors import INTERRUPTED_EXIT_CODE, NotValidError, ReplayError
 from replay.load import options, verdict
+from replay.load.alone import conclude, directories
 from replay.load.channel import Channel
-from replay.load.cluster import MasterSide, Place, WorkerSide
-from replay.load.collect import collect
+from replay.load.cluster import Ended, MasterSide, Place, WorkerSide
+from replay.load.merging import Share, in_words, merge, write_merged
+from replay.load.naming import names
 from replay.load.report import FINISHED, WorkerReport
 from replay.load.shard import Index, read_index
 from replay.load.tally import News
@@ -38,7 +38,6 @@ from replay.load.worker import Worker, WorkerTask
 log = logging.getLogger(__name__)
 
 _LEAD_NS = 100_000_000  # from the barrier to the origin, where nobody else sets it
-_NAME_LENGTH = 60
 
 
 class Bake(Protocol):
@@ -60,23 +59,40 @@ def _take_over(environment: Any, **_: Any) -> None:
     if parsed.run_time:
         # Locust would count from before the sessions are open: the schedule ends by itself.
         parsed.duration, parsed.run_time = float(parsed.run_time), None
-    gevent.signal_handler(signal.SIGINT, runner.quit)
+    gevent.signal_handler(signal.SIGINT, _end_user_first, environment)
     if isinstance(runner, MasterRunner):
-        # Each worker drives its shard with one user.
-        parsed.num_users = max(parsed.num_users or 1, parsed.expect_workers)
-        parsed.spawn_rate = parsed.spawn_rate or parsed.num_users
-
-        def end(exit_code: int) -> None:
-            environment.process_exit_code = exit_code
-            gevent.spawn(runner.quit if parsed.headless else runner.stop)
-
-        events.test_start.add_listener(MasterSide(runner, end).plan)
+        _conduct(environment, parsed, runner)
     elif isinstance(runner, WorkerRunner):
         ReplayUser.cluster = WorkerSide(runner)
 
 
+def _conduct(environment: Any, parsed: argparse.Namespace, runner: MasterRunner) -> None:
+    def end(ended: Ended) -> None:
+        whole = merge(
+            ended.shares,
+            ended.lost,
+            planned=ended.planned,
+            duration_s=parsed.duration or options.DURATION_S,
+            objective_ms=parsed.objective_ms,
+        )
+        for line in in_words(whole, len(ended.shares) + len(ended.lost)):
+            print(line)
+        if parsed.run_directory:
+            write_merged(Path(parsed.run_directory), whole)
+        environment.process_exit_code = ended.exit_code or (
+            NotValidError.exit_code if whole.why_not else 0
+        )
+        gevent.spawn(runner.quit if parsed.headless else runner.stop)
+
+    side = ReplayUser.master = MasterSide(runner, end)
+    events.test_start.add_listener(side.plan)
+    events.worker_connect.add_listener(side.joined)
+
+
 def _end_user_first(environment: Any, **_: Any) -> None:
-    """Locust takes its exit code right after this: the user's must be known by then."""
+    """Locust takes its exit code right after this: what was done must be known by then."""
+    if ReplayUser.master is not None:
+        ReplayUser.master.wind_up()
     environment.runner.quit()
 
 
@@ -92,6 +108,7 @@ class ReplayUser(User):
     abstract = True
     bake: ClassVar[Bake]
     cluster: ClassVar[WorkerSide | None] = None
+    master: ClassVar[MasterSide | None] = None
     running: ClassVar[bool] = False  # a process drives one shard, however many users it is given
 
     def replay(self) -> None:
@@ -99,30 +116,31 @@ class ReplayUser(User):
         if ReplayUser.running:
             raise StopUser
         ReplayUser.running = True
-        code = INTERRUPTED_EXIT_CODE  # where the greenlet is killed nothing else is learned
         channel = Channel.inherited()
         parsed = self.environment.parsed_options
+        share = Share(exit_code=INTERRUPTED_EXIT_CODE)  # where the greenlet is killed
+        self.environment.process_exit_code = share.exit_code
         try:
-            code = self._run_launched(parsed, channel) if channel else self._run_alone(parsed)
+            share = self._run_launched(parsed, channel) if channel else self._run_alone(parsed)
         except Exception as error:  # noqa: BLE001 - told, and turned into the exit code
-            code = _tell(error, channel)
+            share = _tell(error, channel)
         finally:
             ReplayUser.running = False
-            self.environment.process_exit_code = code
-        self._end(code)
+            self.environment.process_exit_code = share.exit_code
+            if self.cluster is not None:
+                self.cluster.done(share)
+        self._end()
         raise StopUser
 
     tasks: ClassVar[list[Callable[..., None]]] = [replay]
 
-    def _end(self, code: int) -> None:
-        if self.cluster is not None:
-            self.cluster.done(code)
-        elif self.environment.parsed_options.headless:
-            gevent.spawn(self.environment.runner.quit)
-        else:
-            gevent.spawn(self.environment.runner.stop)  # the web UI stays
+    def _end(self) -> None:
+        """One that is alone ends Locust, too; under the web UI it stays."""
+        runner = self.environment.runner
+        if self.cluster is None:
+            gevent.spawn(runner.quit if self.environment.parsed_options.headless else runner.stop)
 
-    def _run_launched(self, parsed: argparse.Namespace, channel: Channel) -> int:
+    def _run_launched(self, parsed: argparse.Namespace, channel: Channel) -> Share:
         def barrier() -> int | None:
             channel.send({"state": "ready"})
             message = channel.receive()
@@ -131,47 +149,44 @@ class ReplayUser(User):
 
         shards, run = Path(parsed.shards), Path(parsed.run_directory)
         worker = self._worker(parsed, shards, run, Place(worker=parsed.worker_index))
-        return _exit_code(worker.run(barrier))
+        return Share(exit_code=_exit_code(worker.run(barrier)))
 
-    def _run_alone(self, parsed: argparse.Namespace) -> int:
+    def _run_alone(self, parsed: argparse.Namespace) -> Share:
         origin_ns = time.monotonic_ns()
-        place = self.cluster.place() if self.cluster is not None else Place()
+        cluster = self.cluster
+        place = cluster.place() if cluster is not None else Place()
 
         def barrier() -> int:
             nonlocal origin_ns
-            if self.cluster is None:
+            if cluster is None:
                 origin_ns = time.monotonic_ns() + _LEAD_NS
             else:
-                origin_ns = self.cluster.barrier()
+                origin_ns = cluster.barrier(read_index(shards).planned)
             return origin_ns
 
-        with ExitStack() as stack:
-            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="replay-")))
-            shards = Path(parsed.shards or scratch)
-            run = Path(parsed.run_directory or scratch)
+        with directories(parsed.shards, parsed.run_directory) as (shards, run):
             boosted = self._baked(parsed, shards, place)
             parsed.duration = parsed.duration or options.DURATION_S
-            code = _exit_code(self._worker(parsed, shards, run, place).run(barrier))
-            blocks: list[pa.Table] = []
-            report = collect(
+            worker = self._worker(parsed, shards, run, place)
+            try:
+                code = _exit_code(worker.run(barrier))
+            except gevent.GreenletExit:  # stopped: what was done is told all the same
+                code = INTERRUPTED_EXIT_CODE
+            concluded = conclude(
                 shards,
                 run,
-                blocks.append,
-                t0_ns=origin_ns,
+                place.worker,
+                origin_ns=origin_ns,
                 duration_s=parsed.duration,
-                interrupted=False,
-                workers=(place.worker,),
+                objective_ms=parsed.objective_ms,
+                boosted=boosted,
+                code=code,
             )
-        judged = verdict.judge(
-            pa.concat_tables(blocks).unify_dictionaries(),
-            planned=report.planned,
-            report=report,
-            objective_ms=parsed.objective_ms,
-            boosted=boosted,
-        )
-        for line in verdict.in_words(judged):
+        if cluster is not None:
+            return concluded.share
+        for line in verdict.in_words(concluded.judged):
             print(line)
-        return code or (0 if judged.valid else NotValidError.exit_code)
+        return replace(concluded.share, exit_code=concluded.exit_code)
 
     def _baked(self, parsed: argparse.Namespace, shards: Path, place: Place) -> Collection[str]:
         return () if parsed.shards else self.bake(parsed, shards, place.worker, place.workers)
@@ -198,10 +213,8 @@ class _Feed:
 
     def __init__(self, stats: RequestStats, index: Index) -> None:
         self._stats = stats
-        self._names = [
-            _shown(template, example)
-            for template, example in zip(index.templates, index.examples, strict=True)
-        ]
+        shown = names(dict(zip(index.templates, index.examples, strict=True)))
+        self._names = [shown[template] for template in index.templates]
 
     def add(self, news: News) -> None:
         """Add a template's new figures to its entry and to the sum."""
@@ -228,14 +241,6 @@ class _Feed:
             error.occurrences += failed
 
 
-def _shown(template: str, example: str) -> tuple[str, str]:
-    """Locust's type and name of a template: its verb, its beginning, and its id."""
-    verb, _, rest = " ".join(example.split()).partition(" ")
-    if len(rest) > _NAME_LENGTH:
-        rest = rest[: _NAME_LENGTH - 1] + "…"
-    return verb.upper(), f"{rest} [{template[:8]}]".lstrip()
-
-
 def _stop_at_hangup(channel: Channel, worker: Worker) -> None:
     while channel.receive() is not None:
         pass
@@ -246,8 +251,8 @@ def _exit_code(report: WorkerReport) -> int:
     return 0 if report.state == FINISHED else INTERRUPTED_EXIT_CODE
 
 
-def _tell(error: Exception, channel: Channel | None) -> int:
-    """Say what went wrong, to the launcher too; returns the exit code."""
+def _tell(error: Exception, channel: Channel | None) -> Share:
+    """Say what went wrong, to the launcher too."""
     if isinstance(error, ReplayError):
         log.error("%s", error)
         code, message = error.exit_code, str(error)
@@ -259,4 +264,4 @@ def _tell(error: Exception, channel: Channel | None) -> int:
             channel.send({"state": "failed", "exit_code": code, "message": message})
         except OSError:
             log.warning("the launcher is gone")
-    return code
+    return Share(exit_code=code, error=message)

@@ -55,7 +55,7 @@ def judge(
     done = transactions(attempts)
     accounting = _account(done, planned)
     expected = np.isin(done.arrival, list(report.expected))
-    ordinary = ~_holds_any(report, boosted)[done.arrival]
+    ordinary = ~holds_any(report, boosted)[done.arrival]
     objective = _objective(done, ordinary, expected, objective_ms)
     generator = _generator(attempts, report)
     generator["expected_errors"] = float(expected.sum())
@@ -103,7 +103,7 @@ def _account(done: Transactions, planned: int) -> Accounting:
     return accounting
 
 
-def _holds_any(report: LoadReport, templates: Collection[str]) -> np.ndarray:
+def holds_any(report: LoadReport, templates: Collection[str]) -> np.ndarray:
     """Whether an arrival holds one of the templates, by arrival; also where it was skipped."""
     holds = np.array([any(t in templates for t in shape) for shape in report.shapes], dtype=bool)
     chosen: np.ndarray = holds[report.shape_of]

@@ -20,7 +20,7 @@ from replay.load.record import records_file
 from replay.load.recorded import Recorded
 from replay.load.report import FAILED, FINISHED, INTERRUPTED, WorkerReport, write_worker
 from replay.load.shard import Index, read_sessions, read_shard
-from replay.load.tally import News, Tally
+from replay.load.tally import FIGURES, News, Tally
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +149,13 @@ class Worker:
         self._flush(records)
 
     def _report(self, state: str, error: str) -> WorkerReport:
-        names = list(enumerate(self._index.templates))
+        by_figure = {
+            figure: {
+                name: self._tally.histogram(figure, number)
+                for number, name in enumerate(self._index.templates)
+            }
+            for figure in FIGURES
+        }
         return WorkerReport(
             worker=self._task.worker,
             state=state,
@@ -157,8 +163,7 @@ class Worker:
             cpu_share=self._cpu.share,
             lost_connections=self._engine.lost_connections,
             reconnections=self._connections.reopened,
-            latency={name: self._tally.latency(number) for number, name in names},
-            service={name: self._tally.service(number) for number, name in names},
+            **by_figure,
         )
 
 

@@ -219,7 +219,7 @@ def test_a_tally_is_the_histogram_that_hdrhistogram_would_have_made(took_us: lis
     expected = HdrHistogram(1, (1 << 32) - 1, 3)
     for value in (record_us for record_us in took_us):
         expected.record_value(int(value / 1e3 * MS) // 1000)
-    counted = HdrHistogram.decode(tally.latency(0))
+    counted = HdrHistogram.decode(tally.histogram("latency", 0))
     assert counted.get_total_count() == len(took_us)
     for percent in (0, 50, 95, 100):
         assert counted.get_value_at_percentile(percent) == expected.get_value_at_percentile(percent)

@@ -1,0 +1,68 @@
+"""A worker without our launcher concludes for itself: under a bare locust, or for Locust's master."""
+
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from replay.errors import NotValidError
+from replay.load import verdict
+from replay.load.collect import collect
+from replay.load.merging import Share, share_of
+from replay.load.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concluded:
+    """What one worker's run amounts to."""
+
+    judged: Verdict
+    share: Share
+
+    @property
+    def exit_code(self) -> int:
+        """The worker's, or that of a run that cannot be believed."""
+        return self.share.exit_code or (0 if self.judged.valid else NotValidError.exit_code)
+
+
+@contextmanager
+def directories(shards: str | None, run: str | None) -> Iterator[tuple[Path, Path]]:
+    """Where the shards and the records are: as given, or a scratch directory for the while."""
+    with tempfile.TemporaryDirectory(prefix="replay-") as scratch:
+        yield Path(shards or scratch), Path(run or scratch)
+
+
+def conclude(
+    shards: Path,
+    run: Path,
+    worker: int,
+    *,
+    origin_ns: int,
+    duration_s: float,
+    objective_ms: float,
+    boosted: Collection[str],
+    code: int,
+) -> Concluded:
+    """Read what the worker did, and judge it; `code` is how it ended."""
+    blocks: list[pa.Table] = []
+    report = collect(
+        shards,
+        run,
+        blocks.append,
+        t0_ns=origin_ns,
+        duration_s=duration_s,
+        interrupted=False,
+        workers=(worker,),
+    )
+    attempts = pa.concat_tables(blocks).unify_dictionaries()
+    judged = verdict.judge(
+        attempts,
+        planned=report.planned,
+        report=report,
+        objective_ms=objective_ms,
+        boosted=boosted,
+    )
+    return Concluded(judged=judged, share=share_of(judged, report, attempts, boosted, code))
