@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from replay.diagnose.timeline import Timeline
 
+_NAMELESS = frozenset({"startup", "prepared"})  # a standby's recovery, a prepared transaction
 ROW_LOCKS = frozenset({"transactionid", "tuple"})  # lock types of a wait for a row
 
 
@@ -40,6 +41,8 @@ def read(table: pa.Table, targets: Mapping[str, str], who: Callable[[str, str], 
     for row in table.to_pylist():
         waiter = who(row.pop("waiter_template"), row.pop("waiter_text") or "")
         blocker = who(row.pop("blocker_template"), row.pop("blocker_text") or "")
+        if not blocker and row["blocker_state"] in _NAMELESS:
+            blocker = row["blocker_state"]
         if not row["relation"] and row["lock_type"] in ROW_LOCKS:
             row["relation"] = targets.get(waiter, "")
         row["key"] = row["key"] or ""

@@ -8,6 +8,8 @@ from replay.diagnose.blocking import Episode
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.sums import merged, summed
 
+_FRAMES = frozenset({"begin", "start", "commit", "rollback", "end", "abort"})
+_IDLE = 0.5  # of the hold
 _SENTENCE = 90  # characters of a statement
 
 
@@ -59,6 +61,21 @@ def of_hold(evidence: Evidence, episodes: Sequence[Episode]) -> dict[str, object
         "to_s": round(max(episode.to_us for episode in episodes) / 1e6, 1),
         **of_pool(evidence),
     }
+
+
+def is_frame(sql: str) -> bool:
+    """Whether the statement only opens or ends a transaction."""
+    return sql.partition(" ")[0].lower().rstrip(";") in _FRAMES
+
+
+def holders(evidence: Evidence, episodes: Sequence[Episode]) -> list[str]:
+    """Who held what the others waited for: a transaction that sat idle by all of its statements."""
+    found: dict[str, None] = {}
+    for episode in episodes:
+        idle = episode.pause_share > _IDLE
+        own = [name for name in episode.statements if not is_frame(evidence.sql(name))]
+        found.update(dict.fromkeys(own if idle and own else [episode.culprit]))
+    return [name for name in found if name]
 
 
 def shortened(sql: str) -> str:

@@ -6,7 +6,6 @@ recorded as the load records it; a session of `foreign` is none of the replay's.
 
 import threading
 import time
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -24,7 +23,6 @@ from replay.watch import Watch, counters, plans, serverlog
 from replay.workload import Manifest, Statement, Template, Transaction, Workload
 
 HZ = 40
-DEADLINE_S = 20
 
 
 class Session:
@@ -235,27 +233,52 @@ def numbered(sql):
     return sql
 
 
-@contextmanager
-def looking(dsn):
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        yield connection
+def id_of(sql):
+    return fingerprint(numbered(sql)).id
 
 
-def wait_for(dsn, question, *, least=1):
-    """Until a count reaches `least`."""
-    until = time.monotonic() + DEADLINE_S
-    with looking(dsn) as connection:
+def rules(findings):
+    return [finding.rule for finding in findings]
+
+
+def repeat(seconds, *statements):
+    """An actor that sends the statements again and again, for so long."""
+
+    def actor(session):
+        until = time.monotonic() + seconds
         while time.monotonic() < until:
-            if connection.execute(question).fetchone()[0] >= least:
+            for sql, *values in statements:
+                session.run(sql, *values)
+            time.sleep(0.005)
+
+    return actor
+
+
+def once(*statements, after=0.0):
+    """An actor that sends each statement once; a number is a pause."""
+
+    def actor(session):
+        time.sleep(after)
+        for part in statements:
+            if isinstance(part, float):
+                time.sleep(part)
+            else:
+                session.run(*part)
+
+    return actor
+
+
+def migration(sql, *, after=0.1, lock_timeout=""):
+    def actor(connection):
+        time.sleep(after)
+        if lock_timeout:
+            connection.execute(f"SET lock_timeout = '{lock_timeout}'")
+        while True:
+            try:
+                connection.execute(sql)
+            except psycopg.errors.LockNotAvailable:
+                time.sleep(0.2)
+            else:
                 return
-            time.sleep(0.01)
-    raise AssertionError(f"never: {question}")
 
-
-def wait_for_waiters(dsn, least=1):
-    wait_for(
-        dsn,
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        " AND datname = current_database()",
-        least=least,
-    )
+    return actor

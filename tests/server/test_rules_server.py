@@ -5,10 +5,9 @@ import time
 
 import psycopg
 import pytest
-from made_scene import Scene, numbered
+from made_scene import Scene, id_of, migration, once, repeat, rules
 
 from replay import target
-from replay.sql.fingerprint import fingerprint
 
 SCHEMA = """
 CREATE TABLE acct (id int PRIMARY KEY, name text, n int DEFAULT 0);
@@ -62,57 +61,6 @@ def database(server):
 @pytest.fixture
 def scene(database, tmp_path):
     return Scene(database, tmp_path)
-
-
-def id_of(sql):
-    return fingerprint(numbered(sql)).id
-
-
-def rules(findings):
-    return [finding.rule for finding in findings]
-
-
-def repeat(seconds, *statements):
-    """An actor that sends the statements again and again, for so long."""
-
-    def actor(session):
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            for sql, *values in statements:
-                session.run(sql, *values)
-            time.sleep(0.005)
-
-    return actor
-
-
-def once(*statements, after=0.0):
-    """An actor that sends each statement once; a number is a pause."""
-
-    def actor(session):
-        time.sleep(after)
-        for part in statements:
-            if isinstance(part, float):
-                time.sleep(part)
-            else:
-                session.run(*part)
-
-    return actor
-
-
-def migration(sql, *, after=0.1, lock_timeout=""):
-    def actor(connection):
-        time.sleep(after)
-        if lock_timeout:
-            connection.execute(f"SET lock_timeout = '{lock_timeout}'")
-        while True:
-            try:
-                connection.execute(sql)
-            except psycopg.errors.LockNotAvailable:
-                time.sleep(0.2)
-            else:
-                return
-
-    return actor
 
 
 def test_1_a_ddl_queue_names_the_ddl_and_the_long_holder(scene):

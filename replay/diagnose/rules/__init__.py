@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.rules.blocking_maintenance import blocking_maintenance
+from replay.diagnose.rules.bulk_writes import bulk_writes
 from replay.diagnose.rules.ddl_queue import ddl_queue
 from replay.diagnose.rules.deadlock import deadlock
 from replay.diagnose.rules.demand_saturation import demand_saturation
@@ -16,9 +17,15 @@ from replay.diagnose.rules.foreign_key_scan import foreign_key_scan
 from replay.diagnose.rules.hot_row import hot_row
 from replay.diagnose.rules.idle_hold import idle_hold
 from replay.diagnose.rules.leaked_lock import leaked_lock
+from replay.diagnose.rules.lock_manager import lock_manager
 from replay.diagnose.rules.missing_index_hold import missing_index_hold
+from replay.diagnose.rules.multixact import multixact
+from replay.diagnose.rules.notify_commit import notify_commit
+from replay.diagnose.rules.old_snapshot_wait import old_snapshot_wait
 from replay.diagnose.rules.plan_flip import plan_flip
+from replay.diagnose.rules.recovery_conflict import recovery_conflict
 from replay.diagnose.rules.snapshot_bloat import snapshot_bloat
+from replay.diagnose.rules.subtransactions import subtransactions
 from replay.diagnose.rules.unexplained import bad_seconds, unexplained
 from replay.diagnose.rules.wraparound import wraparound
 from replay.finding import Finding
@@ -36,9 +43,16 @@ RULES: tuple[Rule, ...] = (
     duplicate_key_race,  # 8
     deadlock,  # 9
     leaked_lock,  # 10
+    notify_commit,  # 11
+    old_snapshot_wait,  # 12
+    bulk_writes,  # 13
+    lock_manager,  # 14
+    subtransactions,  # 15
+    multixact,  # 16
     snapshot_bloat,  # 17
     plan_flip,  # 18
     demand_saturation,  # 19
+    recovery_conflict,  # 20
 )
 
 __all__ = ["RULES", "Rule", "bad_seconds", "comes_first", "explains", "failing_here", "unexplained"]

@@ -9,7 +9,13 @@ from collections.abc import Iterator, Sequence
 
 from replay.diagnose.blocking import Episode
 from replay.diagnose.evidence import Evidence
-from replay.diagnose.figures import locks_queue_s, of_hold, relations, shortened
+from replay.diagnose.figures import (
+    holders,
+    locks_queue_s,
+    of_hold,
+    relations,
+    shortened,
+)
 from replay.diagnose.rules.wraparound import is_wraparound
 from replay.finding import Finding, Fix
 
@@ -34,7 +40,7 @@ def ddl_queue(evidence: Evidence) -> Iterator[Finding]:
 def _finding(
     evidence: Evidence, head: str, episodes: Sequence[Episode], blocked_s: float, queue_s: float
 ) -> Finding:
-    holders = list(dict.fromkeys(episode.culprit for episode in episodes if episode.culprit))
+    holding = holders(evidence, episodes)
     crowd = max(episode.heads[head][1] for episode in episodes)
     held = ", ".join(relations(episodes)) or "a relation"
     ddl = shortened(evidence.sql(head))
@@ -43,10 +49,10 @@ def _finding(
         name="DDL lock queue",
         summary=(
             f"{ddl} waited {max(e.longest_ms for e in episodes):,.0f} ms for {held}, which "
-            f"{shortened(evidence.sql(holders[0])) if holders else 'an idle session'} held, and up "
+            f"{shortened(evidence.sql(holding[0])) if holding else 'an idle session'} held, and up "
             f"to {crowd} sessions queued up behind it, {blocked_s:,.1f} s in sum"
         ),
-        templates=tuple(evidence.culprit(who) for who in dict.fromkeys([head, *holders])),
+        templates=tuple(evidence.culprit(who) for who in dict.fromkeys([head, *holding])),
         relations=tuple(relations(episodes)),
         blocked_s=round(blocked_s, 3),
         queue_s=round(queue_s, 3),
@@ -55,7 +61,7 @@ def _finding(
         evidence={
             **of_hold(evidence, episodes),
             "ddl": evidence.sql(head),
-            "held_by": [evidence.sql(holder) for holder in holders],
+            "held_by": [evidence.sql(holder) for holder in holding],
             "queued_behind_at_most": crowd,
         },
     )

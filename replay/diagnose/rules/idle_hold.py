@@ -11,12 +11,13 @@ import numpy as np
 
 from replay.diagnose.blocking import Episode
 from replay.diagnose.evidence import Evidence
-from replay.diagnose.figures import locks_queue_s, of_hold, relations
+from replay.diagnose.figures import is_frame, locks_queue_s, of_hold, relations
 from replay.finding import Finding, Fix
 
 NUMBER = 6
 _PAUSE_AT_LEAST = 0.5  # of the hold
 _HOLD_MS = 100.0  # the median: shorter holds of one row by many are a hot row
+_OTHERS = frozenset({"virtualxid", "object"})  # waits for a snapshot, or to notify
 _FIX = Fix(
     kind="application",
     sql="",
@@ -42,9 +43,11 @@ def idle_hold(evidence: Evidence) -> Iterator[Finding]:
 
 def is_idle(episode: Episode) -> bool:
     """Whether the client, and no statement, kept the lock; a session lock is another rule's."""
-    return episode.pause_share > _PAUSE_AT_LEAST and not (
-        episode.leaked_by or (not episode.ours and episode.lock_type == "advisory")
-    )
+    if episode.lock_type in _OTHERS or episode.leaked_by:
+        return False
+    if episode.lock_type == "advisory" and not episode.ours:
+        return False
+    return episode.pause_share > _PAUSE_AT_LEAST
 
 
 def is_long(episodes: Sequence[Episode]) -> bool:
@@ -62,7 +65,7 @@ def _finding(
 ) -> Finding:
     figures = of_hold(evidence, episodes)
     held = relations(episodes)
-    named = [name for name in dict.fromkeys(shape) if not _is_frame(evidence.sql(name))]
+    named = [name for name in dict.fromkeys(shape) if not is_frame(evidence.sql(name))]
     return Finding(
         rule=NUMBER,
         name="client work inside the transaction",
@@ -80,13 +83,3 @@ def _finding(
         confidence=0.9,
         evidence=figures,
     )
-
-
-def _is_frame(sql: str) -> bool:
-    return sql.partition(" ")[0].lower().rstrip(";") in {
-        "begin",
-        "start",
-        "commit",
-        "rollback",
-        "end",
-    }
