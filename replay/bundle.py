@@ -20,6 +20,7 @@ from replay import columnar, documents
 from replay.documents import MANIFEST, Kind
 from replay.errors import EnvironmentFaultError, InputError
 from replay.made import Made
+from replay.requests import RequestLog, Requests
 from replay.workload import Manifest, Transaction, Workload
 
 _KIND = Kind(name="workload", version=2, made_by="replay capture")
@@ -30,24 +31,32 @@ CONFLICTS = "conflicts.parquet"
 PLACES = "places.parquet"
 TABLES = "tables.json"
 SCHEMA_SQL = "schema.sql"
+REQUEST_LOG = "request_log.json"
+ROUTES = "routes.parquet"
+REQUESTS = "requests.parquet"
 
 _KEPT = {TRANSACTIONS: columnar.TRANSACTION_SCHEMA, STATEMENTS: columnar.STATEMENT_SCHEMA}
 
 
-def write(path: Path, workload: Workload, profile: SchemaProfile | None) -> None:
+def write(
+    path: Path,
+    workload: Workload,
+    profile: SchemaProfile | None,
+    requests: Requests | None = None,
+) -> None:
     """Write a workload directory whole, or leave what stood there.
 
     Raises InputError where `path` exists and is no workload, EnvironmentFaultError where it cannot
     be written.
     """
     require_writable(path)
-    _write_whole(path, workload, profile)
+    _write_whole(path, workload, profile, requests)
     shutil.rmtree(unfinished(path), ignore_errors=True)
 
 
 def write_unfinished(path: Path, workload: Workload, profile: SchemaProfile | None) -> None:
     """Write what is there of a workload beside its place, where it stays if nobody finishes it."""
-    _write_whole(unfinished(path), workload, profile)
+    _write_whole(unfinished(path), workload, profile, None)
 
 
 def unfinished(path: Path) -> Path:
@@ -55,12 +64,14 @@ def unfinished(path: Path) -> Path:
     return path.with_name(f"{path.name}.part")
 
 
-def _write_whole(path: Path, workload: Workload, profile: SchemaProfile | None) -> None:
+def _write_whole(
+    path: Path, workload: Workload, profile: SchemaProfile | None, requests: Requests | None
+) -> None:
     new = path.with_name(f"{path.name}.new")
     try:
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
-        _write_files(new, workload, profile)
+        _write_files(new, workload, profile, requests)
         if path.exists():
             shutil.rmtree(path)
         new.replace(path)
@@ -140,13 +151,28 @@ def read_profile(path: Path) -> SchemaProfile:
     return msgspec.json.decode(file.read_bytes(), type=SchemaProfile)
 
 
+def read_requests(path: Path) -> Requests | None:
+    """Read what a workload holds of requests; None where the capture had no `--http`."""
+    _KIND.read_manifest(path)
+    file = path / REQUEST_LOG
+    if not file.is_file():
+        return None
+    return Requests(
+        log=msgspec.json.decode(file.read_bytes(), type=RequestLog),
+        routes=tuple(columnar.routes_of(pq.read_table(path / ROUTES))),
+        kept=tuple(columnar.requests_of(pq.read_table(path / REQUESTS))),
+    )
+
+
 def workload_id(path: Path) -> str:
     """Identity of the workload's content: 16 hex digits over its manifest."""
     _KIND.read_manifest(path)
     return _checksum(path / MANIFEST)[:16]
 
 
-def _write_files(path: Path, workload: Workload, profile: SchemaProfile | None) -> None:
+def _write_files(
+    path: Path, workload: Workload, profile: SchemaProfile | None, requests: Requests | None
+) -> None:
     templates = columnar.template_batches(workload.templates)
     transactions = columnar.transaction_batches(workload.transactions)
     conflicts = columnar.conflict_batches(workload.conflicts)
@@ -158,6 +184,14 @@ def _write_files(path: Path, workload: Workload, profile: SchemaProfile | None) 
     if profile is not None:
         documents.write(path / TABLES, profile)
         (path / SCHEMA_SQL).write_text(schema_sql(profile), encoding="utf-8")
+    if requests is not None:
+        documents.write(path / REQUEST_LOG, requests.log)
+        routes, kept = (
+            columnar.route_batches(requests.routes),
+            columnar.request_batches(requests.kept),
+        )
+        _write_tables(path, {ROUTES: columnar.ROUTE_SCHEMA}, routes)
+        _write_tables(path, {REQUESTS: columnar.REQUEST_SCHEMA}, kept)
     checksums = {name: _checksum(path / name) for name in _present(path)}
     _KIND.write_manifest(path, workload.manifest, checksums=checksums)
 
@@ -178,7 +212,8 @@ def _write_tables(
 
 
 def _present(path: Path) -> list[str]:
-    names = (TEMPLATES, TRANSACTIONS, STATEMENTS, CONFLICTS, PLACES, TABLES, SCHEMA_SQL)
+    of_statements = (TEMPLATES, TRANSACTIONS, STATEMENTS, CONFLICTS, PLACES, TABLES, SCHEMA_SQL)
+    names = (*of_statements, REQUEST_LOG, ROUTES, REQUESTS)
     return [name for name in names if (path / name).is_file()]
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from replay.made import Made
+from replay.requests import Request, Route
 from replay.workload import Conflict, Counters, Place, Statement, Template, Transaction
 
 T = TypeVar("T")
@@ -101,7 +102,44 @@ CONFLICT_SCHEMA = pa.schema(
         ("told_sql", pa.list_(pa.string())),
     ]
 )
-_PAIR_FIELDS = ("histogram", "calls_per_slice", "query_ids", "error_states")
+ROUTE_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("method", pa.string()),
+        ("route", pa.string()),
+        ("given", pa.bool_()),
+        ("calls", pa.int64()),
+        ("statuses", _PAIRS),
+        ("total_ms", pa.float64()),
+        ("timed", pa.int64()),
+        ("size", pa.int64()),
+        ("histogram", _PAIRS),
+        ("calls_per_slice", _PAIRS),
+        ("first_seen", _UTC),
+        ("last_seen", _UTC),
+        ("kept", pa.int64()),
+        ("rare", pa.bool_()),
+    ]
+)
+REQUEST_SCHEMA = pa.schema(
+    [
+        ("id", pa.int64()),
+        ("route", pa.string()),
+        ("session", pa.string()),
+        ("start_us", pa.int64()),
+        ("duration_us", pa.int64()),
+        ("method", pa.string()),
+        ("target", pa.string()),
+        ("status", pa.int64()),
+        ("size", pa.int64()),
+        ("agent", pa.string()),
+        ("trace", pa.string()),
+        ("request_id", pa.string()),
+        ("weight", pa.float64()),
+        ("priority", pa.uint64()),
+    ]
+)
+_PAIR_FIELDS = ("histogram", "calls_per_slice", "query_ids", "error_states", "statuses")
 
 
 class Tabled(Made[T]):
@@ -150,6 +188,16 @@ def conflict_batches(conflicts: Iterable[Conflict]) -> Iterator[Batch]:
     return _batches(CONFLICT_SCHEMA, _conflict_row, conflicts)
 
 
+def route_batches(routes: Iterable[Route]) -> Iterator[Batch]:
+    """Routes by columns."""
+    return _batches(ROUTE_SCHEMA, _route_row, routes)
+
+
+def request_batches(requests: Iterable[Request]) -> Iterator[Batch]:
+    """Requests by columns."""
+    return _batches(REQUEST_SCHEMA, _request_row, requests)
+
+
 def transactions_of(batch: Batch) -> Iterator[Transaction]:
     """Transactions, from them and their statements by columns."""
     statements: dict[int, list[Statement]] = {}
@@ -192,6 +240,16 @@ def places_of(table: pa.Table | pa.RecordBatch) -> Iterator[Place]:
     return (Place(**row) for row in _rows(table))
 
 
+def routes_of(table: pa.Table) -> Iterator[Route]:
+    """Routes from columns."""
+    return (Route(**row) for row in _rows(table))
+
+
+def requests_of(table: pa.Table) -> Iterator[Request]:
+    """Requests from columns."""
+    return (Request(**row) for row in _rows(table))
+
+
 def _batches(
     schema: pa.Schema, row: Callable[[T], tuple[Any, ...]], items: Iterable[T]
 ) -> Iterator[Batch]:
@@ -226,17 +284,28 @@ def _values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
 
 
 def _template_row(template: Template) -> tuple[Any, ...]:
-    row = [getattr(template, name) for name in TEMPLATE_SCHEMA.names]
-    for place, name in enumerate(TEMPLATE_SCHEMA.names):
+    row = _row(template, TEMPLATE_SCHEMA)
+    if template.counted is not None:
+        row[TEMPLATE_SCHEMA.get_field_index("counted")] = asdict(template.counted)
+    return tuple(row)
+
+
+def _route_row(route: Route) -> tuple[Any, ...]:
+    return tuple(_row(route, ROUTE_SCHEMA))
+
+
+def _row(value: object, schema: pa.Schema) -> list[Any]:
+    """A value's fields, its counts by key as a table has them."""
+    row = [getattr(value, name) for name in schema.names]
+    for place, name in enumerate(schema.names):
         if name in _PAIR_FIELDS:
             row[place] = [{"key": key, "calls": calls} for key, calls in row[place]]
-        elif name == "counted" and template.counted is not None:
-            row[place] = asdict(template.counted)
-    return tuple(row)
+    return row
 
 
 _conflict_row = attrgetter(*CONFLICT_SCHEMA.names)
 _place_row = attrgetter(*PLACE_SCHEMA.names)
+_request_row = attrgetter(*REQUEST_SCHEMA.names)
 _transaction_row = attrgetter(*TRANSACTION_SCHEMA.names)
 _statement_row = attrgetter(*STATEMENT_SCHEMA.names[1:])
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from replay.capture.bottomk import Weights
 from replay.capture.calibrate import calibrate
 from replay.capture.everything import Everything
 from replay.capture.executions import NONE
@@ -18,7 +19,7 @@ from replay.capture.policy import is_secretive
 from replay.capture.rarity import is_rare
 from replay.capture.registry import Registry
 from replay.capture.retell import Told, retold
-from replay.capture.sample import Strata, Weights, shape_id
+from replay.capture.sample import Strata, shape_id
 from replay.capture.sampling import Sampling
 from replay.capture.scrub import Scrubber
 from replay.capture.store import Store, Stored, StoredExecution

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from replay.capture.formats.columns import Ints
 from replay.capture.units import NEVER, Priorities
@@ -17,7 +18,19 @@ class Places(NamedTuple):
     strata: list[tuple[int, int, int]]  # number, begin and end of its places
 
 
+Weights = npt.NDArray[np.float64]
+
 _SETTLED_AT_LEAST = 4096  # offers
+_PRIORITIES = 2.0**64
+
+
+def weights_of(parts: Sequence[tuple[Ints, Priorities]]) -> tuple[Ints, Weights]:
+    """The units that overlapping strata keep, each once, and 1 / max τ over those that keep it."""
+    numbers, places = np.unique(np.concatenate([part[0] for part in parts]), return_inverse=True)
+    limits = np.zeros(numbers.size, np.uint64)
+    np.maximum.at(limits, places, np.concatenate([part[1] for part in parts]))
+    weights = np.where(limits == NEVER, 1.0, _PRIORITIES / limits.astype(np.float64))
+    return numbers, weights
 
 
 class BottomK:

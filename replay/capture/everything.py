@@ -11,8 +11,9 @@ from functools import lru_cache
 import msgspec
 import numpy as np
 
+from replay.capture.bottomk import Weights
 from replay.capture.formats.columns import Ints
-from replay.capture.sample import Strata, Weights
+from replay.capture.sample import Strata
 from replay.capture.store import Stored, StoredExecution
 from replay.capture.units import Priorities, Units
 from replay.capture.vault import Vault

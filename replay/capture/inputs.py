@@ -2,7 +2,7 @@
 
 import glob
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -62,7 +62,25 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def find_inputs(paths: Sequence[Path], hints: Hints) -> Found:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A kind of logs: how one is known by its head, and what to do where none is."""
+
+    recognise: Callable[[bytes], Format | None]
+    advice: str  # where there is nothing to read
+    hint: str = ""  # ahead of it, for a file of no known format
+
+
+def server_logs(hints: Hints) -> Known:
+    """PostgreSQL's logs."""
+    return Known(
+        recognise=lambda head: recognise(head, hints),
+        advice=HOW_TO_LOG,
+        hint="if it is PostgreSQL's stderr, name its log_line_prefix with --prefix; or ",
+    )
+
+
+def find_inputs(paths: Sequence[Path], known: Known) -> Found:
     """All inputs that files, directories, patterns and `-` name, each once, in time order.
 
     Of a directory, the files that a format knows are taken. Where a server wrote the same log in
@@ -73,17 +91,17 @@ def find_inputs(paths: Sequence[Path], hints: Hints) -> Found:
     notes: list[str] = []
     for path in _expanded(paths):
         if path.is_dir():
-            inside = _inside(path, hints, notes)
+            inside = _inside(path, known, notes)
             found.update({log.path.resolve(): log for log in inside})
         elif path.resolve() not in found:
-            named = _look(path, hints, known=True)
+            named = _look(path, known, must=True)
             if named is not None:
                 found[path.resolve()] = named
     same_stem = [(log.path.parent, _stem(log.path)) for log in found.values()]
     kept = _best(zip(same_stem, found.values(), strict=True), notes)
     if not kept:
         names = ", ".join(map(str, paths)) or "no input"
-        raise InputError(f"{names}: holds no log record; {HOW_TO_LOG}")
+        raise InputError(f"{names}: holds no log record; {known.advice}")
     ordered = sorted(kept, key=lambda log: (log.started_us, log.path))
     return Found(inputs=tuple(ordered), notes=tuple(notes))
 
@@ -109,11 +127,11 @@ def _expanded(paths: Iterable[Path]) -> Iterator[Path]:
         yield from map(Path, matching)
 
 
-def _inside(directory: Path, hints: Hints, notes: list[str]) -> list[Input]:
+def _inside(directory: Path, known: Known, notes: list[str]) -> list[Input]:
     logs, strange = [], []
     for file in sorted(directory.iterdir()):
         if file.is_file() and file.stat().st_size:
-            log = _look(file, hints, known=False)
+            log = _look(file, known, must=False)
             if log is None:
                 strange.append(file.name)
             else:
@@ -160,17 +178,17 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _look(path: Path, hints: Hints, *, known: bool) -> Input | None:
+def _look(path: Path, known: Known, *, must: bool) -> Input | None:
     """The input at a path; None where it is empty or, unless it must be known, of no format."""
     try:
         rewound = path != STDIN and path.is_file()
         rest = None if rewound else _raw(path)
         taken = b"" if rest is None else _read(rest, _HEAD)
         head = _head(path, taken, _HEAD)
-        found = recognise(head, hints) if head else None
+        found = known.recognise(head) if head else None
         if found is None:
-            if head and known:
-                raise InputError(_unknown(path, head))
+            if head and must:
+                raise InputError(_unknown(path, head, known.hint + known.advice))
             return None
         started_us = _started_us(path, taken, found) if rewound else _first_us(found, head)
         size = path.stat().st_size if rewound else 0
@@ -224,9 +242,6 @@ def _raw(path: Path) -> IO[bytes]:
     return sys.stdin.buffer if path == STDIN else path.open("rb", buffering=0)
 
 
-def _unknown(path: Path, head: bytes) -> str:
+def _unknown(path: Path, head: bytes, advice: str) -> str:
     first = head.lstrip().partition(b"\n")[0].decode("utf-8", "replace").strip()[:_SHOWN]
-    return (
-        f"{path}: not a log that is known here; its first line is {first!r}; if it is PostgreSQL's "
-        f"stderr, name its log_line_prefix with --prefix; or {HOW_TO_LOG}"
-    )
+    return f"{path}: not a log that is known here; its first line is {first!r}; {advice}"

@@ -14,5 +14,10 @@ def is_rare(*, kind: str, calls: int, executions: int, slices_seen: int, slices:
     """
     if kind not in _PATHS or calls == 0:
         return False
-    share = calls / executions
+    return is_rare_share(calls=calls, of=executions, slices_seen=slices_seen, slices=slices)
+
+
+def is_rare_share(*, calls: int, of: int, slices_seen: int, slices: int) -> bool:
+    """Whether so many of all are rare, or few and seen only now and then."""
+    share = calls / of
     return share < _ALWAYS or (share < _WHEN_SCATTERED and slices_seen <= _SCATTERED * slices)

@@ -13,20 +13,16 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from replay.capture.bottomk import BottomK, Places
+from replay.capture.bottomk import BottomK, Places, Weights, weights_of
 from replay.capture.formats.columns import Ints
 from replay.capture.ranks import TIE_BITS, shapes, slowness
 from replay.capture.store import Store
-from replay.capture.units import NEVER, Priorities, Units
-
-Weights = npt.NDArray[np.float64]
+from replay.capture.units import Priorities, Units
 
 SLOWEST = 4  # units a template
 BUCKETS_AT_MOST = 64  # time buckets: their width doubles when there are more
 SHAPES_AT_MOST = 512  # shapes with a stratum: those of the smallest hashes
-_PRIORITIES = 2.0**64
 
 
 class Strata:
@@ -57,13 +53,7 @@ class Strata:
             group.certain(TIE_BITS) if group is self._slowest else group.kept()
             for group in self._groups.values()
         ]
-        numbers, places = np.unique(
-            np.concatenate([part[0] for part in parts]), return_inverse=True
-        )
-        limits = np.zeros(numbers.size, np.uint64)
-        np.maximum.at(limits, places, np.concatenate([part[1] for part in parts]))
-        weights = np.where(limits == NEVER, 1.0, _PRIORITIES / limits.astype(np.float64))
-        return numbers, weights
+        return weights_of(parts)
 
     def places(self) -> Iterator[tuple[str, Mapping[int, tuple[int, ...]] | None, Places]]:
         """By group the places, whose units are numbers, and what its strata stand for.

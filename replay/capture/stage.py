@@ -27,7 +27,7 @@ from replay.capture.assemble import (
 )
 from replay.capture.digest import Filters
 from replay.capture.formats.columns import Hints
-from replay.capture.inputs import HOW_TO_LOG, find_inputs
+from replay.capture.inputs import HOW_TO_LOG, find_inputs, server_logs
 from replay.capture.memory import give_back
 from replay.capture.reading import Reading
 from replay.capture.sampling import notes as sampling_notes
@@ -119,7 +119,7 @@ class _Capture:
             log_line_prefix=settings.get("log_line_prefix", ""),
             log_timezone=settings.get("log_timezone", ""),
         )
-        self._found = find_inputs(inputs, hints)
+        self._found = find_inputs(inputs, server_logs(hints))
         filters = options.filters
         if asked is not None and not filters.databases:
             filters = replace(filters, databases=(asked.source.database,), untold=True)

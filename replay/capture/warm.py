@@ -1,6 +1,7 @@
 """Compiles all loops, once after an installation, in a process of its own: a compiler takes memory.
 
-Run as a program it captures three small logs, which calls every loop there is.
+Run as a program it captures small logs, which calls every loop there is: those of the database, or of
+requests.
 """
 
 import os
@@ -27,22 +28,35 @@ _JSON = (
     f'"message":"duration: 0.100 ms  statement: {_SQL}\\n"}}\n'
 )
 _STDERR = f"{_TIME}.000 UTC [9] {{level}}:  {{message}}\n"
+_REQUEST = (
+    '10.0.0.1 - - [01/Mar/2026:12:00:00 +0000] "GET /a/7 HTTP/1.1" 200 5 "-" "curl/8" 0.100\n'
+)
 
 
-def ensure() -> None:
+def ensure(*, requests: bool = False) -> None:
     """See to it that all loops are compiled; where they cannot be kept, each run compiles them."""
     directory = Path(kernels.CACHE)
-    if _WARMING in os.environ or (directory / _MARK).exists():
+    mark = directory / (_MARK + "-requests" * requests)
+    if _WARMING in os.environ or mark.exists():
         return
     done = subprocess.run(
-        [sys.executable, "-m", "replay.capture.warm"],
+        [sys.executable, "-m", "replay.capture.warm", *["requests"] * requests],
         env={**os.environ, _WARMING: "1", "XDG_CACHE_HOME": str(directory.parent.parent)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
     )
     if done.returncode == 0:
-        (directory / _MARK).touch()
+        mark.touch()
+
+
+def _compile_requests() -> None:
+    from replay.capture.requests.stage import capture_requests  # noqa: PLC0415 - as below
+
+    with tempfile.TemporaryDirectory() as directory:
+        log = Path(directory) / "a.log"
+        log.write_text(_REQUEST)
+        assert capture_requests([log], key=b"none").log.requests == 1
 
 
 def _compile() -> None:
@@ -69,4 +83,7 @@ def _compile() -> None:
 
 
 if __name__ == "__main__":
-    _compile()
+    if "requests" in sys.argv:
+        _compile_requests()
+    else:
+        _compile()

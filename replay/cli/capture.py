@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from replay.cli import options, output, selection
+from replay.cli import options, output, requests, selection
 from replay.cli.keys import keep, read_or_draw
 from replay.errors import INTERRUPTED_EXIT_CODE
 
@@ -90,6 +90,7 @@ _TOP = 20  # rare templates that are shown; replay inspect --rare shows all
     help="Processes that read the log; what comes out is the same.",
 )
 @selection.options
+@requests.options
 @options.seed("the sample")
 @options.as_json
 def command(
@@ -100,6 +101,9 @@ def command(
     follow_s: float | None,
     between: tuple[Path, Path] | None,
     key_file: Path | None,
+    http: tuple[Path, ...],
+    http_format: str,
+    routes: Path | None,
     as_json: bool,
     **chosen: Any,
 ) -> int:
@@ -112,12 +116,16 @@ def command(
     Values are scrubbed on the way: they reach the workload only as keyed tokens. The key stays
     with you and is never written into the workload.
 
+    --http adds the requests of the service before the database, by route.
+
     Without a LOG the workload is what pg_stat_statements counted (--stats or --profile, and of it
     what --for or --between limit it to):
     exact counts, each statement a transaction of its own, values from the columns' statistics.
     """
     stats = _source(stats, profile)
-    if not logs and stats is None and profile is None and between is None:
+    shared = {name: chosen[name] for name in ("window", "seed", "per_stratum", "keep_values")}
+    asked = requests.chosen(http, http_format, routes, **shared)
+    if not logs and stats is None and profile is None and between is None and asked is None:
         raise click.UsageError("name the LOGs to read, or --stats DSN to do without a log")
     if chosen["everything"] and not logs:
         raise click.UsageError("--all keeps what a log tells: name the LOGs to read")
@@ -143,6 +151,7 @@ def command(
             between=between,
             progress=lambda done, total: tell("", done, total),
             saved=lambda: keep(key, path),
+            requests=asked,
         )
     keep(key, path)
     interrupted = captured.interrupted
@@ -156,15 +165,19 @@ def command(
 def _tell(out: Path, *, as_json: bool) -> None:
     from replay import bundle
     from replay.report.inspect import as_json as document
-    from replay.report.inspect import text, views
+    from replay.report.inspect import routes, text, views
 
+    requests_read = bundle.read_requests(out)
     if as_json:
         workload = bundle.read(out)
-        output.print_document(document.document(workload, workload.templates))
-    else:
-        workload = bundle.read_mix(out)
+        output.print_document(document.document(workload, workload.templates, requests_read))
+        return
+    workload = bundle.read_mix(out)
+    if workload.templates or requests_read is None:
         rare = views.chosen(workload, rare=True, template=None)
         text.write(workload, rare, output.stdout(), top=_TOP)
+    if requests_read is not None:
+        routes.write(requests_read, output.stdout(), top=_TOP)
 
 
 def _source(stats: str | None, profile: Path | None) -> str | None:

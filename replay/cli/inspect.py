@@ -1,10 +1,15 @@
 """`replay inspect`: what a workload holds."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from replay.cli import options, output
+from replay.errors import InputError
+
+if TYPE_CHECKING:
+    from replay.requests import Requests
 
 _TOP = 20
 
@@ -23,6 +28,7 @@ _TOP = 20
 @click.option(
     "--template", metavar="ID", help="One template whole, by its id or the beginning of it."
 )
+@click.option("--routes", is_flag=True, help="The requests of --http: all routes, rare ones apart.")
 @click.option("--scrubbed", is_flag=True, help="What scrubbing did, and how values look now.")
 @click.option(
     "--by",
@@ -35,6 +41,7 @@ def command(
     workload: Path,
     rare: bool,
     template: str | None,
+    routes: bool,
     scrubbed: bool,
     by: str | None,
     everything: bool,
@@ -49,10 +56,12 @@ def command(
     from replay import bundle
     from replay.report.inspect import as_json as document
     from replay.report.inspect import one, text, views
+    from replay.report.inspect import routes as of_requests
 
-    if rare + scrubbed + (template is not None) > 1:
-        raise click.UsageError("--rare, --template and --scrubbed exclude one another")
+    if rare + scrubbed + routes + (template is not None) > 1:
+        raise click.UsageError("--rare, --template, --routes and --scrubbed exclude one another")
     read = bundle.read(workload)
+    requests = bundle.read_requests(workload)
     chosen = views.chosen(read, rare=rare, template=template, by=by)
     top = None if everything else _TOP
     if as_json:
@@ -61,8 +70,10 @@ def command(
             if scrubbed
             else document.one(read, chosen[0])
             if template
-            else document.document(read, chosen)
+            else document.document(read, chosen, requests)
         )
+    elif routes or (requests is not None and not read.templates):
+        of_requests.write(_required(requests, workload), output.stdout(), top=top)
     elif scrubbed:
         one.write_scrubbed(read, output.stdout())
     elif template:
@@ -72,3 +83,11 @@ def command(
     else:
         rankings = (by,) if by else text.RANKINGS
         text.write_whole(read, output.stdout(), by=rankings, top=top)
+        if requests is not None:
+            of_requests.write(requests, output.stdout(), top=top)
+
+
+def _required(requests: "Requests | None", workload: Path) -> "Requests":
+    if requests is None:
+        raise InputError(f"{workload}: holds no requests; capture again with --http LOG")
+    return requests

@@ -6,11 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from replay import bundle
+from replay import __version__, bundle
 from replay.capture import Captured, Options, capture
 from replay.capture.assemble import moment
+from replay.capture.policy import KEPT, POLICY
+from replay.capture.stage import kept_values, key_id
+from replay.workload import Manifest, Workload
 
 if TYPE_CHECKING:
+    from replay.capture.requests.stage import RequestOptions
     from replay.capture.snapshot import Window
     from replay.capture.source import Asked
 
@@ -27,6 +31,7 @@ def capture_workload(
     follow_s: float | None = None,
     progress: Callable[[int, int], None] | None = None,
     saved: Callable[[], None] | None = None,
+    requests: "tuple[Sequence[Path], RequestOptions] | None" = None,
 ) -> Captured:
     """Read logs and statistics, write the workload directory; what was read is never lost.
 
@@ -34,6 +39,7 @@ def capture_workload(
     `between` names two snapshots, and only what was counted between them is taken; `follow_s` takes
     them itself, so many seconds apart. Of the logs, the same window is taken unless the options name
     one. `profile` is what the script of `replay profile --sql` wrote, and stands for `stats_dsn`.
+    `requests` names request logs, and what to take of them: they are read last.
 
     `key` scrubs values; without one a key is drawn and forgotten, so that no later capture gives
     the same tokens. While logs are read, what was read so far is written now and then beside `out`,
@@ -44,6 +50,8 @@ def capture_workload(
     asked, window = None, None
     if stats_dsn or profile or between:
         asked, window = _asked(stats_dsn, profile, between, follow_s)
+    if not inputs and requests is not None and asked is None and window is None:
+        return _requests_alone(out, *requests, key=key, progress=progress)
     if not inputs:
         from replay.capture.counted import capture_counted  # noqa: PLC0415 - as in _asked
 
@@ -56,8 +64,7 @@ def capture_workload(
             keep_values=options.keep_values,
             inputs=tuple(file.name for file in between or ()),
         )
-        bundle.write(out, captured.workload, captured.profile)
-        return captured
+        return _written(out, captured, asked, key, requests, progress)
     if window is not None and options.begin is None and options.end is None:
         options = replace(options, begin=moment(window.begin_us), end=moment(window.end_us))
 
@@ -69,7 +76,68 @@ def capture_workload(
     captured = capture(
         inputs, asked=asked, key=key, options=options, window=window, progress=progress, save=save
     )
-    bundle.write(out, captured.workload, captured.profile)
+    return _written(out, captured, asked, key, requests, progress)
+
+
+def _written(
+    out: Path,
+    captured: Captured,
+    asked: "Asked | None",
+    key: bytes,
+    requests: "tuple[Sequence[Path], RequestOptions] | None",
+    progress: Callable[[int, int], None] | None,
+) -> Captured:
+    """Write what was captured, with the requests beside it; if these cannot be read, without them."""
+    if requests is None or captured.interrupted:
+        bundle.write(out, captured.workload, captured.profile)
+        return captured
+    from replay.capture.requests.stage import capture_requests  # noqa: PLC0415 - as in _asked
+
+    bundle.write_unfinished(out, captured.workload, captured.profile)
+    paths, options = requests
+    options = replace(options, kept=kept_values(asked))
+    read = capture_requests(paths, key=key, options=options, progress=progress)
+    bundle.write(out, captured.workload, captured.profile, read)
+    return replace(captured, interrupted=read.log.interrupted)
+
+
+def _requests_alone(
+    out: Path,
+    paths: Sequence[Path],
+    options: "RequestOptions",
+    *,
+    key: bytes,
+    progress: Callable[[int, int], None] | None,
+) -> Captured:
+    """A workload of requests, without a statement."""
+    from replay.capture.requests.stage import capture_requests  # noqa: PLC0415 - as in _asked
+
+    read = capture_requests(paths, key=key, options=options, progress=progress)
+    log = read.log
+    manifest = Manifest(
+        tool_version=__version__,
+        format=log.format,
+        inputs=log.inputs,
+        begin=log.begin,
+        end=log.end,
+        slice_s=log.slice_s,
+        seed=options.seed,
+        per_stratum=options.per_stratum,
+        scrub=KEPT if options.keep_values else POLICY,
+        records=0,
+        executions=0,
+        transactions=0,
+        sessions=0,
+        complete=log.complete,
+        key_id=key_id(key),
+        notes=("requests alone: no log of the database was read",),
+    )
+    captured = Captured(
+        workload=Workload(manifest=manifest, templates=(), transactions=()),
+        profile=None,
+        interrupted=log.interrupted,
+    )
+    bundle.write(out, captured.workload, None, read)
     return captured
 
 

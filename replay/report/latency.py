@@ -5,7 +5,7 @@ generator's own lag. Service time, from began, is what the server took. Percenti
 attempts, those that failed or were given up too: a server that answers nobody must not look fast.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,7 +91,9 @@ def by_template(
                 from_due=spread(from_due[mine]),
                 service=spread(service[sent]),
                 total_s=round(float(service[sent].sum()) / 1e3, 3),
-                production_p95_ms=captured_quantile(known[name]) if name in known else None,
+                production_p95_ms=captured_quantile(known[name].histogram)
+                if name in known
+                else None,
                 errors=_errors(attempts, mine),
             )
         )
@@ -137,11 +139,11 @@ def spread(values_ms: Floats) -> Spread:
     return Spread(p50=p50, p95=p95, p99=p99, max=round(float(values_ms.max()), 3))
 
 
-def captured_quantile(template: Template, quantile: float = 0.95) -> float | None:
-    """A quantile of production's durations in ms, from the template's histogram."""
-    total = sum(calls for _, calls in template.histogram)
+def captured_quantile(histogram: Sequence[tuple[int, int]], quantile: float = 0.95) -> float | None:
+    """A quantile of production's durations in ms, from a template's or a route's histogram."""
+    total = sum(calls for _, calls in histogram)
     reached = 0
-    for bucket, calls in sorted(template.histogram):
+    for bucket, calls in sorted(histogram):
         reached += calls
         if reached >= quantile * total:
             # The bucket after it begins where this one ends: see workload.duration_bucket.

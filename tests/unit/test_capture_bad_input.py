@@ -15,7 +15,7 @@ from made_traffic import by_chance
 from replay.capture import Captured, Options, capture
 from replay.capture.blocks import blocks_of
 from replay.capture.formats import Hints
-from replay.capture.inputs import find_inputs
+from replay.capture.inputs import find_inputs, server_logs
 
 WRITERS = {"jsonlog": as_json, "csvlog": as_csv}
 forms = pytest.mark.parametrize("form", sorted(WRITERS))
@@ -137,7 +137,7 @@ def test_an_input_that_grows_meanwhile_is_read_to_where_it_ends(form, tmp_path):
     whole = lines(form)
     path = tmp_path / "server.log"
     path.write_bytes(b"".join(whole[:100]))
-    inputs = find_inputs([path], Hints()).inputs
+    inputs = find_inputs([path], server_logs(Hints())).inputs
     with mock.patch("replay.capture.blocks._BLOCK", 4000):
         blocks = blocks_of(inputs, lambda log, error: None)
         data = bytes(next(blocks).data)

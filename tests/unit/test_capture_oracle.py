@@ -18,7 +18,7 @@ from replay.capture import Options, capture
 from replay.capture.digest import Filters
 from replay.capture.executions import NONE
 from replay.capture.formats import Hints
-from replay.capture.inputs import find_inputs
+from replay.capture.inputs import find_inputs, server_logs
 from replay.capture.reading import Reading
 from replay.capture.workers import digested
 from replay.workload import Workload
@@ -44,7 +44,7 @@ def written(records: list[Record], form: str):
 def read(path: Path, block: int, k: int = ALL) -> Reading:
     reading = Reading(filters=Filters(), seed=1, k=k)
     with mock.patch("replay.capture.blocks._BLOCK", block):
-        reading.read(find_inputs([path], Hints()).inputs)
+        reading.read(find_inputs([path], server_logs(Hints())).inputs)
     return reading
 
 
@@ -228,7 +228,7 @@ def test_sessions_are_counted_in_the_window_alone():
     records = overlong(3)
     with written(records, "jsonlog") as path:
         reading = Reading(filters=Filters(), seed=1, k=9, begin_us=records[-1].at_us + 10**9)
-        reading.read(find_inputs([path], Hints()).inputs)
+        reading.read(find_inputs([path], server_logs(Hints())).inputs)
     assert (reading.sessions.sessions, reading.sessions.units, reading.tally.executions) == (
         0,
         0,

@@ -11,7 +11,7 @@ import pytest
 from made_lines import cloudnativepg_line, csv_line, json_line
 
 from replay.capture.formats import Hints
-from replay.capture.inputs import STDIN, Found, find_inputs, open_stream, position
+from replay.capture.inputs import STDIN, Found, find_inputs, open_stream, position, server_logs
 from replay.capture.packed import BREAKS_OFF
 from replay.errors import InputError
 
@@ -24,7 +24,7 @@ PACKED = {"plain": bytes, "gz": gzip.compress, "xz": lzma.compress, "zst": zstd}
 
 
 def found(*paths: Path, **hints: str) -> Found:
-    return find_inputs(paths, Hints(**hints))
+    return find_inputs(paths, server_logs(Hints(**hints)))
 
 
 def names(of: Found) -> list[str]:

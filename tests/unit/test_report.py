@@ -164,10 +164,8 @@ def test_a_transaction_is_due_with_its_first_statement_and_ends_with_its_last(ru
 
 @given(st.integers(min_value=1, max_value=10**10))
 def test_production_p95_is_the_upper_bound_of_its_bucket(duration_us):
-    template = made_run.workload().templates[0]
-    known = latency.captured_quantile(
-        made_run.replace(template, histogram=((duration_bucket(duration_us), 9),))
-    )
+    known = latency.captured_quantile(((duration_bucket(duration_us), 9),))
+    assert known is not None
     assert duration_us / 1e3 <= known + 0.001
     assert known <= (duration_us + 1) / 1e3 * 1.13 + 0.001
 

@@ -6,18 +6,24 @@ from typing import Any
 import msgspec
 
 from replay.documents import JSON_VERSION
-from replay.report.inspect import sampling, views
+from replay.report.inspect import routes, sampling, views
 from replay.report.inspect.mix import Mix, mix
 from replay.report.inspect.shapes import Shape, open_on_average, shapes
+from replay.requests import Requests
 from replay.workload import Conflict, Template, Workload
 
 _SAMPLES = 20
 
 
-def document(workload: Workload, templates: Sequence[Template]) -> dict[str, Any]:
-    """The workload's figures and the chosen templates."""
+def document(
+    workload: Workload, templates: Sequence[Template], requests: Requests | None = None
+) -> dict[str, Any]:
+    """The workload's figures, the chosen templates, and all routes."""
     conflicts = workload.conflicts
-    return _document(workload, mix(workload), templates, shapes(workload.transactions), conflicts)
+    found = shapes(workload.transactions)
+    whole = _document(workload, mix(workload), templates, found, conflicts)
+    told = {"requests": routes.log_document(requests), "routes": routes.documents(requests)}
+    return {**whole, **msgspec.to_builtins(told)}
 
 
 def one(workload: Workload, template: Template) -> dict[str, Any]:
@@ -85,7 +91,6 @@ def _document(
         "templates": [_template(template) for template in templates],
         "shapes": [_shape(shape) for shape in found],
         "conflicts": conflicts,
-        "routes": [],  # requests come with HTTP logs, which this version does not read
     }
     plain: dict[str, Any] = msgspec.to_builtins(whole)
     return plain

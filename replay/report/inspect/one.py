@@ -74,7 +74,7 @@ def _facts(template: Template, mixed: Mix, width: int) -> Iterable[tuple[str, st
     )
     if template.error_states:
         yield "errors", Text(", ".join(states), style="red")
-    took = f"{wording.ms(mean_ms(template))} a call, p95 {wording.ms(captured_quantile(template))}"
+    took = f"{wording.ms(mean_ms(template))} a call, p95 {wording.ms(captured_quantile(template.histogram))}"
     share = wording.share(mixed.share_of_time(template))
     yield "time", f"{wording.ms(template.total_ms)} in all ({share}), {took}"
     yield "seen", f"{_seen(template)} ({template.source})"

@@ -143,7 +143,11 @@ def _templates(
         ]
         if wide:
             failed = Text(f"{template.errors:,}", style="red") if template.errors else "–"
-            cells += [wording.ms(captured_quantile(template)), failed, f"{template.kept:,}"]
+            cells += [
+                wording.ms(captured_quantile(template.histogram)),
+                failed,
+                f"{template.kept:,}",
+            ]
         if spread:
             cells.append(Text(spark(mixed.rate_of(template), _SPARK), style="cyan"))
         return (*cells, *[_mark(template)] * marked)

@@ -1,0 +1,70 @@
+"""What a format of requests gives: the requests of a block of a log, by columns."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from replay.capture.formats.columns import NAMES, TEXTS, Broken, Ints
+
+UNTIMED = -1
+"""A duration that the log does not tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requests:
+    """The n requests of a block, in its order; every array has n values and no nulls.
+
+    Texts are bytes as the log has them, its quoting undone; what a request has not is empty.
+    """
+
+    begin: Ints  # of the record in the block
+    at_us: Ints  # epoch µs of the request's begin
+    duration_us: Ints  # until its last byte was sent; UNTIMED where the log does not say
+    status: Ints  # 0: none was sent
+    size: Ints  # bytes sent
+    method: pa.DictionaryArray  # NAMES: GET, POST …
+    target: pa.BinaryArray  # TEXTS: path and query, as sent
+    agent: pa.DictionaryArray  # NAMES: the user agent
+    client: pa.DictionaryArray  # NAMES: the client's address
+    cookie: pa.DictionaryArray  # NAMES: the whole header, or what stands for the session
+    authorization: pa.DictionaryArray  # NAMES
+    route: pa.DictionaryArray  # NAMES: as the service itself names it
+    trace: pa.BinaryArray  # TEXTS: the traceparent, or the trace's id
+    request_id: pa.BinaryArray  # TEXTS
+    broken: tuple[Broken, ...] = ()
+
+    def __len__(self) -> int:
+        """How many requests."""
+        return len(self.at_us)
+
+    def of(self, rows: Ints) -> "Requests":
+        """Some of them."""
+        return Requests(
+            **{name: getattr(self, name)[rows] for name in NUMBERS},
+            **{name: getattr(self, name).take(pa.array(rows)) for name in (*NAMED, *TOLD)},
+            broken=self.broken,
+        )
+
+
+NAMED = ("method", "agent", "client", "cookie", "authorization", "route")
+TOLD = ("target", "trace", "request_id")
+NUMBERS = ("begin", "at_us", "duration_us", "status", "size")
+
+
+def absent_names(count: int) -> pa.DictionaryArray:
+    """A column of few values that no request has."""
+    return pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(count, np.int32)), pa.array([b""], TEXTS)
+    )
+
+
+def absent_texts(count: int) -> pa.BinaryArray:
+    """A column of texts that no request has."""
+    offsets = pa.py_buffer(np.zeros(count + 1, np.int32))
+    return pa.BinaryArray.from_buffers(TEXTS, count, [None, offsets, pa.py_buffer(b"")])
+
+
+def named(column: pa.BinaryArray) -> pa.DictionaryArray:
+    """A column of texts as one of few values."""
+    return column.dictionary_encode().cast(NAMES)

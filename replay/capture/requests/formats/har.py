@@ -1,0 +1,74 @@
+"""HAR: a browser's or a proxy's recording, one JSON document (HTTP Archive 1.2)."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from replay.capture.formats.columns import Broken
+from replay.capture.requests.columns import UNTIMED, Requests
+from replay.capture.requests.formats.made import Row, columns, instant_us, is_request
+
+_NOT_HAR = "file is no whole HAR document"
+_NO_REQUEST = "HAR entry is no request"
+
+
+@dataclass(frozen=True, slots=True)
+class Har:
+    """A HAR file."""
+
+    @property
+    def name(self) -> str:
+        """As a person calls it."""
+        return "HAR"
+
+    def cut(self, chunk: memoryview, *, whole_file: bool) -> int:
+        """The whole file is one document."""
+        return len(chunk) if whole_file else 0
+
+    def parse(self, block: memoryview) -> Requests:
+        """All of its entries."""
+        try:
+            entries = msgspec.json.decode(bytes(block).removeprefix(b"\xef\xbb\xbf"))["log"][
+                "entries"
+            ]
+            rows = [_row(entry, place) for place, entry in enumerate(entries)]
+        except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+            return columns([], [Broken(offset=0, reason=_NOT_HAR)])
+        good = [row for row in rows if is_request(row.method, row.target) and row.at_us >= 0]
+        return columns(good, [Broken(offset=0, reason=_NO_REQUEST)] * (len(rows) - len(good)))
+
+
+def recognise(head: bytes) -> Har | None:
+    """The format where the file begins as HAR does."""
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    is_har = start.startswith(b"{") and b'"log"' in start[:64] and b'"version"' in start[:512]
+    return Har() if is_har else None
+
+
+def _row(entry: dict[str, Any], place: int) -> Row:
+    request, response = entry.get("request") or {}, entry.get("response") or {}
+    parts = urlsplit(str(request.get("url", "")))
+    headers = {
+        str(header.get("name", "")).lower(): str(header.get("value", ""))
+        for header in request.get("headers") or ()
+    }
+    return Row(
+        offset=place,  # in the place of bytes: enough to tell entries apart
+        at_us=instant_us(str(entry.get("startedDateTime", ""))),
+        duration_us=_us(entry.get("time")),
+        status=max(int(response.get("status") or 0), 0),
+        size=max(int(response.get("bodySize") or 0), 0),
+        method=str(request.get("method", "")),
+        target=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+        agent=headers.get("user-agent", ""),
+        cookie=headers.get("cookie", ""),
+        authorization=headers.get("authorization", ""),
+        trace=headers.get("traceparent", ""),
+        request_id=headers.get("x-request-id", ""),
+    )
+
+
+def _us(took_ms: object) -> int:
+    return round(took_ms * 1000) if isinstance(took_ms, int | float) and took_ms >= 0 else UNTIMED

@@ -1,0 +1,183 @@
+"""Routes of shapes: one tree of segments, in which too many words at one place are values.
+
+A route that the service or the user names is taken as it is. Of the others, a place below which more
+than CHILDREN different words stand becomes `{name}`: user names, slugs, search words. Words that most
+of the place's requests have stay words, and so do places that lead to different paths below: a service
+runs other SQL for `/users/me/settings` than for `/users/anna`.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from replay.capture.formats.columns import Ints
+from replay.capture.kernels import Hashes
+from replay.capture.requests import shapes
+from replay.capture.requests.patterns import Patterns
+
+CHILDREN = 100  # different words at one place, at most
+NAME = "{name}"
+_STAYS = 0.05  # share of a place's requests with which a word stays a word
+_KNOWN_AT_MOST = 1 << 18  # hashes
+
+Key = tuple[str, str]  # method and route
+
+
+@dataclass(slots=True)
+class _Node:
+    """A place in the tree of segments."""
+
+    children: dict[str, "_Node"] = field(default_factory=dict)
+    folded: bool = False  # words below are values
+    calls: int = 0
+    route: int = -1  # number of the route that ends here
+
+
+class Routes:
+    """Numbers routes; a number may become another one's when a place folds (`moved`)."""
+
+    def __init__(self, patterns: Patterns | None = None) -> None:
+        self._patterns = patterns or Patterns()
+        self.plain: Hashes = shapes.plain_words(self._patterns.words)
+        self._known: dict[int, int] = {}  # shape's hash -> number
+        self._numbers: dict[Key, int] = {}
+        self._trees: dict[str, _Node] = {}  # by method
+        self._of: list[int] = []  # number -> the number that it is now
+        self.keys: list[Key] = []
+        self.given: list[bool] = []
+
+    def numbers(
+        self, hashes: Hashes, methods: Sequence[str], targets: Sequence[bytes], given: Sequence[str]
+    ) -> Ints:
+        """The routes of distinct shapes: one request of each as an example."""
+        found = []
+        for row, shape in enumerate(hashes.tolist()):
+            number = self._known.get(shape)
+            if number is None:
+                number = self._number(methods[row], targets[row], given[row])
+                if len(self._known) >= _KNOWN_AT_MOST:
+                    self._known.clear()
+                self._known[shape] = number
+            found.append(number)
+        return self.now(np.array(found, np.int64))
+
+    def now(self, numbers: Ints) -> Ints:
+        """The numbers that numbers given out before are now."""
+        return np.array(self._of, np.int64)[numbers] if len(numbers) else numbers
+
+    def count(self, numbers: Ints, calls: Ints) -> bool:
+        """Take note of calls; whether places have folded by it, so that numbers have moved."""
+        crowded: dict[int, tuple[str, _Node]] = {}
+        for number, count in zip(numbers.tolist(), calls.tolist(), strict=True):
+            method, route = self.keys[number]
+            if self.given[number]:
+                continue
+            for node in self._nodes(method, route):
+                node.calls += count
+                if not node.folded and len(node.children) > CHILDREN:
+                    crowded[id(node)] = method, node
+        folded = [self._fold(method, node) for method, node in crowded.values()]
+        return any(folded)
+
+    def _number(self, method: str, target: bytes, given: str) -> int:
+        path = shapes.path_of(target)
+        route = given or self._patterns.route(method, path)
+        if route:
+            return self._put((method, route), given=True)
+        parts = [shapes.shown(part) for part in shapes.segments(path)]
+        return self._put((method, "/".join(self._folded(method, parts))), given=False)
+
+    def _put(self, key: Key, *, given: bool) -> int:
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self.keys)
+            self.keys.append(key)
+            self.given.append(given)
+            self._of.append(number)
+            if not given:
+                self._nodes(*key)[-1].route = number
+        return self._of[number]
+
+    def _folded(self, method: str, parts: list[str]) -> list[str]:
+        """The segments of a new path, with the words that are values by now."""
+        node = self._trees.setdefault(method, _Node())
+        shown = []
+        for part in parts:
+            if node.folded and part not in node.children and not _is_kind(part):
+                part = NAME  # noqa: PLW2901
+            shown.append(part)
+            node = node.children.get(part) or _Node()
+        return shown
+
+    def _nodes(self, method: str, route: str) -> list[_Node]:
+        """The places of a route, made where they are not there."""
+        node = self._trees.setdefault(method, _Node())
+        nodes = [node]
+        for part in shapes.segments(route):
+            node = node.children.setdefault(part, _Node())
+            nodes.append(node)
+        return nodes
+
+    def _fold(self, method: str, node: _Node) -> bool:
+        """Make one of the words below a place that are values; whether there were any."""
+        node.folded = True
+        values = {
+            word: child
+            for word, child in node.children.items()
+            if not _is_kind(word) and child.calls <= _STAYS * node.calls
+        }
+        lengths = {word: _below(child) for word, child in values.items()}
+        alike = Counter(lengths.values())
+        values = {word: child for word, child in values.items() if alike[lengths[word]] > 1}
+        into = node.children.pop(NAME, _Node())
+        became: dict[int, int] = {}
+        for word, child in values.items():
+            del node.children[word]
+            _merge(into, child, became)
+        node.children[NAME] = into
+        self._of = [became.get(number, number) for number in self._of]
+        self._rename(method)
+        return bool(values)
+
+    def _rename(self, method: str) -> None:
+        """Keys of all routes of a method, from their places."""
+        waiting = [("", self._trees[method])]
+        while waiting:
+            ahead, node = waiting.pop()
+            if node.route >= 0:
+                key = (method, ahead.removeprefix("/"))
+                number = node.route
+                old = self.keys[number]
+                if old != key:
+                    self._numbers[key] = number
+                    self.keys[number] = key
+            waiting += [(f"{ahead}/{word}", child) for word, child in node.children.items()]
+
+
+def _is_kind(part: str) -> bool:
+    return part.startswith("{")
+
+
+def _below(node: _Node) -> tuple[int, ...]:
+    """What tells which paths lead on from a place: how many segments each of them has more."""
+    return tuple(
+        sorted(
+            {depth + 1 for child in node.children.values() for depth in _below(child)}
+            | ({0} if node.route >= 0 else set())
+        )
+    )
+
+
+def _merge(into: _Node, node: _Node, became: dict[int, int]) -> None:
+    """Add a place to another; the routes of both that end alike become one."""
+    into.calls += node.calls
+    into.folded |= node.folded
+    if node.route >= 0:
+        if into.route < 0:
+            into.route = node.route
+        else:
+            became[node.route] = into.route
+    for part, child in node.children.items():
+        _merge(into.children.setdefault(part, _Node()), child, became)

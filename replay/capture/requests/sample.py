@@ -1,0 +1,142 @@
+"""A sample that loses no route: coordinated bottom-k over requests.
+
+Every request has one priority, hashed from where it stands in its log. Strata overlap: every route
+and class of status, the slowest few of a route, every bucket of time; each keeps its k smallest, and
+weights are those of the SQL sample (`capture.sample`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from replay.capture.bottomk import BottomK, Weights, weights_of
+from replay.capture.formats.columns import Ints
+from replay.capture.ranks import TIE_BITS, slowness
+from replay.capture.requests.columns import Requests
+from replay.capture.requests.routes import Routes
+from replay.capture.sample import BUCKETS_AT_MOST, SLOWEST
+from replay.capture.units import Priorities
+
+_CLASSES = 10  # of status: 2 for 204
+_LOOSE = 2  # kept rows are this many times what is needed, at most
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A request as it stands in the log."""
+
+    route: int  # as numbered when it was read
+    at_us: int
+    duration_us: int
+    status: int
+    size: int
+    method: bytes
+    target: bytes
+    agent: bytes
+    session: int
+    trace: bytes
+    request_id: bytes
+    priority: int
+
+
+class Sample:
+    """Takes requests in any order; `kept` gives those that stay."""
+
+    def __init__(self, *, k: int) -> None:
+        self._routes, self._slowest = BottomK(k), BottomK(SLOWEST)
+        self._buckets = BottomK(max(1, k // 4))
+        self._bucket_of: dict[int, int] = {}
+        self._rows: dict[int, Kept] = {}
+        self._count = 0
+        self.bucket_s = 1  # a power of two
+
+    def take(self, found: Requests, routes: Ints, sessions: Ints, priorities: Priorities) -> None:
+        """Offer requests to all strata."""
+        count = len(found)
+        if not count:
+            return
+        units = np.arange(self._count, self._count + count)
+        self._count += count
+        offers = (
+            (self._routes, routes * _CLASSES + found.status // 100 % _CLASSES, priorities),
+            (self._slowest, routes, slowness(found.duration_us, priorities)),
+            (self._buckets, self._numbered(found.at_us // 1_000_000 // self.bucket_s), priorities),
+        )
+        wanted = np.zeros(count, np.bool_)
+        for group, strata, ranks in offers:
+            below = group.wanted(strata, ranks, units)
+            if below.size:
+                wanted[below] = True
+                group.offer(strata[below], ranks[below], units[below])
+        self._hold(found, routes, sessions, priorities, np.flatnonzero(wanted))
+        self._settle()
+
+    def moved(self, routes: Routes) -> None:
+        """Follow routes that have become others."""
+        count = len(routes.keys)
+        now = routes.now(np.arange(count))
+        by_class = (now[:, None] * _CLASSES + np.arange(_CLASSES)).ravel()
+        self._routes.renumber(by_class)
+        self._slowest.renumber(now)
+
+    def kept(self) -> tuple[Sequence[Kept], Weights]:
+        """The requests that stay, in order of their begin, and their weights."""
+        parts = [self._routes.kept(), self._slowest.certain(TIE_BITS), self._buckets.kept()]
+        units, weights = weights_of(parts)
+        rows = [self._rows[unit] for unit in units.tolist()]
+        order = sorted(range(len(rows)), key=lambda at: (rows[at].at_us, rows[at].priority))
+        return [rows[at] for at in order], weights[order]
+
+    def _hold(
+        self,
+        found: Requests,
+        routes: Ints,
+        sessions: Ints,
+        priorities: Priorities,
+        places: Ints,
+    ) -> None:
+        def told(name: str) -> list[bytes]:
+            return getattr(found, name).take(places).to_pylist()  # type: ignore[no-any-return]
+
+        columns = (
+            routes[places].tolist(),
+            *(
+                getattr(found, n)[places].tolist()
+                for n in ("at_us", "duration_us", "status", "size")
+            ),
+            *map(told, ("method", "target", "agent")),
+            sessions[places].tolist(),
+            *map(told, ("trace", "request_id")),
+            priorities[places].tolist(),
+        )
+        first = self._count - len(found)
+        for place, *row in zip(places.tolist(), *columns, strict=True):
+            self._rows[first + place] = Kept(*row)
+
+    def _numbered(self, buckets: Ints) -> Ints:
+        known = self._bucket_of
+        distinct, places = np.unique(buckets, return_inverse=True)
+        strata = [known.setdefault(bucket, len(known)) for bucket in distinct.tolist()]
+        return np.array(strata, np.int64)[places]
+
+    def _settle(self) -> None:
+        while len(self._bucket_of) > BUCKETS_AT_MOST:
+            self._coarsen(self._bucket_of)
+        for group in (self._routes, self._slowest, self._buckets):
+            group.settle_if_due()
+        needed = sum(group.units().size for group in (self._routes, self._slowest, self._buckets))
+        if len(self._rows) > _LOOSE * needed + 1:
+            units = [group.units() for group in (self._routes, self._slowest, self._buckets)]
+            self._rows = {
+                unit: self._rows[unit] for unit in np.unique(np.concatenate(units)).tolist()
+            }
+
+    def _coarsen(self, numbers: Mapping[int, int]) -> None:
+        self.bucket_s *= 2
+        halves = {half: at for at, half in enumerate(sorted({number // 2 for number in numbers}))}
+        new = np.zeros(max(numbers.values(), default=-1) + 1, np.int64)
+        for number, stratum in numbers.items():
+            new[stratum] = halves[number // 2]
+        self._buckets.renumber(new)
+        self._bucket_of = halves

@@ -1,0 +1,112 @@
+"""Request logs in, what a workload holds of requests out."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from replay.capture import warm
+from replay.capture.inputs import Input, Known, find_inputs
+from replay.capture.requests import formats, patterns
+from replay.capture.requests.assemble import (
+    build_requests,
+    build_routes,
+    calibrated,
+    request_log,
+)
+from replay.capture.requests.formats import RequestFormat, access
+from replay.capture.requests.patterns import Patterns
+from replay.capture.requests.reading import Reading
+from replay.capture.requests.routes import Routes
+from replay.capture.scrub import scrubber
+from replay.errors import InputError
+from replay.requests import Requests
+
+_ADVICE = (
+    "name the server's log_format (nginx) or LogFormat (Apache) with --http-format; known by "
+    "themselves are nginx's and Apache's combined, common and main, JSON of nginx, Envoy and Caddy, "
+    "ALB, HAR and GoReplay's files"
+)
+_REFUSED_SHARE = 0.5  # of the lines, that are no requests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestOptions:
+    """What to take of request logs, and how."""
+
+    format: str = ""  # log_format or LogFormat; empty: recognised
+    routes: Path | None = None  # the user's patterns, or an OpenAPI document
+    begin: datetime | None = None
+    end: datetime | None = None
+    seed: int = 0
+    per_stratum: int = 64
+    keep_values: bool = False
+    kept: frozenset[str] = field(default_factory=frozenset)  # values that stand in the schema
+
+
+def capture_requests(
+    inputs: Sequence[Path],
+    *,
+    key: bytes,
+    options: RequestOptions | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Requests:
+    """Read request logs: exact figures of every route, and whole requests of each.
+
+    Ctrl-C ends the reading, and what was read is returned. Raises InputError for input that is no
+    request log, or is broken for the most part, and for patterns that cannot be read.
+    """
+    options = options or RequestOptions()
+    warm.ensure(requests=True)
+    known = patterns.read(options.routes) if options.routes else Patterns()
+    own = access.given(options.format) if options.format else None
+
+    def recognise(head: bytes) -> RequestFormat | None:
+        return own or formats.recognise(head)
+
+    found = find_inputs(inputs, Known(recognise=recognise, advice=_ADVICE))  # type: ignore[arg-type]
+    reading = Reading(
+        Routes(known),
+        seed=options.seed,
+        k=options.per_stratum,
+        begin_us=_epoch_us(options.begin),
+        end_us=_epoch_us(options.end),
+    )
+    reading.read(found.inputs, progress)
+    _require(reading, [one.name for one in found.inputs])
+    return _made(reading, found.inputs, key, options)
+
+
+def _made(
+    reading: Reading, inputs: Sequence[Input], key: bytes, options: RequestOptions
+) -> Requests:
+    figures = reading.tally.by_route(reading.routes)
+    rows, weights = reading.sample.kept()
+    numbers = reading.routes.now(np.array([row.route for row in rows], np.int64))
+    today = datetime.fromtimestamp(reading.tally.end_us / 1_000_000, UTC).date()
+    scrub = scrubber(key=key, kept=options.kept, today=today, keep_values=options.keep_values)
+    return Requests(
+        log=request_log(reading, inputs),
+        routes=build_routes(reading, figures, Counter(numbers.tolist())),
+        kept=build_requests(reading, rows, calibrated(reading, rows, weights, figures), scrub),
+    )
+
+
+def _require(reading: Reading, names: Sequence[str]) -> None:
+    lines = reading.records + reading.broken
+    told = "; ".join(f"{s.count} times {s.reason} ({s.first})" for s in reading.skipped())
+    if reading.broken > _REFUSED_SHARE * lines:
+        raise InputError(
+            f"{', '.join(names)}: {reading.broken} of {lines} lines are no requests: {told}; {_ADVICE}"
+        )
+    if not reading.tally.requests:
+        if reading.interrupted:
+            raise KeyboardInterrupt  # nothing to keep
+        raise InputError(f"{', '.join(names)}: holds no request in the window that was asked for")
+
+
+def _epoch_us(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1_000_000)

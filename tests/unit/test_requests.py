@@ -1,0 +1,393 @@
+"""Request logs: read in every format, counted exactly, sampled without losing a route, scrubbed."""
+
+import gzip
+import json
+import re
+from collections import Counter
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from replay.capture import blocks
+from replay.capture.requests import formats, patterns, shapes
+from replay.capture.requests.formats import access
+from replay.capture.requests.routes import CHILDREN, Routes
+from replay.capture.requests.stage import RequestOptions, capture_requests
+from replay.cli import status
+from replay.errors import InputError
+
+KEY = b"k" * 32
+AT = datetime(2026, 3, 1, 12, 0, 5, tzinfo=UTC)
+AT_US = int(AT.timestamp() * 1_000_000)
+CLF = "01/Mar/2026:14:00:05 +0200"
+AGENT = "Mozilla/5.0 (X11) \\x22q\\x22"
+COMBINED = f'10.1.2.3 - anna [{CLF}] "GET /tasks/7?limit=5 HTTP/1.1" 200 321 "-" "{AGENT}"'
+CADDY = {
+    "ts": AT_US / 1e6 + 0.25,
+    "request": {
+        "client_ip": "10.1.2.3",
+        "method": "GET",
+        "uri": "/tasks/7?limit=5",
+        "headers": {"User-Agent": [AGENT], "Cookie": ["a=b"]},
+    },
+    "duration": 0.25,
+    "size": 321,
+    "status": 200,
+}
+ENVOY = {
+    "start_time": "2026-03-01T12:00:05.000Z",
+    "method": "GET",
+    "path": "/tasks/7?limit=5",
+    "response_code": 200,
+    "duration": 250,
+    "bytes_sent": 321,
+    "user_agent": AGENT,
+    "x_request_id": "r-1",
+}
+NGINX = {
+    "time_iso8601": "2026-03-01T14:00:05.250+02:00",
+    "request": "GET /tasks/7?limit=5 HTTP/1.1",
+    "status": "200",
+    "request_time": "0.250",
+    "body_bytes_sent": "321",
+    "http_user_agent": AGENT,
+    "http_traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01",
+}
+HAR = {
+    "log": {
+        "version": "1.2",
+        "entries": [
+            {
+                "startedDateTime": "2026-03-01T12:00:05.000Z",
+                "time": 250,
+                "request": {
+                    "method": "GET",
+                    "url": "https://shop.test/tasks/7?limit=5",
+                    "headers": [{"name": "User-Agent", "value": AGENT}],
+                },
+                "response": {"status": 200, "bodySize": 321},
+            }
+        ],
+    }
+}
+GOR = (
+    f"1 9f 17{AT_US % 10**14}\n".replace(f"17{AT_US % 10**14}", f"{AT_US * 1000}")
+    + f"GET /tasks/7?limit=5 HTTP/1.1\r\nUser-Agent: {AGENT}\r\n\r\n\n🐵🙈🙉\n"
+    + f"2 9f {AT_US * 1000 + 250_000_000} 250000000\nHTTP/1.1 200 OK\r\n\r\n{'x' * 302}\n🐵🙈🙉\n"
+)
+ALB = (
+    "https 2026-03-01T12:00:05.250000Z app/lb/1 10.1.2.3:2817 10.0.0.1:80 0.001 0.248 0.001 200 200 34 "
+    f'321 "GET https://shop.test:443/tasks/7?limit=5 HTTP/1.1" "{AGENT}" - - arn:aws:x '
+    '"Root=1-5833-36d2" "-" "-" 0 2026-03-01T12:00:05.000000Z "forward" "-" "-"'
+)
+# One request in each: name, text, whether the log tells a duration.
+LOGS = [
+    ("access log, 'combined'", COMBINED, False),
+    ("access log, 'combined with request_time'", f"{COMBINED} 0.250", True),
+    ("access log, 'combined with rt='", f"{COMBINED} rt=0.250", True),
+    ("access log, 'main'", f'{COMBINED} "10.9.9.9, 10.1.1.1"', False),
+    ("access log, 'ALB'", ALB, True),
+    ("request log in JSON", json.dumps(CADDY), True),
+    ("request log in JSON", json.dumps(ENVOY), True),
+    ("request log in JSON", json.dumps(NGINX), True),
+    ("HAR", json.dumps(HAR), True),
+    ("GoReplay file", GOR, True),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "timed"), LOGS)
+def test_every_format_gives_the_same_request(name, text, timed):
+    raw = f"{text}\n".encode()
+    known = formats.recognise(raw)
+    assert known is not None
+    assert known.name == name
+    found = known.parse(memoryview(raw))
+    assert len(found) == 1
+    assert found.broken == ()
+    begun = AT_US
+    if timed and known.name.startswith("access") and "ALB" not in name:
+        begun -= 250_000  # stamped at its end, in whole seconds
+    assert found.at_us.tolist() == [begun]
+    assert found.duration_us.tolist() == [250_000 if timed else -1]
+    assert found.status.tolist() == [200]
+    assert found.size.tolist() == [321]
+    assert found.method.to_pylist() == [b"GET"]
+    assert found.target.to_pylist()[0].endswith(b"/tasks/7?limit=5")
+    assert found.agent.to_pylist() == [AGENT.encode()]
+
+
+def test_a_format_that_is_given():
+    apache = access.given(
+        '%h %l %u %t \\"%r\\" %>s %b %D \\"%{User-Agent}i\\" %{traceparent}i %{SID}C'
+    )
+    line = f'10.1.2.3 - - [{CLF}] "PUT /a HTTP/1.1" 204 - 1500 "u a" 00-ab-cd-01 s9\n'
+    found = apache.parse(memoryview(line.encode()))
+    assert (found.at_us.tolist(), found.duration_us.tolist()) == ([AT_US], [1500])
+    assert (found.method.to_pylist(), found.target.to_pylist()) == ([b"PUT"], [b"/a"])
+    assert (found.trace.to_pylist(), found.cookie.to_pylist()) == ([b"00-ab-cd-01"], [b"s9"])
+    nginx = access.given("$msec|$request_method|$request_uri|$status|$request_time|$cookie_session")
+    found = nginx.parse(memoryview(b"1772366405.500|GET|/b?c|499|0.500|xyz\n"))
+    assert (found.at_us.tolist(), found.status.tolist()) == ([AT_US], [499])
+    assert found.cookie.to_pylist() == [b"xyz"]
+
+
+@pytest.mark.parametrize(
+    "text", ["$status $request", "%t %r", "$time_local $status", "$msec$request $status"]
+)
+def test_a_format_that_says_too_little_is_refused(text):
+    with pytest.raises(InputError, match="--http-format"):
+        access.given(text)
+
+
+def test_what_is_no_request_is_told_apart():
+    raw = f'{COMBINED}\nrubbish\n1.1.1.1 - - [{CLF}] "\\x16\\x03" 400 0 "-" "-"\n\n'.encode()
+    found = access.Access(access.USUAL["combined"]).parse(memoryview(raw))
+    assert len(found) == 1
+    assert [broken.offset for broken in found.broken] == [len(COMBINED) + 1, len(COMBINED) + 9]
+    assert len({broken.reason for broken in found.broken}) == 2
+
+
+def test_a_line_of_json_that_is_none_costs_itself_alone():
+    good = json.dumps(ENVOY)
+    raw = f'{good}\n{{"start_time":\n{good}\n{{"a": 1}}\n'.encode()
+    known = formats.recognise(f"{good}\n".encode())
+    found = known.parse(memoryview(raw))
+    assert len(found) == 2
+    assert [broken.offset for broken in found.broken] == [len(good) + 1, 2 * len(good) + 17]
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_are_fatal(raw):
+    for known in (access.Access(access.USUAL["combined"]), formats.har.Har(), formats.gor.Gor()):
+        known.parse(memoryview(raw))
+    formats.recognise(raw)
+    formats.recognise(b"{" + raw)
+
+
+WORDS = st.sampled_from(["tasks", "users", "v1", "me", "a-b", "", "index.html", "x" * 30])
+VALUES = st.sampled_from(
+    [
+        *("7", "123456", "-5", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "da39a3ee5e6b4b0d"),
+        *("2026-03-01", "a@b.test", "a%40b.test", "cus_9s6XKzkNRiz8i3", "17.json"),
+        "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+    ]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["GET", "PUT"]), st.lists(WORDS | VALUES, max_size=4))))
+def test_two_paths_hash_alike_if_they_differ_in_values_alone(asked):
+    methods = pa.array([method.encode() for method, _ in asked], pa.binary()).dictionary_encode()
+    targets = pa.array(
+        [("/" + "/".join(parts) + "?q=1").encode() for _, parts in asked], pa.binary()
+    )
+    hashes = shapes.hashes(methods, targets, shapes.plain_words([])).tolist()
+    shown = [(method, tuple(map(shapes.shown, parts))) for method, parts in asked]
+    # A path of no segments and one of an empty segment are both "/".
+    shown = [(method, parts or ("",)) for method, parts in shown]
+    assert len(set(hashes)) == len(set(shown)) == len(set(zip(hashes, shown, strict=True)))
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        ("12", "{int}"),
+        ("12.pdf", "{int}.pdf"),
+        ("v2", "v2"),
+        ("my-long-title-of-2024", "my-long-title-of-2024"),
+        ("deadbeef", "deadbeef"),
+        ("deadbeef01", "{hex}"),
+        ("pi_3MtwBwLkdIwHu7ix28a3tqPa", "{id}"),
+        ("anna@shop.test", "{email}"),
+        ("2026-03-01", "{date}"),
+    ],
+)
+def test_segments_that_only_a_value_can_be(word, shown):
+    assert shapes.shown(word) == shown
+
+
+def numbered(routes: Routes, paths: list[str]) -> list[str]:
+    """The routes of some paths, all of one block."""
+    targets = [path.encode() for path in paths]
+    column = pa.array(targets, pa.binary())
+    methods = pa.array([b"GET"] * len(paths), pa.binary()).dictionary_encode()
+    hashes = shapes.hashes(methods, column, routes.plain)
+    numbers = routes.numbers(hashes, ["GET"] * len(paths), targets, [""] * len(paths))
+    distinct, counts = np.unique(numbers, return_counts=True)
+    routes.count(distinct, counts)
+    return [routes.keys[number][1] for number in routes.now(numbers).tolist()]
+
+
+def test_too_many_words_at_a_place_are_values_but_the_frequent_ones():
+    routes = Routes()
+    names = [f"/users/n{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(CHILDREN + 20)]
+    found = numbered(
+        routes, names + ["/users/me"] * 40 + ["/users/zoe/orders"] * 3 + ["/health"] * 9
+    )
+    assert Counter(found) == {
+        "/users/{name}": CHILDREN + 20,
+        "/users/me": 40,
+        "/users/zoe/orders": 3,  # leads on: the service runs something else for it
+        "/health": 9,
+    }
+    assert numbered(routes, ["/users/somebody-new", "/users/me"]) == ["/users/{name}", "/users/me"]
+
+
+def test_named_routes_come_first(tmp_path):
+    file = tmp_path / "routes.txt"
+    file.write_text("GET /users/me   # the plainer first\n/users/{id}\n/v/2/{rest*}\n\n")
+    routes = Routes(patterns.read(file))
+    asked = ["/users/anna", "/users/me", "/users/7", "/v/2/a/b", "/v/3/a", "/other/7"]
+    assert numbered(routes, asked) == [
+        *("/users/{id}", "/users/me", "/users/{id}", "/v/2/{rest*}", "/v/{int}/a", "/other/{int}")
+    ]
+
+
+def test_openapi_documents_name_routes(tmp_path):
+    document = {"servers": [{"url": "https://x.test/api"}], "paths": {"/t/{id}": {"get": {}}}}
+    file = tmp_path / "api.json"
+    file.write_text(json.dumps(document))
+    assert patterns.read(file).route("GET", "/api/t/abc") == "/api/t/{id}"
+    assert patterns.read(file).route("PUT", "/api/t/abc") == ""
+    file.write_text("{}")
+    with pytest.raises(InputError, match="has no `paths`"):
+        patterns.read(file)
+    wrong = tmp_path / "wrong.txt"
+    wrong.write_text("/a\nGET users\n")
+    with pytest.raises(InputError, match=r"wrong\.txt:2: 'GET users' is no route"):
+        patterns.read(wrong)
+
+
+SECRETS = ("anna.qmarker@shop.test", "tok_qmarker_9914", "31337421")
+
+
+def lines(count: int, seed: int = 1) -> list[str]:
+    """An access log of a few routes, one of them rare, with values that nobody may see."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for number in range(count):
+        path = rng.choice(["/tasks/{}", "/orders/{}/items?page={}", "/health"], p=[0.6, 0.3, 0.1])
+        path = str(path).replace("{}", str(rng.integers(1, 10**6)))
+        code = int(rng.choice([200, 404, 500], p=[0.9, 0.08, 0.02]))
+        made.append((path, "GET", code))
+        if number % 1000 == 7:
+            made.append((f"/reports/{SECRETS[0]}?token={SECRETS[1]}&of={SECRETS[2]}", "POST", 201))
+    return [
+        f"10.0.0.{n % 50} - - [01/Mar/2026:12:{n // 400:02}:{n * 60 // 400 % 60:02} +0000] "
+        f'"{method} {path} HTTP/1.1" {code} 5 "-" "curl/8" 0.{n % 900:03}'
+        for n, (path, method, code) in enumerate(made)
+    ]
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    file = tmp_path_factory.mktemp("requests") / "access.log.gz"
+    file.write_bytes(gzip.compress("\n".join(lines(20_000)).encode() + b"\n"))
+    return file
+
+
+def oracle(file) -> Counter:
+    """Requests by method, route and status, by plain Python."""
+    counts: Counter = Counter()
+    for line in gzip.decompress(file.read_bytes()).decode().splitlines():
+        method, target, code = re.search(r'"(\S+) (\S+) HTTP/1.1" (\d+)', line).groups()
+        path = re.sub(r"\d{3,}|\b\d+\b", "{int}", target.partition("?")[0])
+        path = re.sub(r"[^/]+@[^/]+", "{email}", path)
+        counts[method, path, int(code)] += 1
+    return counts
+
+
+def test_counts_are_exact_and_no_route_is_lost(log):
+    found = capture_requests([log], key=KEY, options=RequestOptions(per_stratum=16))
+    told = {
+        (route.method, route.route, code): calls
+        for route in found.routes
+        for code, calls in route.statuses
+    }
+    assert told == oracle(log)
+    assert found.log.requests == sum(told.values()) == 20_020
+    ids = {route.id: route for route in found.routes}
+    kept, weights = Counter(), Counter()
+    for request in found.kept:
+        group = ids[request.route].route, request.status // 100
+        kept[group] += 1
+        weights[group] += request.weight
+    groups: Counter = Counter()
+    for (_, route, code), calls in told.items():
+        groups[route, code // 100] += calls
+    for group, calls in groups.items():
+        assert kept[group] >= min(16, calls)
+        assert weights[group] == pytest.approx(calls)
+    assert [route.route for route in found.routes if route.rare] == ["/reports/{email}"]
+
+
+def test_the_same_requests_stay_however_the_log_is_cut(log, monkeypatch):
+    whole = capture_requests([log], key=KEY)
+    monkeypatch.setattr(blocks, "_BLOCK", 50_000)
+    assert capture_requests([log], key=KEY) == whole
+
+
+def test_no_value_of_a_request_survives(log):
+    found = capture_requests([log], key=KEY)
+    text = repr(found)
+    assert all(secret not in text for secret in SECRETS)
+    reports = [request for request in found.kept if request.target.startswith("/reports/")]
+    assert len(reports) == 20
+    assert len({request.target for request in reports}) == 1  # equal values, equal tokens
+    kept = capture_requests([log], key=KEY, options=RequestOptions(keep_values=True))
+    assert "of=31337421" in repr(kept)
+
+
+def test_sessions_are_told_by_cookie_then_authorization_then_client(tmp_path):
+    file = tmp_path / "a.json"
+    made = [
+        ENVOY | {"cookie": "x=1; session=s1", "x_forwarded_for": "1.1.1.1"},
+        ENVOY | {"cookie": "x=2; session=s1", "x_forwarded_for": "2.2.2.2"},
+        ENVOY | {"cookie": "", "x_forwarded_for": "2.2.2.2"},
+        ENVOY | {"cookie": "", "x_forwarded_for": "2.2.2.2", "user_agent": "other"},
+    ]
+    file.write_text("".join(f"{json.dumps(one)}\n" for one in made))
+    found = capture_requests([file], key=KEY)
+    assert found.log.sessions == 3
+    assert len({request.session for request in found.kept}) == 3
+
+
+def test_capture_and_inspect_from_the_command_line(log, tmp_path, capsys):
+    out = str(tmp_path / "shop.workload")
+    assert status(["capture", "--http", str(log), "-o", out]) == 0
+    assert "/reports/{email}" in capsys.readouterr().out
+    assert status(["inspect", out, "--routes"]) == 0
+    assert "Rare routes" in capsys.readouterr().out
+    assert status(["inspect", out, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["requests"]["requests"] == 20_020
+    route = next(route for route in document["routes"] if route["route"] == "/reports/{email}")
+    assert (route["method"], route["calls"], route["rare"]) == ("POST", 20, True)
+    assert route["statuses"] == {"201": 20}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Hello\nworld\n" * 9, "its first line is 'Hello'"),
+        (f"{COMBINED}\n" * 2, "lines are no requests"),
+    ],
+)
+def test_what_is_no_request_log_is_refused(tmp_path, text, said, capsys):
+    file = tmp_path / "x.log"
+    file.write_text(text)
+    given_format = ["--http-format", "$msec $request $status"] if "lines" in said else []
+    out = tmp_path / "x.workload"
+    assert status(["capture", "--http", str(file), *given_format, "-o", str(out)]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not out.exists()
+
+
+def test_options_of_requests_need_a_log_of_requests(tmp_path, capsys):
+    out = str(tmp_path / "x.workload")
+    assert status(["capture", "--routes", "f", "--stats", "x", "-o", out]) == 2
+    assert "--http LOG: name one" in " ".join(capsys.readouterr().err.split())
