@@ -5,6 +5,8 @@ name says otherwise. manifest.json is written first (state "running") and again 
 a run that was stopped is readable and says so.
 """
 
+import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +29,9 @@ _KIND = Kind(name="run", version=1, made_by="replay run")
 PLANS = "plans.json"
 FINDINGS = "findings.json"
 PROOF = "proof.json"
+_LOAD = "load"  # what is planned and what was recorded, while it runs
+_RESERVE = "reserve"  # room that the last manifest has where the disk is full
+_RESERVE_BYTES = 1 << 17
 DURING = "during.json"
 
 _NAME = pa.dictionary(pa.int32(), pa.string())
@@ -167,13 +172,26 @@ def create(path: Path, manifest: RunManifest) -> None:
             *(f"{table}.parquet" for table in TABLES),
         ):
             (path / name).unlink(missing_ok=True)
+        shutil.rmtree(load_directory(path), ignore_errors=True)
         write_manifest(path, manifest)
+        (path / _RESERVE).write_bytes(os.urandom(_RESERVE_BYTES))
     except OSError as error:
         raise EnvironmentFaultError(f"{path}: cannot write a run here: {error}") from error
 
 
+def load_directory(path: Path) -> Path:
+    """Where a load stands while it runs: shards, records, the workers' reports.
+
+    It is left where a run was killed, or its attempts could not be written, so that what was done
+    can still be read.
+    """
+    return path / _LOAD
+
+
 def write_manifest(path: Path, manifest: RunManifest) -> None:
     """Write the manifest whole, or leave the earlier one."""
+    if manifest.state != "running":
+        (path / _RESERVE).unlink(missing_ok=True)
     _KIND.write_manifest(path, manifest)
 
 

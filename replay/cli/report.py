@@ -39,6 +39,7 @@ def command(
 
     The exit code says whether the report could be made, not how the run went.
     """
+    from replay.conduct.salvage import salvage
     from replay.report import as_json as document
     from replay.report import html as page
     from replay.report import text
@@ -47,6 +48,9 @@ def command(
     to_stdout = html == Path("-")
     if as_json and to_stdout:
         raise click.UsageError("--json and --html - would both print on stdout; name a file")
+    for run in runs:
+        if salvage(run):
+            output.say(f"{run}: its command was killed; brought in what its workers had recorded")
     summary = summarise(runs, workload)
     if to_stdout:
         sys.stdout.write(page.render(summary))

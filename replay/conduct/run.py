@@ -19,10 +19,11 @@ from replay.conduct.bake import Baked, RunOptions, bake, settled
 from replay.conduct.during import During, Ran, Script, read_script
 from replay.conduct.impact import measure
 from replay.conduct.prepare import STAGING, private_staging
+from replay.conduct.salvage import discard
 from replay.diagnose import diagnose
 from replay.diagnose.evidence import gather
-from replay.errors import InputError
-from replay.load.launch import LoadReport, launch
+from replay.errors import EnvironmentFaultError, InputError
+from replay.load.launch import LoadReport, began, launch
 from replay.load.report import FAILED, INTERRUPTED
 from replay.load.verdict import judge
 from replay.migration import Migration
@@ -69,18 +70,20 @@ def run(
     source = bundle.read_manifest(workload_path).source
     with (
         target.connect_target(dsn, source=source) as connection,
-        tempfile.TemporaryDirectory(prefix="replay-shards-") as shards,
+        _beside(out) as baking,
     ):
-        baked = bake(workload_path, connection, Path(shards), options)
+        baked = bake(workload_path, connection, baking, options)
         manifest = _begin(workload_path, connection, out, options, baked)
+        load = baking.rename(rundir.load_directory(out))
         say(f"{baked.planned.transactions} transactions in {options.duration_s:g} s")
         chosen = list(dict.fromkeys([*baked.boosted, *baked.examples]))[:_ESTIMATED_AT_MOST]
         planned = plans.estimates(
             connection, [(name, *baked.examples[name]) for name in chosen if name in baked.examples]
         )
         with _told_in(out, manifest):
-            driven = _drive(connection, dsn, Path(shards), out, options, script)
+            driven = _drive(connection, dsn, load, out, options, script)
             manifest = _conclude(out, manifest, driven, options, baked)
+            discard(out)
             if script is not None:
                 rundir.write_migration(out, _measured(out, script, driven, options))
         if manifest.state == INTERRUPTED:
@@ -103,12 +106,26 @@ class _Driven:
 
 
 @contextlib.contextmanager
+def _beside(out: Path) -> Iterator[Path]:
+    """A directory on the run's own disk: a load can be larger than the system's scratch space."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent)
+    except OSError as error:
+        raise EnvironmentFaultError(f"{out}: cannot write a run here: {error}") from error
+    with scratch as directory:
+        yield Path(directory) / "load"
+
+
+@contextlib.contextmanager
 def _told_in(out: Path, manifest: RunManifest) -> Iterator[None]:
     """Where the block fails, the run directory says so, as far as it can still be written."""
     try:
         yield
     except BaseException as error:
         reason = f"the run failed: {type(error).__name__}: {error}"
+        if not began(rundir.load_directory(out)):
+            discard(out)
         with contextlib.suppress(OSError):
             rundir.write_manifest(out, replace(manifest, state=FAILED, missing=(reason,)))
         raise

@@ -38,10 +38,14 @@ class Child:
         arguments: Mapping[str, object],
         *,
         dsn: str,
+        lock: int,
         cwd: Path,
         log_file: Path,
     ) -> None:
-        """Start it; `arguments` are the scenario's options (see options.py)."""
+        """Start it; `arguments` are the scenario's options (see options.py).
+
+        It keeps the descriptor `lock` open as long as it lives.
+        """
         # The user's own settings for Locust (LOCUST_…, locust.conf where he is) are not for this.
         environment = {k: v for k, v in os.environ.items() if not k.startswith("LOCUST_")}
         ours, theirs = socket.socketpair()
@@ -61,7 +65,7 @@ class Child:
                     options.TARGET: dsn,
                     channel.ENVIRONMENT: str(theirs.fileno()),
                 },
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(theirs.fileno(), lock),
                 start_new_session=True,
             )
         self._line = Channel(ours)

@@ -3,11 +3,13 @@
 This waits, so it runs in greenlets (threads, in the patched process) and never in the event loop.
 """
 
+import contextlib
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import psycopg
 from psycopg import conninfo, waiting
@@ -22,6 +24,15 @@ log = logging.getLogger(__name__)
 
 _CONNECT_TIMEOUT_S = 10
 _RETRY_S = (0.1, 0.5, 2.0)  # pauses between attempts to reconnect; the last one repeats
+_OPENING = 16  # connections that are opened at once at the start
+_LOOK_S = 1.0
+_SILENT_NS = 3_000_000_000  # a statement that takes longer may be one whose network is gone
+_PROBE_TIMEOUT_S = 2  # libpq's least
+# A backend that works, or waits for a lock, does not notice that its client is gone unless it is
+# told to look. PostgreSQL 14 and later, and not on every platform.
+_NOTICE = b"SET client_connection_check_interval = 1000"
+_KEEPALIVES = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+_ACTIVE = "SELECT pid FROM pg_stat_activity WHERE pid = ANY(%s) AND state <> 'idle'"
 
 
 class Connections:
@@ -46,17 +57,28 @@ class Connections:
         """
         with connect_target(self._dsn):
             pass  # the guard, with its full message; every session is asked again
-        for session in engine.sessions:
-            try:
-                connection = self._open()
-            except psycopg.OperationalError as error:
-                raise EnvironmentFaultError(
-                    f"the target let in {session.slot} of {len(engine.sessions)} sessions: "
-                    f"{str(error).strip()}; raise its max_connections, or run with fewer sessions "
-                    "(a smaller --pool)"
-                ) from None
-            session.attach(connection)
-            engine.add(session)
+        left = deque(engine.sessions)
+        failed: list[psycopg.OperationalError] = []
+
+        def work() -> None:
+            while left and not failed:
+                session = left.popleft()
+                try:
+                    connection = self._open()
+                except psycopg.OperationalError as error:
+                    failed.append(error)
+                    return
+                session.attach(connection)
+                engine.add(session)
+
+        _together([work] * min(_OPENING, len(left)))
+        if failed:
+            here = sum(session.connection is not None for session in engine.sessions)
+            raise EnvironmentFaultError(
+                f"the target let in {here} of {len(engine.sessions)} sessions: "
+                f"{str(failed[0]).strip()}; raise its max_connections, or run with fewer sessions "
+                "(a smaller --pool)"
+            )
 
     def lost(self, session: Session, connection: psycopg.Connection | None) -> None:
         """A session broke: told by the event loop, which may not wait."""
@@ -93,6 +115,32 @@ class Connections:
                 session.attach(connection)
                 engine.add(session)
 
+    def watch_silent(self, engine: Engine) -> None:
+        """Give up sessions whose server, or the way to it, is gone without a word.
+
+        Nothing comes from a socket whose network was cut, and it may take hours until the system
+        says so. What is silent for long is looked up by a connection of its own: a backend that
+        works on it is slow, and one that does not, or a server that does not answer, is gone.
+        """
+        while not self._closing.wait(_LOOK_S):
+            silent = engine.silent_since(time.monotonic_ns() - _SILENT_NS)
+            if silent:
+                working = self._working([session.pid for session, _ in silent])
+                for session, began in silent:
+                    if session.pid not in working and not self._closing.is_set():
+                        engine.give_up(session, began)
+
+    def _working(self, pids: list[int]) -> set[int]:
+        """Which of these backends are at work; all of them where nothing is known."""
+        try:
+            with psycopg.connect(self._dsn, connect_timeout=_PROBE_TIMEOUT_S) as probe:
+                return {pid for (pid,) in probe.execute(_ACTIVE, (pids,))}
+        except psycopg.errors.ConnectionTimeout:
+            log.warning("the target does not answer: %d sessions are given up", len(pids))
+            return set()
+        except psycopg.Error:  # it answers, if only to say that it lets nobody in
+            return set(pids)
+
     def stop_reopening(self) -> None:
         """Lost sessions stay lost."""
         self._closing.set()
@@ -107,7 +155,7 @@ class Connections:
 
     def _open(self) -> psycopg.Connection:
         given = str(conninfo.conninfo_to_dict(self._dsn).get("options") or "")
-        limit = f"-c statement_timeout={self._statement_timeout_ms}"
+        limit = f"-c statement_timeout={self._statement_timeout_ms} {_KEEPALIVES}"
         connection = psycopg.connect(
             self._dsn,
             autocommit=True,
@@ -118,6 +166,9 @@ class Connections:
         )
         try:
             require_staging(connection)
+            if connection.info.server_version >= 140_000:
+                with contextlib.suppress(psycopg.errors.InvalidParameterValue):
+                    connection.execute(_NOTICE)
         except BaseException:
             connection.close()
             raise
@@ -126,16 +177,17 @@ class Connections:
 
 def cancel(sessions: Iterable[Session], timeout_s: float) -> None:
     """Ask the server to end what these sessions have under way, all at once."""
-    deadline = time.monotonic() + timeout_s
-    threads = [
-        threading.Thread(target=_cancel, args=(session.connection, timeout_s), daemon=True)
-        for session in sessions
-        if session.connection is not None
-    ]
+    connections = [s.connection for s in sessions if s.connection is not None]
+    _together([partial(_cancel, connection, timeout_s) for connection in connections], timeout_s)
+
+
+def _together(tasks: Iterable[Callable[[], None]], timeout_s: float | None = None) -> None:
+    threads = [threading.Thread(target=task, daemon=True) for task in tasks]
     for thread in threads:
         thread.start()
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
     for thread in threads:
-        thread.join(max(deadline - time.monotonic(), 0.0))
+        thread.join(None if deadline is None else max(deadline - time.monotonic(), 0.0))
 
 
 def _cancel(connection: psycopg.Connection, timeout_s: float) -> None:

@@ -107,6 +107,19 @@ class Engine:
         self._check_done()
         return tuple(s for s in self.sessions if s.state in (RUNNING, ROLLING_BACK))
 
+    def silent_since(self, then_ns: int) -> list[tuple[Session, int]]:
+        """Sessions that wait for an answer since then or longer, and since when."""
+        return [
+            (session, session.began)
+            for session in self.sessions
+            if session.state in (RUNNING, ROLLING_BACK) and session.began <= then_ns
+        ]
+
+    def give_up(self, session: Session, began_ns: int) -> None:
+        """Count a session as lost, where it still waits for the answer that it waited for then."""
+        if session.state in (RUNNING, ROLLING_BACK) and session.began == began_ns:
+            self._broken(session)
+
     def close(self) -> None:
         """Give up what did not even answer a cancel; the sessions' connections stay to be closed."""
         now = monotonic_ns()
@@ -237,6 +250,7 @@ class Engine:
         """The transaction is in the books: leave nothing open on the server, free the session."""
         if session.in_transaction:
             session.state = ROLLING_BACK
+            session.began = now
             session.send(_ROLLBACK, ())
         else:
             self._busy -= 1

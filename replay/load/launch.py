@@ -1,6 +1,7 @@
 """Start one Locust for each shard, give all of them one origin, and bring back what they did."""
 
 import contextlib
+import fcntl
 import logging
 import signal
 import threading
@@ -14,14 +15,14 @@ from replay import rundir
 from replay.errors import InputError
 from replay.load.child import Child
 from replay.load.collect import collect
-from replay.load.record import records_file
-from replay.load.report import LoadReport, worker_file
+from replay.load.report import LoadReport
 from replay.load.shard import read_index
 
-__all__ = ["LoadReport", "launch"]
+__all__ = ["LoadReport", "launch", "salvage"]
 
 log = logging.getLogger(__name__)
 
+_ORIGIN = "origin"  # the file that has it, CLOCK_MONOTONIC ns
 _LEAD_NS = 200_000_000  # from the announcement of the origin to the origin
 _READY_S = 120.0  # for Locust to start and all sessions to be open
 _SLACK_S = 30.0  # beyond the planned end, before a worker counts as hung
@@ -42,6 +43,8 @@ def launch(
 ) -> LoadReport:
     """Drive the shards and leave attempts.parquet in the run directory.
 
+    Records and the workers' reports stand beside the shards until then. Where this process is
+    killed, `salvage` makes the attempts of them.
     `ready` is called with the origin (CLOCK_MONOTONIC ns) some 200 ms before it. A run that is
     stopped by SIGINT or SIGTERM, or that lost a worker, still returns its report, which says so.
     Raises RefusedError, InputError or EnvironmentFaultError where the load could not begin, and
@@ -52,7 +55,7 @@ def launch(
         raise InputError(f"a pool of {pool} is too small for {workers} workers")
     common = {
         "shards": shards.absolute(),
-        "run-directory": run.absolute(),
+        "run-directory": shards.absolute(),
         "pool-timeout-ms": pool_timeout_ms,
         "statement-timeout-ms": statement_timeout_ms,
         "duration": duration_s,
@@ -61,21 +64,21 @@ def launch(
     file = _scenario_file(scenario)
     children: list[Child] = []
     origin_ns, interrupted = 0, False
-    with _sigterm_as_interrupt():
+    with _held(shards) as lock, _sigterm_as_interrupt():
         try:
             for worker in range(workers):
-                _forget(run, worker)
                 share = pool // workers + (worker < pool % workers)
                 children.append(
                     Child(
                         file,
                         {**common, "worker-index": worker, "pool": share},
                         dsn=dsn,
+                        lock=lock,
                         cwd=shards,
                         log_file=run / f"locust-{worker}.log",
                     )
                 )
-            origin_ns = _begin(children)
+            origin_ns = _begin(children, shards)
             if ready is not None:
                 ready(origin_ns)
             deadline = time.monotonic() + duration_s + drain_s + _SLACK_S
@@ -87,25 +90,54 @@ def launch(
         finally:
             _stop(children)
     with rundir.table_writer(run, "attempts") as write:
-        report = collect(
+        return collect(
             shards,
-            run,
+            shards,
             write,
             t0_ns=origin_ns or time.monotonic_ns(),
             duration_s=duration_s,
             interrupted=interrupted,
         )
-    for worker in range(workers):
-        records_file(run, worker).unlink(missing_ok=True)
-    return report
 
 
-def _begin(children: list[Child]) -> int:
+def began(shards: Path) -> bool:
+    """Whether the load that is baked here was ever driven."""
+    return (shards / _ORIGIN).is_file()
+
+
+def salvage(shards: Path, run: Path, duration_s: float) -> LoadReport | None:
+    """Make the attempts of a load whose launcher was killed; None while its workers still run."""
+    try:
+        with _held(shards):
+            origin = shards / _ORIGIN
+            with rundir.table_writer(run, "attempts") as write:
+                return collect(
+                    shards,
+                    shards,
+                    write,
+                    t0_ns=int(origin.read_text()) if origin.is_file() else 0,
+                    duration_s=duration_s,
+                    interrupted=True,
+                )
+    except BlockingIOError:
+        return None
+
+
+@contextlib.contextmanager
+def _held(shards: Path) -> Iterator[int]:
+    """Hold the load, as each of its processes does: a lock that ends with the last of them."""
+    with (shards / "lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield lock.fileno()
+
+
+def _begin(children: list[Child], shards: Path) -> int:
     """Wait until all sessions of all workers are open, then fix the origin."""
     deadline = time.monotonic() + _READY_S
     for child in children:
         child.await_ready(deadline)
     origin_ns = time.monotonic_ns() + _LEAD_NS
+    (shards / _ORIGIN).write_text(str(origin_ns))
     for child in children:
         child.begin(origin_ns)
     return origin_ns
@@ -126,12 +158,6 @@ def _scenario_file(scenario: str) -> Path:
         if file.is_file():
             return file.absolute()
     raise InputError(f"no scenario is called {scenario}")
-
-
-def _forget(run: Path, worker: int) -> None:
-    """Remove what an earlier run left here."""
-    for file in (records_file(run, worker), worker_file(run, worker)):
-        file.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

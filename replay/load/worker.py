@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from replay.errors import EnvironmentFaultError
 from replay.load.connections import Connections, cancel
 from replay.load.engine import Engine
 from replay.load.record import records_file
@@ -58,6 +59,7 @@ class Worker:
         self._connections = Connections(task.dsn, task.statement_timeout_ms)
         self._over = threading.Event()
         self._stopped = False
+        self._disk_full = False
         self._cpu = _CpuShare()
         self._engine = self._new_engine(loop)
 
@@ -108,14 +110,13 @@ class Worker:
                 finally:
                     self._connections.close_all(self._engine)
                     report = self._report(state, error)
-                    write_worker(self._task.run, report)
+                    self._tell_all(report)
         return report
 
     def _drive(self, origin_ns: int, records: BinaryIO) -> None:
         for _ in range(_CONNECTING if self._index.recorded else 1):
-            threading.Thread(
-                target=self._connections.reopen_forever, args=(self._engine,), daemon=True
-            ).start()
+            _in_background(self._connections.reopen_forever, self._engine)
+        _in_background(self._connections.watch_silent, self._engine)
         self._engine.start(origin_ns)
         arrivals_end_ns = origin_ns + int(self._task.duration_s * 1e9)
         drain_end_ns = arrivals_end_ns + int(self._task.drain_s * 1e9)
@@ -133,9 +134,23 @@ class Worker:
     def _flush(self, records: BinaryIO) -> None:
         block, self._engine.records = self._engine.records, bytearray()
         if block:
-            records.write(block)
             for news in self._tally.add(block):
                 self._tell(news)
+            self._write(records, block)
+
+    def _write(self, records: BinaryIO, block: bytearray) -> None:
+        """Write a block whole; where the disk is full, end the run, and say so once."""
+        if self._disk_full:
+            return
+        left = memoryview(block)
+        try:
+            while left:
+                left = left[records.write(left) :]
+        except OSError as error:
+            self._disk_full = True
+            raise EnvironmentFaultError(
+                f"{self._task.run}: cannot write what was done: {error.strerror}; make room there"
+            ) from error
 
     def _wind_up(self, records: BinaryIO) -> None:
         """End what is under way, by cancel and then by closing, and write the last records."""
@@ -147,6 +162,12 @@ class Worker:
             self._over.wait(_CANCEL_S)
         self._engine.close()
         self._flush(records)
+
+    def _tell_all(self, report: WorkerReport) -> None:
+        try:
+            write_worker(self._task.run, report)
+        except OSError as error:
+            log.warning("%s: cannot write the worker's report: %s", self._task.run, error)
 
     def _report(self, state: str, error: str) -> WorkerReport:
         by_figure = {
@@ -165,6 +186,10 @@ class Worker:
             reconnections=self._connections.reopened,
             **by_figure,
         )
+
+
+def _in_background(work: Callable[[Engine], None], engine: Engine) -> None:
+    threading.Thread(target=work, args=(engine,), daemon=True).start()
 
 
 class _CpuShare:

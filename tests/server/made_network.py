@@ -18,6 +18,7 @@ class Proxy:
     def __init__(self, server: Path, host: str = "127.0.0.1") -> None:
         self._server = str(next(server.glob(".s.PGSQL.*[0-9]")))
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self.accepted = 0  # connections so far
         self._flowing = threading.Event()
         self._flowing.set()
         self._listener = socket.create_server((host, 0), backlog=512)
@@ -46,7 +47,7 @@ class Proxy:
                     linger = (1).to_bytes(4, "little") + (0).to_bytes(4, "little")
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                     end.shutdown(socket.SHUT_RD)
-                    end.close()
+                end.close()
 
     def close(self) -> None:
         self._listener.close()
@@ -59,11 +60,13 @@ class Proxy:
                 near, _ = self._listener.accept()
             except OSError:
                 return
+            self.accepted += 1
             far = socket.socket(socket.AF_UNIX)
             try:
                 far.connect(self._server)
             except OSError:
                 near.close()
+                far.close()
                 continue
             self._pairs.append((near, far))
             for pair in ((near, far), (far, near)):
@@ -77,6 +80,7 @@ class Proxy:
         for end in (source, sink):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+            end.close()
 
 
 @contextlib.contextmanager

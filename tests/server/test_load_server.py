@@ -3,8 +3,6 @@
 import itertools
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -361,23 +359,3 @@ def test_a_stopped_locust_leaves_no_session(
     report = read_worker(tmp_path, 0)
     assert report is not None
     assert report.state == "interrupted"
-
-
-def test_the_child_does_not_outlive_its_launcher(staging: str, tmp_path: Path) -> None:
-    shard.write_shards(tmp_path, arrivals(50, 60.0, update))
-    program = (
-        "import os, sys; from pathlib import Path; from replay.load.launch import launch;"
-        "here = Path(sys.argv[1]);"
-        "launch(here, dsn=os.environ['DSN'], run=here, scenario='mix', pool=3, duration_s=60,"
-        " pool_timeout_ms=1000, statement_timeout_ms=1000, drain_s=1)"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)], env={**os.environ, "DSN": staging}
-    ) as launcher:
-        poll(lambda: one(staging, "SELECT count(*) FROM t WHERE n > 0") > 0, 30)
-        children = psutil.Process(launcher.pid).children()
-        launcher.kill()
-    assert children
-    _, alive = psutil.wait_procs(children, timeout=15)
-    assert not alive
-    poll(lambda: not sessions(staging))
