@@ -76,7 +76,7 @@ class ValueDraft:
         else:
             spread = shared(
                 rows,
-                common=_of_values(wanted.column, family.common, distinct / rows),
+                common=_of_values(wanted.column, family.common, distinct / max(rows, 1)),
                 bounds=_widened(family.bounds, distinct),
                 distinct=wanted.distinct,
                 most=most,

@@ -11,6 +11,8 @@ import psycopg
 
 from replay import bundle, target
 from replay.bind import Binder
+from replay.conduct.amplify import Amplify, joined
+from replay.conduct.amplify import arrivals as amplified
 from replay.errors import InputError
 from replay.load import schedule, shard, timeline
 from replay.sql.slots import render
@@ -44,6 +46,7 @@ class RunOptions:
     at_s: float | None = None  # when; None: after a third of the duration
     repeat: int = 1  # times
     log: Path | None = None  # the target's log, where the server's own answer does not lead to it
+    amplify: Amplify | None = None  # what else is made more of than the rate
 
     def check(self) -> None:
         """Raise InputError where the options contradict one another."""
@@ -111,13 +114,17 @@ def bake(
     """
     workload = bundle.read(workload_path)
     boosts = expand_boosts(workload, options)
-    binder = _binder(workload_path, workload, connection, options)
+    binder = binder_for(workload_path, workload, connection, identity=options.identity)
     rngs = np.random.default_rng(options.seed).spawn(2)
     examples: dict[str, tuple[str, tuple[str | None, ...]]] = {}
 
     def planned() -> Iterator[shard.PlannedTransaction]:
         for due_us, transaction, more in _arrivals(workload, options, boosts, rngs[0]):
             values = binder.bind(transaction, rngs[1])
+            amplify = options.amplify
+            if amplify is not None and amplify.lists > 1 and amplify.chooses(transaction):
+                longer = [binder.bind(transaction, rngs[1]) for _ in range(amplify.lists - 1)]
+                values = joined([values, *longer])
             for statement, bound in zip(transaction.statements, values, strict=True):
                 if statement.template not in examples:
                     examples[statement.template] = render(statement.sql, statement.slots, bound)
@@ -165,6 +172,8 @@ def _arrivals(
     mixed = schedule.mix(
         workload, rate=options.rate, boosts=boosts, duration_s=options.duration_s, rng=rng
     )
+    if options.amplify is not None:
+        mixed = amplified(mixed, options.amplify)
     for due_us, transaction in mixed:
         yield due_us, transaction, {}
 
@@ -201,13 +210,18 @@ def expand_boosts(workload: Workload, options: RunOptions) -> dict[str, float]:
     return expanded
 
 
-def _binder(
+def binder_for(
     workload_path: Path,
     workload: Workload,
     connection: psycopg.Connection,
-    options: RunOptions,
+    *,
+    identity: bool = False,
 ) -> Binder:
-    if options.identity:
+    """What binds the workload's values to this target's data.
+
+    Raises InputError where the target's data was not generated from this workload.
+    """
+    if identity:
         return Binder(workload, None, None, identity=True)
     generated = target.read_generated(connection)
     if generated is None:

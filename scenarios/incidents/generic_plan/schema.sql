@@ -14,7 +14,7 @@ INSERT INTO acct (name) SELECT 'account ' || i FROM generate_series(1, 20000) AS
 INSERT INTO event (tenant_id, at, body)
 SELECT CASE WHEN i % 25 > 0 THEN 1 ELSE 2 + (i / 25) % 50 END,
        timestamptz '2025-01-01' + i * interval '20 s', md5(i::text)
-FROM generate_series(1, 600000) AS i;
+FROM generate_series(1, 1250000) AS i;
 ALTER TABLE event ADD PRIMARY KEY (id);
 CREATE INDEX event_tenant_id ON event (tenant_id);
 CREATE INDEX event_at ON event (at);
