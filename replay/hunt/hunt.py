@@ -224,27 +224,29 @@ class _Hunt:
 
     def _search(self, subject: Subject, predicted_x: float) -> None:
         """The knee of one subject by its dial."""
-        most = min(_MOST_X, max(_MOST_RATE / max(sum(p.peak for p in subject.paths), 1e-6), 2.0))
-        if subject.dial != amplifiers.RATE:
-            most = amplifiers.MOST
-        search = Search.from_prediction(predicted_x, most)
+        if subject.dial == amplifiers.RATE:
+            peak = sum(path.peak for path in subject.paths)
+            search = Search.from_prediction(
+                predicted_x, min(_MOST_X, max(_MOST_RATE / max(peak, 1e-6), 2.0))
+            )
+        else:
+            search = Search.from_prediction(predicted_x, amplifiers.MOST, least=2.0)
         trials: list[Trial] = []
         try:
             while (factor := search.factor) is not None:
                 trials.append(self._trial(subject, factor))
                 search.tell(factor, broke=trials[-1].broke)
-            trials += self._naming(subject, trials, most)
+            trials += self._naming(subject, trials)
         finally:
             if trials:
                 self._note(subject.templates, subject, trials, predicted_x)
 
-    def _naming(self, subject: Subject, trials: Sequence[Trial], most: float) -> list[Trial]:
+    def _naming(self, subject: Subject, trials: Sequence[Trial]) -> list[Trial]:
         """Where it broke without a finding, once more beyond: what grows slowly has no name yet."""
         broke = [trial for trial in trials if trial.broke]
         if not broke or any(trial.findings for trial in broke):
             return []
-        beyond = min(max(trial.factor for trial in broke) * 2, most * 2)
-        return [self._trial(subject, beyond)]
+        return [self._trial(subject, max(trial.factor for trial in broke) * 2)]
 
     def _all_rare(self, rare: Sequence[HuntedPath]) -> None:
         """All rare paths at four times their peak at once; on failure, which of them it takes."""

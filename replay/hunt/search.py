@@ -21,10 +21,10 @@ class Search:
     given_up: bool = False
 
     @classmethod
-    def from_prediction(cls, headroom_x: float, most: float) -> "Search":
+    def from_prediction(cls, headroom_x: float, most: float, least: float = 1.0) -> "Search":
         """Begin at the power of two below half of the predicted headroom."""
-        guess = min(max(headroom_x / 2, 1.0), most)
-        return cls(start=2.0 ** math.floor(math.log2(guess)), most=most)
+        guess = min(max(headroom_x / 2, least), most)
+        return cls(start=2.0 ** math.floor(math.log2(guess)), most=float(f"{most:.3g}"))
 
     @property
     def factor(self) -> float | None:

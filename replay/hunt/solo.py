@@ -21,6 +21,7 @@ from replay.workload import Statement, Transaction
 
 _REPEATS = 5
 _ENOUGH_S = 0.6  # of measuring; one execution at least
+_TRIPS = 20
 _TIMEOUT_MS = 10_000
 _LOCK_TIMEOUT_MS = 2000
 _CONTROL = frozenset({"begin", "commit", "rollback"})
@@ -48,6 +49,7 @@ class Solo:
     statements_s: tuple[float, ...]  # of each, the median of all executions; 0 for control
     gaps_s: tuple[float, ...]  # the client's time before each
     cpu_share: float  # of the statements' time in which the server worked
+    trip_s: float = 0.0  # of each statement's time, what any round trip takes
     locks: tuple[tuple[str, str], ...] = ()  # (target, mode) at its end
     leaked: tuple[str, ...] = ()  # targets held after it
     failed: str = ""  # SQLSTATE that production did not have here
@@ -59,8 +61,9 @@ class Solo:
 
     @property
     def demand_s(self) -> float:
-        """Seconds of the server."""
-        return sum(self.statements_s) * self.cpu_share
+        """Seconds of the server; a tenth of a statement's time at least, however short."""
+        worked = (max(took - self.trip_s, took / 10) for took in self.statements_s)
+        return sum(worked) * self.cpu_share
 
     def hold_s(self, position: int) -> float:
         """From the beginning of a statement to the transaction's end."""
@@ -75,6 +78,7 @@ class Soloist:
         self._binder = binder
         self._rng = np.random.default_rng([seed, 77])
         self._cpu = _Cpu(connection)
+        self._trip_s = _trip_s(connection)
         connection.execute(f"SET statement_timeout = {_TIMEOUT_MS}".encode())
         connection.execute(f"SET lock_timeout = {_LOCK_TIMEOUT_MS}".encode())
 
@@ -100,6 +104,7 @@ class Soloist:
             statements_s=tuple(np.median(np.array(took[1:] or took), axis=0).tolist()),
             gaps_s=tuple(_gaps(transaction.statements)),
             cpu_share=self._cpu.share(cpu_before, spent),
+            trip_s=self._trip_s,
             locks=locks,
             leaked=leaked,
             failed=failed,
@@ -147,6 +152,17 @@ class Soloist:
         if held:
             self._connection.execute("SELECT pg_advisory_unlock_all()")
         return held
+
+
+def _trip_s(connection: psycopg.Connection) -> float:
+    """What a statement takes that does nothing."""
+    took = []
+    for _ in range(_TRIPS):
+        began = time.monotonic()
+        with psycopg.RawCursor(connection) as cursor:
+            cursor.execute(b"SELECT 1", prepare=False)
+        took.append(time.monotonic() - began)
+    return float(np.median(took))
 
 
 def _is_control(sql: str) -> bool:
