@@ -82,6 +82,7 @@ _SHOWN = 15  # predictions, for people
     metavar="MS",
     help="The p95 from due that the service promises: what is above it is called broken.",
 )
+@click.option("--rate-only", is_flag=True, help="Turn no other dial than the rate.")
 @options.seed("arrivals and values")
 @options.as_json
 def command(workload: Path, target: str, out: Path, as_json: bool, **chosen: Any) -> int:

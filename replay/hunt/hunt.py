@@ -45,6 +45,7 @@ class HuntOptions:
     pool: int = 20
     cores: float | None = None  # of the server; None: as many as here
     objective_ms: float = 250.0
+    rate_only: bool = False  # turn no other dial
     seed: int = 0
 
 
@@ -201,7 +202,7 @@ class _Hunt:
         worst = [by_key[one.templates[0]] for one in predictions[: self._options.confirm]]
         for path, one in zip(worst, predictions, strict=False):
             self._search(Subject(key=path.key, paths=(path,)), one.headroom_x)
-        for suspect in suspects[:_CANDIDATES]:
+        for suspect in () if self._options.rate_only else suspects[:_CANDIDATES]:
             two = tuple(by_key[key] for key in suspect.paths if key in by_key)
             if two:
                 self._search(
@@ -210,7 +211,8 @@ class _Hunt:
         self._all_rare([path for path in hunted if path.rare])
         for pair, one in self._pairs(hunted, predictions)[:_PAIRS]:
             self._search(Subject(key="+".join(p.key for p in pair), paths=pair), one.headroom_x)
-        self._other_dials(worst)
+        if not self._options.rate_only:
+            self._other_dials(worst)
 
     def _breaks_as_it_is(self) -> bool:
         """Whether production's own mix breaks here: then nothing can be told apart."""

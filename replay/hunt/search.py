@@ -22,8 +22,8 @@ class Search:
 
     @classmethod
     def from_prediction(cls, headroom_x: float, most: float, least: float = 1.0) -> "Search":
-        """Begin at the power of two below half of the predicted headroom."""
-        guess = min(max(headroom_x / 2, least), most)
+        """Begin at the power of two below the predicted headroom, which is a cautious one."""
+        guess = min(max(headroom_x, least), most)
         return cls(start=2.0 ** math.floor(math.log2(guess)), most=float(f"{most:.3g}"))
 
     @property

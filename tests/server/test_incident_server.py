@@ -11,7 +11,7 @@ import pytest
 from replay.gallery.read import find
 
 REPLAY = str(Path(sys.executable).with_name("replay"))
-SHORTER = {"seconds = 15": "seconds = 4", "duration_s = 8": "duration_s = 4"}
+SHORTER = {"seconds = 15": "seconds = 3", "duration_s = 8": "duration_s = 3"}
 
 
 @pytest.fixture(scope="module")

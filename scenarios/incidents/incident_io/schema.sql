@@ -16,5 +16,5 @@ CREATE TABLE message (
 );
 CREATE INDEX message_incident_id ON message (incident_id);
 INSERT INTO acct (name) SELECT 'account ' || i FROM generate_series(1, 20000) AS i;
-INSERT INTO incident (state) SELECT 'open' FROM generate_series(1, 5);
+INSERT INTO incident (state) SELECT 'open' FROM generate_series(1, 25);
 VACUUM ANALYZE;
