@@ -20,6 +20,7 @@ from fidelity_locks import lock_share
 from fidelity_measure import measure
 from fidelity_production import Truth, drive, fill
 
+from data_gen.load import Order
 from replay import bundle, embedded, target
 from replay.bind import Binder
 from replay.capture import Options
@@ -85,7 +86,7 @@ def one_set(
             options = Options(keep_values=keep)
             capture_workload([log], path, stats_dsn=source, key=KEY, options=options)
         target.mark_staging(made)
-        loaded = generate_staging(workloads[0], made, jobs=2)
+        loaded = generate_staging(workloads[0], made, Order(jobs=2))
         for reason in loaded.left_out:
             print(f"  left out  {reason}")
         before = production.dsn("before")

@@ -191,7 +191,7 @@ def _fitted(
                 f"{table.qualified}.{column.name}: stored, this server has no virtual columns"
             )
         elif known != (True,):
-            columns.append(_as_text(column))
+            columns.append(as_text(column))
             reasons.append(
                 f"{table.qualified}.{column.name}: a text, the target has no type {wanted}"
             )
@@ -200,7 +200,8 @@ def _fitted(
     return replace(table, columns=tuple(columns)), tuple(reasons)
 
 
-def _as_text(column: ColumnProfile) -> ColumnProfile:
+def as_text(column: ColumnProfile) -> ColumnProfile:
+    """The column as a text, its type being unknown."""
     return replace(
         column,
         type="text",

@@ -1,40 +1,40 @@
 """Tables filled and indexed, several at a time; within a table one stream of COPY BINARY.
 
 The order of rows within a table is the order of their numbers, on which physical correlation rests,
-so a table has one stream; its blocks are made in parallel, ahead of it. Each table is truncated and
-filled in one transaction, frozen: nothing is left for the first reader or for autovacuum to do, and
-with wal_level=minimal nothing is logged.
+so a table has one stream; its blocks are made in parallel, ahead of it. A table that is most of the
+work has several: they take its blocks in turn, so that rows that are neighbours stay near.
 """
 
 import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
-from psycopg import sql
-from psycopg.copy import QueuedLibpqWriter
 
 from data_gen import ddl
 from data_gen.bounds import leaves, loaded
-from data_gen.build import Connect, build, opened, told
-from data_gen.cells import HEADER, TRAILER
+from data_gen.build import Connect, opened, told
+from data_gen.copying import Block, Target, frozen_rows
+from data_gen.density import fillfactor, own_fillfactor, wanted_pages
 from data_gen.errors import DataGenError
+from data_gen.indexing import build_indexes
+from data_gen.journal import note_filled
 from data_gen.mend import mend
-from data_gen.names import split
 from data_gen.plan import Plan
 from data_gen.profile import TableProfile
 from data_gen.rows import blocks
 
 Progress = Callable[[str, int, int], None]  # table, rows in it by now, rows in the end
 
-_CHUNK = 1 << 17  # bytes handed to libpq at once; psycopg cuts what is larger
 _CANCEL_TIMEOUT_S = 5.0
 _MOST_MAKERS = 4  # more only wait for one another
+_ALONE = 0.6  # of all bytes over the number of jobs: a table so large has several streams
+_LEAST_SPLIT = 500_000  # rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,25 +47,40 @@ class LoadedTable:
     left_out: tuple[str, ...] = ()  # indexes that the rows made do not allow, with the reason
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Which part of every table is filled here, and what is filled already."""
+
+    number: int = 1  # from 1
+    of: int = 1
+    filled: Mapping[tuple[str, int], int] = field(default_factory=dict)  # rows by table and part
+    resumed: bool = False
+
+    def rows(self, count: int) -> tuple[int, int]:
+        """The first of its rows, and the first that is not."""
+        return count * (self.number - 1) // self.of, count * self.number // self.of
+
+
 def fill(
-    plan: Plan, connect: Connect, jobs: int, progress: Progress | None
+    plan: Plan, connect: Connect, jobs: int, progress: Progress | None, part: Part
 ) -> tuple[LoadedTable, ...]:
-    """Fill and index every table of a plan, the largest first, over `jobs` connections."""
+    """Fill every table of a plan, the largest first, over `jobs` connections.
+
+    Where the whole is filled at once, each table is indexed when its rows are in.
+    """
     tables = loaded(plan.profile)
-    todo = sorted(tables, key=lambda table: -plan.counts[table.qualified])
+    sizes = {table.qualified: _bytes(plan, table) for table in tables}
+    todo = sorted(tables, key=lambda table: (-sizes[table.qualified], table.qualified))
     for table in todo:
         plan.columns(table)  # planned here once, then only read by the threads
-    workers = max(min(jobs, len(todo)), 1)
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_MAKERS)) as makers:
-        filling = _Filling(plan, connect, todo, makers, progress)
-        with ThreadPoolExecutor(workers) as pool:
-            running = [pool.submit(filling.work) for _ in range(workers)]
-            try:
-                for one in as_completed(running):
-                    one.result()
-            except BaseException:
-                filling.cancel()
-                raise
+        filling = _Filling(plan, connect, makers, progress, part)
+        alone = [table for table in todo if jobs > 1 and _is_alone(plan, table, sizes, jobs)]
+        with ThreadPoolExecutor(max(jobs, 1)) as pool:
+            for table in alone:
+                filling.split(table, jobs, pool)
+            filling.todo = iter(table for table in todo if table not in alone)
+            _together(filling, [filling.work] * max(min(jobs, len(todo)), 1), pool)
     done = {table.name: table for table in filling.done}
     return tuple(done[table.qualified] for table in tables)
 
@@ -77,30 +92,63 @@ class _Filling:
         self,
         plan: Plan,
         connect: Connect,
-        todo: Sequence[TableProfile],
         makers: ThreadPoolExecutor,
         progress: Progress | None,
+        part: Part,
     ) -> None:
         self.plan = plan
         self.connect = connect
         self.makers = makers
-        self.progress = progress
+        self.part = part
         self.done: list[LoadedTable] = []
-        self._todo = iter(todo)
-        self._lock = threading.Lock()
+        self.todo: Iterator[TableProfile] = iter(())
+        self.lock = threading.Lock()
+        self._progress = progress
         self._stop = threading.Event()
         self._connections: list[psycopg.Connection[Any]] = []
 
     def work(self) -> None:
         """Fill tables over one connection while there are any."""
-        with opened(self.connect, self.plan.profile.search_path) as connection:
-            self._connections.append(connection)
+        with self._opened() as connection:
             while not self._stop.is_set():
-                with self._lock:
-                    table = next(self._todo, None)
+                with self.lock:
+                    table = next(self.todo, None)
                 if table is None:
                     return
                 self.done.append(self._filled(connection, table))
+
+    def split(self, table: TableProfile, streams: int, pool: ThreadPoolExecutor) -> None:
+        """Fill one table over several connections, which take its blocks in turn."""
+        began = time.monotonic()
+        if self._is_filled(table):
+            with self._opened() as connection:
+                self.done.append(self._indexed(connection, table, began))
+            return
+        first, end = self._rows(table)
+        source = blocks(self.plan, table, self.makers, first, end)
+        sent = self._counter(table, end - first)
+        with self._opened() as connection:
+            target = self._target(connection, table)
+            with told(table.qualified), connection.transaction():
+                if self.part.of == 1:
+                    target.truncate(connection)
+
+            def stream() -> None:
+                with self._opened() as own, told(table.qualified), own.transaction():
+                    target.copy(own, self._shared(source), sent, frozen=False)
+
+            try:
+                _together(self, [stream] * streams, pool)
+            finally:
+                source.close()
+            with told(table.qualified), connection.transaction():
+                target.restore(connection)
+                if not table.partition_key and self.part.of == 1:
+                    mend(connection, table)
+                note_filled(connection, table.qualified, self.part.number, end - first)
+            if frozen_rows(self.plan, table) == self.plan.counts[table.qualified]:
+                connection.execute(f"VACUUM {ddl.place_of(table)}".encode())
+            self.done.append(self._indexed(connection, table, began))
 
     def cancel(self) -> None:
         """End what the threads are doing, on the server too."""
@@ -111,56 +159,121 @@ class _Filling:
 
     def _filled(self, connection: psycopg.Connection[Any], table: TableProfile) -> LoadedTable:
         began = time.monotonic()
-        name, columns = table.qualified, self.plan.columns(table)
-        rows = self.plan.counts[name]
-        with told(name), connection.transaction():
-            place = sql.Identifier(table.schema, table.name)
-            connection.execute(
-                sql.SQL("TRUNCATE {}" if table.partition_key else "TRUNCATE ONLY {}").format(place)
-            )
-            if rows and columns:
-                copy = sql.SQL("COPY {} ({}) FROM STDIN ({})").format(
-                    sql.Identifier(*split(_sent_to(table))),
-                    sql.SQL(", ").join(map(sql.Identifier, columns)),
-                    sql.SQL("FORMAT binary, FREEZE" if _freezes(table) else "FORMAT binary"),
-                )
-                self._copy(connection, copy, table)
+        if self._is_filled(table):
+            return self._indexed(connection, table, began)
+        first, end = self._rows(table)
+        target = self._target(connection, table)
+        frozen = min(max(frozen_rows(self.plan, table), first), end) if self.part.of == 1 else first
+        sent = self._counter(table, end - first)
+        with told(table.qualified), connection.transaction():
+            if self.part.of == 1:
+                target.truncate(connection)
+            for begin, stop, freeze in ((first, frozen, True), (frozen, end, False)):
+                if begin < stop and target.columns:
+                    made = self._watched(blocks(self.plan, table, self.makers, begin, stop))
+                    target.copy(connection, made, sent, frozen=freeze)
+            if self.part.of == 1:
+                target.restore(connection)
                 if not table.partition_key:
                     mend(connection, table)
-        parts = tuple(leaves(self.plan.profile, table)) if table.partition_key else (table,)
-        left_out = [
-            reason
-            for part in parts
-            for reason in build(connection, part.qualified, ddl.indexes(part))
-        ]
+            note_filled(connection, table.qualified, self.part.number, end - first)
+        if self.part.of == 1 and not table.partition_key and target.columns:
+            target.trim(connection, self.plan, lambda rows: self._some(table, rows))
+        return self._indexed(connection, table, began)
+
+    def _indexed(
+        self, connection: psycopg.Connection[Any], table: TableProfile, began: float
+    ) -> LoadedTable:
+        """The table with its indexes, where it is whole."""
+        first, end = self._rows(table)
+        left_out: tuple[str, ...] = ()
+        if self.part.of == 1:
+            parts = tuple(leaves(self.plan.profile, table)) if table.partition_key else (table,)
+            left_out = tuple(
+                reason
+                for part in parts
+                for reason in build_indexes(connection, part, self.plan, standing=self.part.resumed)
+            )
         return LoadedTable(
-            name=name, rows=rows, seconds=time.monotonic() - began, left_out=tuple(left_out)
+            name=table.qualified,
+            rows=end - first,
+            seconds=time.monotonic() - began,
+            left_out=left_out,
         )
 
-    def _copy(
-        self, connection: psycopg.Connection[Any], copy: sql.Composed, table: TableProfile
-    ) -> None:
-        """Send the table's blocks; while some are sent, the next are made."""
-        cursor = connection.cursor()
-        rows, total = 0, self.plan.counts[table.qualified]
-        with cursor.copy(copy, writer=QueuedLibpqWriter(cursor)) as stream:
-            stream.write(HEADER)
-            for count, block in blocks(self.plan, table, self.makers):
-                if self._stop.is_set():
-                    raise DataGenError(f"{table.qualified}: stopped, another table failed")
-                for start in range(0, len(block), _CHUNK):
-                    stream.write(block[start : start + _CHUNK])
-                rows += count
-                if self.progress is not None:
-                    self.progress(table.qualified, rows, total)
-            stream.write(TRAILER)
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[psycopg.Connection[Any]]:
+        with opened(self.connect, self.plan.profile.search_path) as connection:
+            self._connections.append(connection)
+            yield connection
+
+    def _target(self, connection: psycopg.Connection[Any], table: TableProfile) -> Target:
+        columns = tuple(self.plan.columns(table))
+        filled = own_fillfactor(table)
+        pages = wanted_pages(self.plan.profile, table, self.plan.counts[table.qualified])
+        if columns and not table.partition_key and self.part.of == 1:
+            filled = fillfactor(connection, self.plan, table, pages)
+        return Target(table, columns, filled)
+
+    def _is_filled(self, table: TableProfile) -> bool:
+        return (table.qualified, self.part.number) in self.part.filled
+
+    def _rows(self, table: TableProfile) -> tuple[int, int]:
+        count = self.plan.counts[table.qualified] if self.plan.columns(table) else 0
+        return self.part.rows(count)
+
+    def _some(self, table: TableProfile, rows: int) -> Iterable[Block]:
+        return blocks(
+            self.plan, table, self.makers, 0, min(rows, self.plan.counts[table.qualified])
+        )
+
+    def _counter(self, table: TableProfile, total: int) -> Callable[[int], None]:
+        done = 0
+
+        def sent(rows: int) -> None:
+            nonlocal done
+            with self.lock:
+                done += rows
+                if self._progress is not None:
+                    self._progress(table.qualified, done, total)
+
+        return sent
+
+    def _shared(self, source: Iterator[Block]) -> Iterator[Block]:
+        while True:
+            with self.lock:
+                block = None if self._stop.is_set() else next(source, None)
+            if block is None:
+                return
+            yield block
+
+    def _watched(self, source: Iterable[Block]) -> Iterator[Block]:
+        for block in source:
+            if self._stop.is_set():
+                raise DataGenError("stopped, another table failed")
+            yield block
 
 
-def _sent_to(table: TableProfile) -> str:
-    """The table that COPY names: rows of a default partition may be another one's after all."""
-    return table.parents[0] if table.bound == "DEFAULT" else table.qualified
+def _together(
+    filling: _Filling, calls: Sequence[Callable[[], None]], pool: ThreadPoolExecutor
+) -> None:
+    """All calls at once; where one fails, the others end, too."""
+    running = [pool.submit(call) for call in calls]
+    try:
+        for one in as_completed(running):
+            one.result()
+    except BaseException:
+        filling.cancel()
+        raise
 
 
-def _freezes(table: TableProfile) -> bool:
-    """COPY FREEZE wants a table that this transaction truncated, and no partitions."""
-    return not table.partition_key and table.bound != "DEFAULT"
+def _bytes(plan: Plan, table: TableProfile) -> int:
+    """About what a table's rows weigh."""
+    width = sum(column.average_width for column in table.columns) + 28
+    return plan.counts[table.qualified] * width
+
+
+def _is_alone(plan: Plan, table: TableProfile, sizes: Mapping[str, int], jobs: int) -> bool:
+    """Whether the others would be done long before it."""
+    many = plan.counts[table.qualified] >= _LEAST_SPLIT
+    return many and sizes[table.qualified] * jobs > (1 + _ALONE) * sum(sizes.values())

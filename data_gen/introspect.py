@@ -135,6 +135,7 @@ class _Reading:
             partition_key=row["partition_key"],
             partition_columns=tuple(row["partition_columns"]),
             toast_pages=row["toast_pages"],
+            visible_pages=row["visible_pages"],
         )
 
     def column(self, table: str, row: Row, in_partition: bool) -> ColumnProfile:
@@ -202,6 +203,7 @@ def _constraints(rows: Sequence[Row], order: Mapping[int, int]) -> Iterator[Cons
                 columns=tuple(row["columns"]),
                 definition=row["definition"],
                 order=order.get(row["order"], 0),
+                bytes=row["bytes"],
                 inherited=row["inherited"],
             )
 

@@ -18,7 +18,7 @@ SELECT current_setting('server_version_num')::int AS server_version,
 -- Size and storage; live and dead rows from the statistics collector where it has seen the table.
 SELECT c.oid::bigint, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind,
        c.relispartition AS is_partition, c.reltuples::float8 AS reltuples, c.relpages AS pages,
-       coalesce(t.relpages, 0) AS toast_pages, c.relpersistence = 'u' AS unlogged,
+       coalesce(t.relpages, 0) AS toast_pages, c.relallvisible AS visible_pages, c.relpersistence = 'u' AS unlogged,
        coalesce(s.n_live_tup, 0) AS live_rows, coalesce(s.n_dead_tup, 0) AS dead_rows,
        coalesce(c.reloptions, '{}') || coalesce((SELECT array_agg('toast.' || o)
                                                  FROM unnest(t.reloptions) AS o), '{}') AS options,
@@ -135,6 +135,8 @@ SELECT k.conrelid::bigint AS oid, k.conname AS name, k.contype::text AS kind,
                  FROM unnest(k.confkey) WITH ORDINALITY AS u (attnum, place)
                  JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum),
                 '{}') AS parent_columns,
+       CASE WHEN k.contype IN ('p', 'u', 'x') THEN coalesce(pg_relation_size(k.conindid), 0)
+            ELSE 0 END AS bytes,
        CASE k.contype WHEN 'f' THEN k.conparentid <> 0 WHEN 'c' THEN NOT k.conislocal
                       ELSE false END AS inherited
 FROM pg_constraint k

@@ -53,12 +53,15 @@ class Plan:
         seed: int,
         base_time: datetime,
         oids: Mapping[str, int] = MappingProxyType({}),
+        only: Sequence[str] = (),
     ) -> None:
         self.profile = profile
         self.oids = oids  # of the target's own types, by name as format_type gives it
         self.seed = seed
         self.base_time = base_time
-        self.counts = row_counts(profile, scale)
+        counts = row_counts(profile, scale)
+        chosen = frozenset(only or counts)  # the tables to fill, where not all are
+        self.counts = {name: rows if name in chosen else 0 for name, rows in counts.items()}
         self.domains = key_domains(profile, scale, seed, base_time)
         self._tables: dict[str, Mapping[str, CellSource]] = {}
 
@@ -67,6 +70,8 @@ class Plan:
         if table.qualified not in self._tables:
             self._tables[table.qualified] = {}  # a circle of keys finds nothing to borrow
             parts = tuple(units(self.profile, table))
+            if not self.counts[table.qualified]:
+                return self._tables[table.qualified]
             made = _Table(self, table).planned() if parts == (table,) else self._stacked(parts)
             self._tables[table.qualified] = made
         return self._tables[table.qualified]

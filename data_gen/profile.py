@@ -63,6 +63,7 @@ class Constraint:
     columns: tuple[str, ...]
     definition: str
     order: int = 0  # place of its index among all of the table's, by OID
+    bytes: int = 0  # of that index
     inherited: bool = False  # a check that comes with the parent's: no DDL of its own
 
 
@@ -99,6 +100,7 @@ class TableProfile:
     partition_key: str = ""  # of a partitioned table: "RANGE (placed_at)"
     partition_columns: tuple[str, ...] = ()  # that key's columns; an expression is ""
     toast_pages: int = 0  # of its TOAST table
+    visible_pages: int = -1  # that vacuum found all visible; -1: not known
     order: int = 0  # how many of the schema's objects stand before it
 
     @property

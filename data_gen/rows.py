@@ -6,7 +6,7 @@ number only, so blocks may be made in any order, anywhere, and one value can be 
 
 import functools
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Executor, Future
 from datetime import datetime
 
@@ -70,17 +70,18 @@ def column_values(
     ]
 
 
-def blocks(plan: Plan, table: TableProfile, makers: Executor) -> Iterator[tuple[int, memoryview]]:
-    """All rows of a table as parts of a COPY BINARY stream, with the number of rows in each.
+def blocks(
+    plan: Plan, table: TableProfile, makers: Executor, begin: int, end: int
+) -> Generator[tuple[int, memoryview]]:
+    """Rows of a table as parts of a COPY BINARY stream, with the number of rows in each.
 
     In order, and made ahead by the threads of `makers`: numpy leaves them room beside one another.
     """
-    count = plan.counts[table.qualified]
     step = _block_rows(plan, table)
     pending: deque[Future[tuple[int, memoryview]]] = deque()
     try:
-        for first in range(0, count, step):
-            pending.append(makers.submit(_block, plan, table, first, min(first + step, count)))
+        for first in range(begin, end, step):
+            pending.append(makers.submit(_block, plan, table, first, min(first + step, end)))
             if len(pending) > _AHEAD:
                 yield pending.popleft().result()
         while pending:

@@ -57,9 +57,11 @@ def out(what: str, shown: str) -> Callable[[F], F]:
     )
 
 
-def target(*, required: bool) -> Callable[[F], F]:
+def target(
+    *, required: bool, otherwise: str = "Without one a private PostgreSQL is started for the run."
+) -> Callable[[F], F]:
     """The staging database."""
-    otherwise = "" if required else " Without one a private PostgreSQL is started for the run."
+    otherwise = "" if required else f" {otherwise}"
     return click.option(
         "--target",
         envvar="REPLAY_TARGET",

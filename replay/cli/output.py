@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,3 +78,52 @@ def progress(what: str, *, in_bytes: bool = False) -> Iterator[Callable[[str, in
             bar.update(task, description=label, completed=done, total=total or None)
 
         yield tell
+
+
+@contextmanager
+def tables(total: int) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar a table and one of all on stderr, told by (table, rows in it, rows in the end).
+
+    Each with rows a second and the time left. Where stderr is no terminal, a line a table says when
+    it is full.
+    """
+    from rich import progress as bars
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    columns = (
+        bars.TextColumn("{task.description}", markup=False),
+        bars.BarColumn(),
+        bars.TaskProgressColumn(),
+        bars.TextColumn("{task.fields[rate]}"),
+        bars.TimeRemainingColumn(),
+    )
+    began = time.monotonic()
+    started: dict[str, tuple[bars.TaskID, float]] = {}
+    done: dict[str, int] = {}
+    with bars.Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        overall = bar.add_task("all", total=total or None, rate="")
+
+        def tell(name: str, rows: int, of: int) -> None:
+            now = time.monotonic()
+            if name not in started:
+                started[name] = (bar.add_task(name, total=of or None, rate=""), now)
+            task, since = started[name]
+            done[name] = rows
+            bar.update(task, completed=rows, rate=_rate(rows, now - since), visible=rows < of)
+            everything = sum(done.values())
+            bar.update(overall, completed=everything, rate=_rate(everything, now - began))
+            if rows >= of and not console.is_terminal:
+                left = (total - everything) * (now - began) / max(everything, 1)
+                say(
+                    f"filled      {name}: {rows:,} rows, {_rate(rows, now - since)}; "
+                    f"about {max(left, 0):.0f} s left"
+                )
+
+        yield tell
+
+
+def _rate(rows: int, seconds: float) -> str:
+    return f"{rows / max(seconds, 1e-3):,.0f} rows/s"

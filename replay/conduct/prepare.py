@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 
 from data_gen.errors import DataGenError
-from data_gen.load import Loaded, generate
+from data_gen.estimate import Expected, expected, require_space, total_bytes
+from data_gen.load import Loaded, Order, generate
 from replay import bundle, embedded
 from replay.errors import EnvironmentFaultError, InputError
 from replay.target import Generated, connect_target, connector, mark_staging, record_generated
@@ -34,23 +34,21 @@ PRIVATE_SETTINGS: Mapping[str, str] = {
 def generate_staging(
     workload: Path,
     dsn: str,
+    order: Order | None = None,
     *,
-    scale: float = 1.0,
-    seed: int = 0,
-    jobs: int = 1,
-    strict: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
     listed: Callable[[Sequence[str]], None] | None = None,
 ) -> Loaded:
     """Fill an empty, marked database with data of production's shape, from the workload alone.
 
-    What of production's schema cannot be made is given to `listed` before the first row is loaded,
-    and with `strict` nothing is loaded then. What is not there afterwards stands in the result's
-    `left_out`.
+    What of production's schema cannot be made is given to `listed` before the first row is loaded.
+    What is not there afterwards stands in the result's `left_out`. Work that was interrupted goes
+    on with the same order.
     """
     profile = bundle.read_profile(workload)
     manifest = bundle.read_manifest(workload)
-    base_time = datetime.now(UTC)
+    identity = bundle.workload_id(workload)
+    order = replace(order or Order(), workload=identity)
 
     def listed_all(refused: Sequence[str]) -> None:
         if listed is not None:
@@ -58,34 +56,36 @@ def generate_staging(
 
     with connect_target(dsn, source=manifest.source) as connection:
         try:
-            loaded = generate(
-                profile,
-                connector(dsn),
-                scale=scale,
-                seed=seed,
-                base_time=base_time,
-                jobs=jobs,
-                strict=strict,
-                progress=progress,
-                listed=listed_all,
-            )
+            sizes = expected(profile, order.scale, order.settings(profile).tables)
+            require_space(connection, total_bytes(sizes))
+            loaded = generate(profile, connector(dsn), order, progress=progress, listed=listed_all)
         except DataGenError as error:
             raise InputError(str(error)) from error
         except psycopg.OperationalError as error:
             raise EnvironmentFaultError(
-                f"the target failed while it was filled: {str(error).strip()}; what was made is "
-                "dropped where it could be, see to the server and generate again"
+                f"the target failed while it was filled: {str(error).strip()}; see to the server "
+                "and generate again with the same options: tables that are filled stay"
             ) from error
-        record_generated(
-            connection,
-            Generated(
-                workload_id=bundle.workload_id(workload),
-                seed=seed,
-                scale=scale,
-                base_time=base_time,
-            ),
-        )
+        if not loaded.missing:
+            record_generated(
+                connection,
+                Generated(
+                    workload_id=identity,
+                    seed=order.seed,
+                    scale=order.scale,
+                    base_time=loaded.base_time,
+                ),
+            )
     return replace(loaded, left_out=(*profile.unsupported, *loaded.left_out))
+
+
+def expected_staging(workload: Path, order: Order) -> tuple[Expected, ...]:
+    """What `generate_staging` would make of a workload; no server is asked."""
+    profile = bundle.read_profile(workload)
+    try:
+        return expected(profile, order.scale, order.settings(profile).tables)
+    except DataGenError as error:
+        raise InputError(str(error)) from error
 
 
 @contextmanager
@@ -104,7 +104,8 @@ def new_staging(
     """Make, mark and fill a database of a private server from the workload; returns its DSN."""
     dsn = _new_database(running, f"CREATE DATABASE {name}", name)
     began = time.monotonic()
-    loaded = generate_staging(workload, dsn, seed=seed, jobs=2)
+    order = Order(seed=seed, jobs=2)
+    loaded = generate_staging(workload, dsn, order)
     say(
         f"generate    {sum(table.rows for table in loaded.tables):,} rows in "
         f"{len(loaded.tables)} tables from the workload alone, "

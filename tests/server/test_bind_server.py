@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from data_gen.introspect import introspect
-from data_gen.load import generate
+from data_gen.load import Order, generate
 from replay.bind import Binder
 from replay.sql.slots import extract, render
 from replay.target import Generated
@@ -95,7 +95,7 @@ def pair(server):
         with source.transaction():
             profile = introspect(source)
         made_dsn = server.dsn(names[1])
-        generate(profile, lambda: psycopg.connect(made_dsn), seed=3, base_time=base_time)
+        generate(profile, lambda: psycopg.connect(made_dsn), Order(base_time=base_time, seed=3))
         generated = Generated(workload_id="w", seed=3, scale=1.0, base_time=base_time)
         with psycopg.connect(made_dsn, autocommit=True) as made:
             yield source, made, profile, generated

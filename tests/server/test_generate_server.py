@@ -12,7 +12,7 @@ import pytest
 from data_gen.errors import DataGenError
 from data_gen.introspect import introspect
 from data_gen.labels import schema_literals
-from data_gen.load import generate
+from data_gen.load import Order, generate
 from data_gen.profile import Constraint
 from data_gen.rows import column_values
 from replay import embedded
@@ -84,10 +84,7 @@ def pair(any_server):
     loaded = generate(
         profile,
         lambda: psycopg.connect(made),
-        scale=1.0,
-        seed=1,
-        base_time=NOW,
-        jobs=2,
+        Order(base_time=NOW, seed=1, jobs=2),
         progress=lambda *what: told.append(what),
     )
     assert {table.name: table.rows for table in loaded.tables} == {
@@ -232,7 +229,7 @@ def test_literals_of_the_schema_are_known(pair):
 
 def test_a_database_that_has_the_tables_is_refused(pair):
     with pytest.raises(DataGenError, match=r"app\.customers stands already in database 'g_"):
-        generate(pair.source, lambda: psycopg.connect(pair.made_dsn), base_time=NOW)
+        generate(pair.source, lambda: psycopg.connect(pair.made_dsn), Order(base_time=NOW))
     assert rows(pair.made_dsn, "SELECT count(*) FROM app.customers") == [(8000,)]
 
 
@@ -249,7 +246,9 @@ def test_a_check_that_rows_break_is_left_out_and_told(pair, any_database):
         pair.source,
         tables=tuple(broken if table is orders else table for table in pair.source.tables),
     )
-    loaded = generate(profile, lambda: psycopg.connect(any_database), scale=0.1, base_time=NOW)
+    loaded = generate(
+        profile, lambda: psycopg.connect(any_database), Order(base_time=NOW, scale=0.1)
+    )
     (reason,) = loaded.left_out
     assert reason.startswith("app.orders: ALTER TABLE")
     assert "sent_in_time" in reason
@@ -261,7 +260,7 @@ def test_a_check_that_rows_break_is_left_out_and_told(pair, any_database):
 @pytest.mark.parametrize("scale", [0.05, 1.5])
 def test_other_scales_hold_every_constraint(pair, any_database, scale):
     loaded = generate(
-        pair.source, lambda: psycopg.connect(any_database), scale=scale, base_time=NOW
+        pair.source, lambda: psycopg.connect(any_database), Order(base_time=NOW, scale=scale)
     )
     wanted = sum(table.rows for table in pair.source.tables) * scale
     assert sum(table.rows for table in loaded.tables) == pytest.approx(wanted, rel=0.05)

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from data_gen.introspect import introspect
-from data_gen.load import generate
+from data_gen.load import Order, generate
 
 SOURCE = Path(__file__).with_name("odd_source.sql").read_text(encoding="utf-8")
 OWN = "n.nspname IN ('public', 'lib', 'Ödd')"
@@ -92,9 +92,7 @@ def built(any_server):
     loaded = generate(
         profile,
         lambda: psycopg.connect(made),
-        seed=3,
-        base_time=datetime.now(UTC),
-        jobs=2,
+        Order(base_time=datetime.now(UTC), seed=3, jobs=2),
         listed=told.extend,
     )
     return source, made, profile, loaded, told
