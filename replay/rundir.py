@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from replay import documents
+from replay.capacity import Capacity
 from replay.documents import MANIFEST, Kind
 from replay.errors import EnvironmentFaultError, InputError
 from replay.finding import Finding, Proof
@@ -33,6 +34,7 @@ _LOAD = "load"  # what is planned and what was recorded, while it runs
 _RESERVE = "reserve"  # room that the last manifest has where the disk is full
 _RESERVE_BYTES = 1 << 17
 DURING = "during.json"
+CAPACITY = "capacity.json"
 
 _NAME = pa.dictionary(pa.int32(), pa.string())
 
@@ -266,6 +268,17 @@ def read_proof(path: Path) -> Proof | None:
     """The proof of the run's findings; None where none was tried."""
     file = path / PROOF
     return msgspec.json.decode(file.read_bytes(), type=Proof) if file.is_file() else None
+
+
+def write_capacity(path: Path, capacity: Capacity) -> None:
+    """Write what a ramp found."""
+    documents.write(path / CAPACITY, capacity)
+
+
+def read_capacity(path: Path) -> Capacity | None:
+    """What a ramp found; None where the run was none."""
+    file = path / CAPACITY
+    return msgspec.json.decode(file.read_bytes(), type=Capacity) if file.is_file() else None
 
 
 def write_migration(path: Path, migration: Migration) -> None:

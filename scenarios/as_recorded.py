@@ -3,6 +3,8 @@
 locust -f scenarios/as_recorded.py --headless --workload noon.workload --target DSN --speed 2
 """
 
+from math import inf
+
 from replay.load.user import ReplayUser
 from scenarios.baking import Baking
 
@@ -10,4 +12,4 @@ from scenarios.baking import Baking
 class AsRecorded(ReplayUser):
     """A connection for each captured session, from its beginning to its end."""
 
-    bake = Baking("as_recorded")
+    bake = Baking("as_recorded", duration_s=inf)

@@ -6,7 +6,6 @@ Under our launcher the shards are baked, so what bakes them is imported only whe
 import argparse
 from collections.abc import Collection
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
 
 from replay.errors import InputError
@@ -19,23 +18,30 @@ class Baking:
     """Plans one scenario's load from a workload."""
 
     scenario: str  # one of replay.conduct.bake.SCENARIOS
+    duration_s: float = options.DURATION_S  # where nothing else is said
 
     def __call__(
         self, parsed: argparse.Namespace, shards: Path, worker: int, workers: int
     ) -> Collection[str]:
         """Write the shard of one worker of so many; returns the templates whose rate is raised."""
         from replay import bundle  # noqa: PLC0415 - see the module
-        from replay.conduct.bake import RECORDED, RunOptions, bake, settled  # noqa: PLC0415 - the same
+        from replay.conduct.bake import RunOptions, bake, settled  # noqa: PLC0415 - the same
 
         if parsed.workload is None:
             raise InputError("no workload: give --workload DIRECTORY; replay capture makes one")
         workload = Path(parsed.workload)
         if parsed.duration is None:
-            parsed.duration = inf if self.scenario == RECORDED else options.DURATION_S
+            parsed.duration = self.duration_s
         chosen = RunOptions(
             scenario=self.scenario,
             rate=parsed.rate,
             boosts=options.boosts_of(parsed),
+            arrivals=parsed.arrivals,
+            burst_s=parsed.burst,
+            every_s=parsed.every,
+            first=parsed.first,
+            factor=parsed.factor,
+            step_s=parsed.step,
             speed=parsed.speed,
             think=parsed.think,
             duration_s=parsed.duration,

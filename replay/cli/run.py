@@ -9,9 +9,11 @@ import click
 from replay.cli import options, output
 from replay.errors import InputError, NotValidError
 
-SCENARIOS = ("mix", "storm", "as_recorded")
+SCENARIOS = ("mix", "storm", "ramp", "as_recorded")
+ARRIVALS = ("poisson", "curve")
 THINK = ("scale", "keep", "none")
-_DURATION_S = 20.0
+_DURATION_S = {"ramp": 120.0, "as_recorded": inf}
+_OTHERWISE_S = 20.0
 BINDINGS = ("generated", "identity")
 
 
@@ -38,6 +40,7 @@ def _boosts(
     epilog=options.example(
         'replay run shop.workload --target "$REPLAY_TARGET" -o base.run',
         "replay run shop.workload --scenario storm --boost rare=50 -o storm.run",
+        "replay run shop.workload --scenario ramp --from 1 --factor 2 -o ramp.run",
         "replay run noon.workload --scenario as_recorded --speed 2 -o noon.run",
         "replay run shop.workload --during release.sql --at 20s --duration 1m -o release.run",
     ),
@@ -51,6 +54,7 @@ def _boosts(
     default="mix",
     show_default=True,
     help="mix: transactions arrive at production's rates; storm: with chosen ones at a raised rate; "
+    "ramp: stepped up until the target no longer bears it; "
     "as_recorded: every session and transaction at its time (of a workload of capture --all).",
 )
 @click.option(
@@ -69,6 +73,54 @@ def _boosts(
     type=click.FloatRange(min=0, min_open=True),
     metavar="X",
     help="Rate of all transactions, as a multiple of production's.",
+)
+@click.option(
+    "--arrivals",
+    type=click.Choice(ARRIVALS),
+    default="poisson",
+    show_default=True,
+    help="With mix and storm: at production's mean rates, or by its curve, minute by minute, spread "
+    "over the duration.",
+)
+@click.option(
+    "--burst",
+    "burst_s",
+    type=options.LENGTH,
+    metavar="TIME",
+    help="With storm: boosts are in force only for so long, at the end of each --every.",
+)
+@click.option(
+    "--every",
+    "every_s",
+    type=options.LENGTH,
+    metavar="TIME",
+    help="With --burst: from one burst to the next.",
+)
+@click.option(
+    "--from",
+    "first",
+    default=0.5,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="X",
+    help="With ramp: rate of the first step, as a multiple of production's.",
+)
+@click.option(
+    "--factor",
+    default=1.5,
+    show_default=True,
+    type=click.FloatRange(min=1, min_open=True),
+    metavar="X",
+    help="With ramp: rate of each step, as a multiple of the one before.",
+)
+@click.option(
+    "--step",
+    "step_s",
+    default="10s",
+    show_default=True,
+    type=options.LENGTH,
+    metavar="TIME",
+    help="With ramp: length of a step.",
 )
 @click.option(
     "--speed",
@@ -91,7 +143,7 @@ def _boosts(
     "duration_s",
     type=options.LENGTH,
     metavar="TIME",
-    help="How long transactions arrive: 90s, 10m, 2h.  [default: 20s; of a recording, all of it]",
+    help="How long transactions arrive: 90s, 10m, 2h.  [default: 20s; of a ramp, 2m; of a recording, all of it]",
 )
 @click.option(
     "--pool",
@@ -198,7 +250,7 @@ def command(
     from replay.report.summary import summarise
 
     if duration_s is None:
-        duration_s = inf if chosen["scenario"] == "as_recorded" else _DURATION_S
+        duration_s = _DURATION_S.get(chosen["scenario"], _OTHERWISE_S)
     settings = RunOptions(
         boosts=boosts, duration_s=duration_s, identity=bind == "identity", **chosen
     )

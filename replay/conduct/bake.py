@@ -1,8 +1,8 @@
 """Bake a planned load: which kept transactions arrive when, with which values, as shards on disk."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,80 +11,18 @@ import psycopg
 
 from replay import bundle, target
 from replay.bind import Binder
-from replay.conduct.amplify import Amplify, joined
 from replay.conduct.amplify import arrivals as amplified
+from replay.conduct.amplify import joined
+from replay.conduct.options import RAMP, RECORDED, SCENARIOS, RunOptions
 from replay.errors import InputError
-from replay.load import schedule, shard, timeline
+from replay.load import pace, ramp, schedule, shard, timeline
 from replay.sql.slots import render
 from replay.workload import Transaction, Workload
 
-RECORDED = "as_recorded"
-SCENARIOS = ("mix", "storm", RECORDED)
+__all__ = ["RECORDED", "SCENARIOS", "Baked", "RunOptions", "bake", "expand_boosts", "settled"]
+
 _PLANNED_AT_MOST = 20_000_000  # transactions: more are a slip of the keyboard
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """What a run is asked to do."""
-
-    scenario: str = "mix"  # one of SCENARIOS
-    rate: float = 1.0  # multiple of production's rate
-    boosts: Mapping[str, float] = field(
-        default_factory=dict
-    )  # template id, a prefix of it, or "rare"
-    speed: float = 1.0  # of a recording: 2 is twice as fast as production
-    think: str = timeline.SCALE  # of a recording, one of timeline.THINK
-    duration_s: float = 20.0  # a recording ends by itself, at the latest with its window
-    pool: int = 20  # connections, as the service has, over all workers
-    workers: int = 1  # processes that drive the load
-    pool_timeout_ms: int = 5000  # how long the service waits for one
-    statement_timeout_ms: int = 30_000
-    objective_ms: float = 250.0  # p95 from due that the service promises
-    seed: int = 0
-    identity: bool = False  # the target is a restored copy: values as captured
-    during: Path | None = None  # a migration to run in the middle of the load
-    at_s: float | None = None  # when; None: after a third of the duration
-    repeat: int = 1  # times
-    log: Path | None = None  # the target's log, where the server's own answer does not lead to it
-    amplify: Amplify | None = None  # what else is made more of than the rate
-
-    def check(self) -> None:
-        """Raise InputError where the options contradict one another."""
-        if self.scenario not in SCENARIOS:
-            raise InputError(f"no scenario {self.scenario!r}; there are {', '.join(SCENARIOS)}")
-        for name, value in (
-            ("--rate", self.rate),
-            ("--speed", self.speed),
-            ("--duration", self.duration_s),
-            *((f"--boost {template}", factor) for template, factor in self.boosts.items()),
-        ):
-            if not 0 < value < math.inf:
-                raise InputError(f"{name} is {value:g}; give a number above 0")
-        if not 1 <= self.workers <= self.pool:
-            raise InputError(
-                f"{self.workers} workers cannot share a pool of {self.pool}: "
-                "give each at least one connection, with --pool"
-            )
-        if self.boosts and self.scenario != "storm":
-            raise InputError("--boost goes with --scenario storm")
-        if self.scenario == "storm" and not self.boosts:
-            raise InputError("--scenario storm needs --boost, for example --boost rare=50")
-        recorded = self.scenario == RECORDED
-        if recorded and self.rate != 1:
-            raise InputError("--rate goes with the mix; a recording has --speed")
-        if not recorded and (self.speed != 1 or self.think != timeline.SCALE):
-            raise InputError("--speed and --think go with --scenario as_recorded")
-        if self.during is None and (self.at_s is not None or self.repeat != 1):
-            raise InputError("--at and --repeat go with --during FILE")
-        if self.migration_at_s >= self.duration_s:
-            raise InputError(
-                f"--at {self.migration_at_s:g} is not before the load's end: give a longer --duration"
-            )
-
-    @property
-    def migration_at_s(self) -> float:
-        """When the migration begins, seconds after the origin."""
-        return self.duration_s / 3 if self.at_s is None else self.at_s
+_RAMP_AT_MOST = 200_000  # of a ramp: most of its steps are never reached
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +35,7 @@ class Baked:
     examples: Mapping[
         str, tuple[str, tuple[str | None, ...]]
     ]  # template -> SQL and values, for EXPLAIN
+    steps: tuple[pace.Step, ...] = ()  # of a ramp
 
 
 def bake(
@@ -117,9 +56,10 @@ def bake(
     binder = binder_for(workload_path, workload, connection, identity=options.identity)
     rngs = np.random.default_rng(options.seed).spawn(2)
     examples: dict[str, tuple[str, tuple[str | None, ...]]] = {}
+    steps = _steps(workload, options) if options.scenario == RAMP else ()
 
     def planned() -> Iterator[shard.PlannedTransaction]:
-        for due_us, transaction, more in _arrivals(workload, options, boosts, rngs[0]):
+        for due_us, transaction, more in _arrivals(workload, options, boosts, steps, rngs[0]):
             values = binder.bind(transaction, rngs[1])
             amplify = options.amplify
             if amplify is not None and amplify.lists > 1 and amplify.chooses(transaction):
@@ -132,11 +72,14 @@ def bake(
 
     written = shard.write_shards(shards, planned(), workers=options.workers, only=only)
     _require_room(connection, written)
+    if steps:
+        ramp.write_steps(shards, steps)
     return Baked(
         planned=written,
         boosted=tuple(sorted(boosts)),
         bindings=binder.summary,
         examples=examples,
+        steps=steps,
     )
 
 
@@ -152,7 +95,11 @@ def settled(options: RunOptions, workload_path: Path) -> RunOptions:
 
 
 def _arrivals(
-    workload: Workload, options: RunOptions, boosts: Mapping[str, float], rng: np.random.Generator
+    workload: Workload,
+    options: RunOptions,
+    boosts: Mapping[str, float],
+    steps: Sequence[pace.Step],
+    rng: np.random.Generator,
 ) -> Iterator[tuple[int, Transaction, dict[str, Any]]]:
     """When each transaction is due, and what else its plan has to know."""
     if options.scenario == RECORDED:
@@ -163,19 +110,48 @@ def _arrivals(
                 more = {"gaps": gaps, "session": session, "connect_us": due.connect_us}
                 yield due.due_us, due.transaction, more
         return
-    per_s = sum(t.weight for t in workload.transactions) / workload.window_s * options.rate
+    per_s = _usual_per_s(workload) * options.rate
     if per_s * options.duration_s > _PLANNED_AT_MOST:
         raise InputError(
             f"that is {per_s:,.0f} transactions a second for {options.duration_s:g} s; "
             "give a lower --rate or a shorter --duration"
         )
     mixed = schedule.mix(
-        workload, rate=options.rate, boosts=boosts, duration_s=options.duration_s, rng=rng
+        workload,
+        rate=options.rate,
+        boosts=boosts,
+        duration_s=options.duration_s,
+        rng=rng,
+        stretches=pace.stepped(steps) if steps else _stretches(workload, options),
     )
     if options.amplify is not None:
         mixed = amplified(mixed, options.amplify)
     for due_us, transaction in mixed:
         yield due_us, transaction, {}
+
+
+def _usual_per_s(workload: Workload) -> float:
+    """Production's transactions a second."""
+    return sum(t.weight for t in workload.transactions) / workload.window_s
+
+
+def _steps(workload: Workload, options: RunOptions) -> tuple[pace.Step, ...]:
+    """A ramp's steps, as many of them as can be planned."""
+    wanted = pace.steps(options.first, options.factor, options.step_s, options.duration_s)
+    planned = np.cumsum([step.rate for step in wanted]) * options.step_s * _usual_per_s(workload)
+    return wanted[: max(int((planned <= _RAMP_AT_MOST).sum()), 1)]
+
+
+def _stretches(workload: Workload, options: RunOptions) -> tuple[pace.Stretch, ...]:
+    """How hard the mix is when."""
+    if options.arrivals == pace.CURVE:
+        bins = pace.Curve(workload).bins
+        stretches = pace.curve(options.rate, options.duration_s, bins)
+    else:
+        stretches = pace.steady(options.rate, options.duration_s)
+    if options.burst_s is None or options.every_s is None:
+        return stretches
+    return tuple(pace.in_bursts(stretches, options.burst_s, options.every_s))
 
 
 def _require_room(connection: psycopg.Connection, planned: shard.Planned) -> None:

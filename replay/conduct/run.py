@@ -23,8 +23,10 @@ from replay.conduct.salvage import discard
 from replay.diagnose import diagnose
 from replay.diagnose.evidence import gather
 from replay.errors import EnvironmentFaultError, InputError
+from replay.load import ramp
 from replay.load.launch import LoadReport, began, launch
 from replay.load.report import FAILED, INTERRUPTED
+from replay.load.transactions import transactions
 from replay.load.verdict import judge
 from replay.migration import Migration
 from replay.rundir import RunManifest
@@ -240,12 +242,18 @@ def _conclude(
     baked: Baked,
 ) -> RunManifest:
     report = driven.report
+    borne_us = None
+    if baked.steps:
+        found = ramp.driven(baked.steps, transactions(driven.attempts))
+        rundir.write_capacity(out, found)
+        borne_us = ramp.borne_us(baked.steps, found)
     verdict = judge(
         driven.attempts,
-        planned=baked.planned.transactions,
+        planned=report.planned if baked.steps else baked.planned.transactions,
         report=report,
         objective_ms=options.objective_ms,
         boosted=baked.boosted,
+        until_us=borne_us,
     )
     since_origin = timedelta(
         microseconds=(clock_gettime_ns(CLOCK_MONOTONIC) - report.t0_ns) // 1000

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from replay.capacity import Capacity
 from replay.errors import NotValidError
-from replay.load import verdict
+from replay.load import ramp, verdict
 from replay.load.collect import collect
 from replay.load.merging import Share, share_of
+from replay.load.transactions import transactions
 from replay.load.verdict import Verdict
 
 
@@ -20,6 +22,7 @@ class Concluded:
     """What one worker's run amounts to."""
 
     judged: Verdict
+    capacity: Capacity | None  # of a ramp
     share: Share
 
     @property
@@ -58,11 +61,15 @@ def conclude(
         workers=(worker,),
     )
     attempts = pa.concat_tables(blocks).unify_dictionaries()
+    steps = ramp.read_steps(shards)
+    capacity = ramp.driven(steps, transactions(attempts)) if steps else None
     judged = verdict.judge(
         attempts,
         planned=report.planned,
         report=report,
         objective_ms=objective_ms,
         boosted=boosted,
+        until_us=ramp.borne_us(steps, capacity) if capacity is not None else None,
     )
-    return Concluded(judged=judged, share=share_of(judged, report, attempts, boosted, code))
+    share = share_of(judged, report, attempts, boosted, code)
+    return Concluded(judged=judged, capacity=capacity, share=share)

@@ -30,23 +30,26 @@ def collect(
     arrivals = read_arrivals(shards)
     numbers = range(len(index.planned)) if workers is None else workers
     expected: set[int] = set()
-    reports = {}
+    reports: dict[int, WorkerReport | None] = {}
+    planned = 0
     for worker in numbers:
         settlement = Settlement(arrivals, index, worker, t0_ns)
         for records in read_records(records_file(run, worker)):
             settlement.add(records)
             write(to_table(records, worker, index.templates, t0_ns))
-        for records in settlement.lacking():
+        reports[worker] = report = read_worker(run, worker)
+        ended_us = None if report is None else report.ended_us
+        for records in settlement.lacking(ended_us):
             write(to_table(records, worker, index.templates, t0_ns))
         expected |= settlement.expected()
-        reports[worker] = read_worker(run, worker)
+        planned += settlement.planned(ended_us)
     present = tuple(report for report in reports.values() if report is not None)
     lost = tuple(worker for worker, report in reports.items() if report is None)
     return LoadReport(
         state=_state(present, lost, interrupted),
         t0_ns=t0_ns,
         duration_s=duration_s,
-        planned=sum(index.planned[worker] for worker in numbers),
+        planned=planned,
         workers=present,
         lost_workers=lost,
         missing=(*_missing(present, interrupted), *_lost(lost, index.planned)),

@@ -28,11 +28,17 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         metavar="TEMPLATE=FACTOR",
         help="Raise a template's rate (id, its beginning, or rare); may be repeated",
     )
+    group.add_argument("--arrivals", choices=("poisson", "curve"), default="poisson")
+    group.add_argument("--burst", type=float, help="Seconds in which boosts are in force")
+    group.add_argument("--every", type=float, help="Seconds from one burst to the next")
+    group.add_argument("--from", dest="first", type=float, default=0.5, help="A ramp's first rate")
+    group.add_argument("--factor", type=float, default=1.5, help="From step to step of a ramp")
+    group.add_argument("--step", type=float, default=10.0, help="Seconds of a ramp's step")
     group.add_argument("--speed", type=float, default=1.0, help="How fast a recording runs")
     group.add_argument(
         "--think", choices=("scale", "keep", "none"), default="scale", help="A recording's own time"
     )
-    group.add_argument("--duration", type=float, help="Seconds of arrivals; 20, or the recording")
+    group.add_argument("--duration", type=float, help="Seconds of arrivals; 20, or the ramp")
     group.add_argument("--drain", type=float, default=5.0, help="Seconds to end what is under way")
     group.add_argument("--pool", type=int, default=20, help="Connections, as the service has")
     group.add_argument("--pool-timeout-ms", type=int, default=5000, help="Longest wait for one")

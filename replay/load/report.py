@@ -19,6 +19,7 @@ class WorkerReport:
     worker: int
     state: str  # finished, interrupted, failed
     error: str = ""  # what failed
+    ended_us: int | None = None  # since the origin, where it ended the load by its own judgement
     cpu_share: float = 0.0  # of one core, while arrivals were due
     lost_connections: int = 0
     reconnections: int = 0

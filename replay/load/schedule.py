@@ -1,11 +1,12 @@
 """When which kept transaction arrives: pure arithmetic over a workload, with no clock inside."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from replay.errors import InputError
 from replay.load import refuse
+from replay.load.pace import Curve, Stretch, steady
 from replay.load.shard import PlannedStatement, PlannedTransaction
 from replay.sql.slots import render
 from replay.workload import Statement, Transaction, Workload
@@ -23,30 +24,54 @@ def mix(
     boosts: Mapping[str, float],
     duration_s: float,
     rng: np.random.Generator,
+    stretches: Sequence[Stretch] = (),
 ) -> Iterator[tuple[int, Transaction]]:
     """Poisson arrivals, due µs since the origin and never falling, all under the duration.
 
     Each kept transaction arrives at `rate` times the rate of those that it stands for (its weight
     over the captured window); one that holds boosted templates at the highest of their boosts
-    times that. Raises InputError where that makes no arrival possible.
+    times that. `stretches` say how the rate changes, instead of `rate`. Raises InputError where
+    that makes no arrival possible.
     """
-    rates = np.array([_rate(t, rate, boosts) for t in workload.transactions]) / workload.window_s
-    total = float(rates.sum())
-    if not total > 0:
+    kept = tuple(workload.transactions)
+    usual = np.array([one.weight for one in kept]) / workload.window_s
+    raised = np.array([_boost(one, boosts) for one in kept])
+    if not rate > 0 or not usual.sum() > 0:
         raise InputError(
             "the workload has no transaction that could arrive: capture a busy window, "
             "and run with a rate above 0"
         )
-    edges = np.cumsum(rates)
+    stretches = stretches or steady(rate, duration_s)
+    curve = Curve(workload) if any(stretch.bin >= 0 for stretch in stretches) else None
     when, which = rng.spawn(2)
-    now_us = 0.0
-    end_us = duration_s * 1e6
+    begin_us = 0.0
+    for stretch in stretches:
+        rates = usual * stretch.rate * (raised if stretch.boosted else 1.0)
+        if curve is not None:
+            rates = rates * curve.shares(stretch.bin)
+        for due_us, position in _drawn(rates, begin_us, stretch.end_us, when, which):
+            yield due_us, kept[position]
+        begin_us = stretch.end_us
+
+
+def _drawn(
+    rates: np.ndarray,
+    begin_us: float,
+    end_us: float,
+    when: np.random.Generator,
+    which: np.random.Generator,
+) -> Iterator[tuple[int, int]]:
+    """Arrivals of a stretch, each with the position of its transaction."""
+    edges = np.cumsum(rates)
+    if not edges[-1] > 0:
+        return
+    now_us = begin_us
     while now_us < end_us:
-        due = now_us + np.cumsum(when.exponential(1e6 / total, _BLOCK))
+        due = now_us + np.cumsum(when.exponential(1e6 / edges[-1], _BLOCK))
         drawn = np.searchsorted(edges, which.random(_BLOCK) * edges[-1], side="right")
         now_us = float(due[-1])
-        for due_us, position in zip(due[due < end_us], drawn, strict=False):
-            yield int(due_us), workload.transactions[min(position, len(rates) - 1)]
+        for due_us, position in zip(due[due < end_us].tolist(), drawn.tolist(), strict=False):
+            yield int(due_us), min(position, len(rates) - 1)
 
 
 def plan(
@@ -92,6 +117,7 @@ def _planned(statement: Statement, bound: tuple[str | None, ...], gap_us: int) -
     )
 
 
-def _rate(transaction: Transaction, rate: float, boosts: Mapping[str, float]) -> float:
-    found = [boosts[s.template] for s in transaction.statements if s.template in boosts]
-    return transaction.weight * rate * max(found, default=1.0)
+def _boost(transaction: Transaction, boosts: Mapping[str, float]) -> float:
+    return max(
+        (boosts[s.template] for s in transaction.statements if s.template in boosts), default=1.0
+    )

@@ -46,13 +46,24 @@ class Settlement:
         only = self._seen & (_AS_CAPTURED | _WRONG) == _AS_CAPTURED
         return frozenset(np.flatnonzero(only).tolist())
 
-    def lacking(self) -> Iterator[np.ndarray]:
-        """A last record for each of the worker's arrivals that has none."""
+    def planned(self, until_us: int | None) -> int:
+        """How many arrivals the worker had, or had until then."""
+        return int(self._mine(until_us).sum())
+
+    def lacking(self, until_us: int | None = None) -> Iterator[np.ndarray]:
+        """A last record for each of the worker's arrivals, until then, that has none."""
         if self._last:
             yield self._cancelled(np.array(list(self._last.values()), dtype=DTYPE))
-        never = np.flatnonzero((self._arrivals["worker"] == self._worker) & (self._seen == 0))
+        never = np.flatnonzero(self._mine(until_us) & (self._seen == 0))
         for begin in range(0, len(never), BLOCK):
             yield self._skipped(never[begin : begin + BLOCK])
+
+    def _mine(self, until_us: int | None) -> np.ndarray:
+        mine: np.ndarray = self._arrivals["worker"] == self._worker
+        if until_us is not None:
+            # What was taken up is its own, whenever it was due.
+            mine = mine & ((self._arrivals["due_us"] <= until_us) | (self._seen != 0))
+        return mine
 
     def _mark(self, numbers: np.ndarray, what: int) -> None:
         self._seen[numbers] |= what

@@ -186,6 +186,8 @@ class ReplayUser(User):
             return concluded.share
         for line in verdict.in_words(concluded.judged):
             print(line)
+        if concluded.capacity is not None:
+            print(concluded.capacity.in_words())
         return replace(concluded.share, exit_code=concluded.exit_code)
 
     def _baked(self, parsed: argparse.Namespace, shards: Path, place: Place) -> Collection[str]:

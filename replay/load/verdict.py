@@ -46,16 +46,19 @@ def judge(
     report: LoadReport,
     objective_ms: float,
     boosted: Collection[str],
+    until_us: float | None = None,
 ) -> Verdict:
     """Judge a load by its attempts (rundir.ATTEMPTS) and its workers' report.
 
     Healthy and the objective's figures leave out transactions that hold a boosted template: they
-    are the load, the others are the service.
+    are the load, the others are the service; and what was due after `until_us`.
     """
     done = transactions(attempts)
     accounting = _account(done, planned)
     expected = np.isin(done.arrival, list(report.expected))
     ordinary = ~holds_any(report, boosted)[done.arrival]
+    if until_us is not None:
+        ordinary &= done.due_us < until_us
     objective = _objective(done, ordinary, expected, objective_ms)
     generator = _generator(attempts, report)
     generator["expected_errors"] = float(expected.sum())

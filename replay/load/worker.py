@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from replay.errors import EnvironmentFaultError
 from replay.load.connections import Connections, cancel
 from replay.load.engine import Engine
-from replay.load.record import records_file
+from replay.load.ramp import Lookout, read_steps
+from replay.load.record import DTYPE, records_file
 from replay.load.recorded import Recorded
 from replay.load.report import FAILED, FINISHED, INTERRUPTED, WorkerReport, write_worker
-from replay.load.shard import Index, read_sessions, read_shard
+from replay.load.shard import Index, read_arrivals, read_sessions, read_shard
 from replay.load.tally import FIGURES, News, Tally
 
 log = logging.getLogger(__name__)
@@ -60,6 +63,9 @@ class Worker:
         self._over = threading.Event()
         self._stopped = False
         self._disk_full = False
+        self._ended_us: int | None = None  # where it ended by its own judgement
+        ramp = read_steps(task.shards)
+        self._lookout = Lookout(ramp, read_arrivals(task.shards)["due_us"]) if ramp else None
         self._cpu = _CpuShare()
         self._engine = self._new_engine(loop)
 
@@ -121,8 +127,13 @@ class Worker:
         arrivals_end_ns = origin_ns + int(self._task.duration_s * 1e9)
         drain_end_ns = arrivals_end_ns + int(self._task.drain_s * 1e9)
         while not self._over.wait(_BEAT_S):
-            self._flush(records)
+            block = self._flush(records)
             now = time.monotonic_ns()
+            if self._lookout is not None:
+                self._lookout.saw(np.frombuffer(block, DTYPE), origin_ns)
+                if self._lookout.passed((now - origin_ns) / 1e9):
+                    self._ended_us = (now - origin_ns) // 1000
+                    break
             if origin_ns <= now < arrivals_end_ns:
                 self._cpu.sample()
             if now >= drain_end_ns:
@@ -131,12 +142,13 @@ class Worker:
         if self._engine.error is not None:
             raise self._engine.error
 
-    def _flush(self, records: BinaryIO) -> None:
+    def _flush(self, records: BinaryIO) -> bytearray:
         block, self._engine.records = self._engine.records, bytearray()
         if block:
             for news in self._tally.add(block):
                 self._tell(news)
             self._write(records, block)
+        return block
 
     def _write(self, records: BinaryIO, block: bytearray) -> None:
         """Write a block whole; where the disk is full, end the run, and say so once."""
@@ -181,6 +193,7 @@ class Worker:
             worker=self._task.worker,
             state=state,
             error=error,
+            ended_us=self._ended_us,
             cpu_share=self._cpu.share,
             lost_connections=self._engine.lost_connections,
             reconnections=self._connections.reopened,

@@ -39,6 +39,7 @@ def document(summary: Summary) -> dict[str, Any]:
         "blocked_s": summary.blocked_s,
         "findings": [finding(one) for one in summary.findings],
         "proof": summary.proof,
+        "capacity": summary.capacity,
         "migration": summary.migration,
         "latency": [_template(row) for row in summary.templates],
         "waits": [

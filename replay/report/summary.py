@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replay import bundle, rundir
+from replay.capacity import Capacity
 from replay.errors import InputError
 from replay.finding import Finding, Proof
 from replay.migration import Migration
@@ -36,6 +37,7 @@ class Summary:
     verdict: wording.Verdict
     findings: tuple[Finding, ...]
     proof: Proof | None
+    capacity: Capacity | None  # what a ramp found
     migration: Migration | None  # that ran in the middle of the load
     grid: columns.Grid
     templates: tuple[TemplateLatency, ...]  # by time in the server
@@ -75,6 +77,7 @@ def summarise(runs: Sequence[Path], workload: Path | None = None) -> Summary:
         verdict=lines[0].verdict,
         findings=findings,
         proof=rundir.read_proof(run),
+        capacity=rundir.read_capacity(run),
         migration=rundir.read_migration(run),
         grid=grid,
         templates=templates,

@@ -31,14 +31,15 @@ def write(summary: Summary, console: Console) -> None:
 def write_brief(summary: Summary, console: Console) -> None:
     """Print the verdict, what did it, the migration, what the server refused, and whether to trust the run."""
     for part in (
-        *(_verdict(summary), *_causes(summary), *_migration(summary), *_failed(summary)),
-        _trust(summary),
+        *(_verdict(summary), *_capacity(summary), *_causes(summary), *_migration(summary)),
+        *(*_failed(summary), _trust(summary)),
     ):
         console.print(part)
 
 
 def _parts(summary: Summary) -> Iterable[RenderableType]:
     yield _verdict(summary)
+    yield from _capacity(summary)
     yield from _causes(summary)
     yield from _migration(summary)
     yield from _failed(summary)
@@ -53,6 +54,26 @@ def _parts(summary: Summary) -> Iterable[RenderableType]:
     if len(summary.runs) > 1:
         yield headed("Runs side by side", _runs(summary.runs))
     yield _trust(summary)
+
+
+def _capacity(summary: Summary) -> Iterable[RenderableType]:
+    found = summary.capacity
+    if found is None:
+        return
+    table = figures_table(
+        "× production", "due/s", "done/s", "p50", "p95", "climbs ms/s", "not ok", ""
+    )
+    for step in found.steps:
+        table.add_row(
+            f"{step.rate:g}",
+            *(f"{step.due_per_s:,.0f}", f"{step.done_per_s:,.0f}"),
+            *map(_figure, (step.p50_ms, step.p95_ms, step.slope_ms_s)),
+            wording.share(step.not_ok_share),
+            Text(
+                "holds" if step.holds else "breaks", style=_TONES["good" if step.holds else "bad"]
+            ),
+        )
+    yield headed("Capacity", Text(found.in_words(), style="bold"), table)
 
 
 def _causes(summary: Summary) -> Iterable[RenderableType]:

@@ -1,0 +1,113 @@
+"""What a run is asked to do, and what of it contradicts itself."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from replay.conduct.amplify import Amplify
+from replay.errors import InputError
+from replay.load import pace, timeline
+
+RECORDED = "as_recorded"
+RAMP = "ramp"
+SCENARIOS = ("mix", "storm", RAMP, RECORDED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a run is asked to do."""
+
+    scenario: str = "mix"  # one of SCENARIOS
+    rate: float = 1.0  # multiple of production's rate
+    boosts: Mapping[str, float] = field(
+        default_factory=dict
+    )  # template id, a prefix of it, or "rare"
+    arrivals: str = pace.POISSON  # or pace.CURVE: production's, over the duration
+    burst_s: float | None = None  # boosts are in force for so long …
+    every_s: float | None = None  # … at the end of each so long; None: all the time
+    first: float = 0.5  # rate of a ramp's first step
+    factor: float = 1.5  # each step's, of the one before
+    step_s: float = 10.0
+    speed: float = 1.0  # of a recording: 2 is twice as fast as production
+    think: str = timeline.SCALE  # of a recording, one of timeline.THINK
+    duration_s: float = 20.0  # a recording ends by itself, at the latest with its window
+    pool: int = 20  # connections, as the service has, over all workers
+    workers: int = 1  # processes that drive the load
+    pool_timeout_ms: int = 5000  # how long the service waits for one
+    statement_timeout_ms: int = 30_000
+    objective_ms: float = 250.0  # p95 from due that the service promises
+    seed: int = 0
+    identity: bool = False  # the target is a restored copy: values as captured
+    during: Path | None = None  # a migration to run in the middle of the load
+    at_s: float | None = None  # when; None: after a third of the duration
+    repeat: int = 1  # times
+    log: Path | None = None  # the target's log, where the server's own answer does not lead to it
+    amplify: Amplify | None = None  # what else is made more of than the rate
+
+    def check(self) -> None:
+        """Raise InputError where the options contradict one another."""
+        if self.scenario not in SCENARIOS:
+            raise InputError(f"no scenario {self.scenario!r}; there are {', '.join(SCENARIOS)}")
+        for name, value in (
+            ("--rate", self.rate),
+            ("--speed", self.speed),
+            ("--duration", self.duration_s),
+            *((f"--boost {template}", factor) for template, factor in self.boosts.items()),
+        ):
+            if not 0 < value < math.inf:
+                raise InputError(f"{name} is {value:g}; give a number above 0")
+        if not 1 <= self.workers <= self.pool:
+            raise InputError(
+                f"{self.workers} workers cannot share a pool of {self.pool}: "
+                "give each at least one connection, with --pool"
+            )
+        if self.boosts and self.scenario != "storm":
+            raise InputError("--boost goes with --scenario storm")
+        if self.scenario == "storm" and not self.boosts:
+            raise InputError("--scenario storm needs --boost, for example --boost rare=50")
+        recorded = self.scenario == RECORDED
+        if recorded and self.rate != 1:
+            raise InputError("--rate goes with the mix; a recording has --speed")
+        if not recorded and (self.speed != 1 or self.think != timeline.SCALE):
+            raise InputError("--speed and --think go with --scenario as_recorded")
+        if self.during is None and (self.at_s is not None or self.repeat != 1):
+            raise InputError("--at and --repeat go with --during FILE")
+        if self.migration_at_s >= self.duration_s:
+            raise InputError(
+                f"--at {self.migration_at_s:g} is not before the load's end: give a longer --duration"
+            )
+
+        for complaint in self._contradictions():
+            raise InputError(complaint)
+
+    def _contradictions(self) -> Iterator[str]:
+        """What is wrong with the way in which arrivals come."""
+        if self.arrivals not in pace.ARRIVALS:
+            yield f"no arrivals {self.arrivals!r}; there are {', '.join(pace.ARRIVALS)}"
+        if self.arrivals != pace.POISSON and self.scenario not in {"mix", "storm"}:
+            yield "--arrivals goes with mix and storm"
+        if (self.burst_s is None) != (self.every_s is None):
+            yield "--burst and --every go together: --burst 30s --every 120s"
+        if self.burst_s is not None and self.every_s is not None:
+            if self.scenario != "storm":
+                yield "--burst goes with --scenario storm"
+            if not 0 < self.burst_s < self.every_s <= self.duration_s:
+                yield (
+                    f"a burst of {self.burst_s:g} s at the end of each {self.every_s:g} s has no "
+                    f"room in {self.duration_s:g} s; give a longer --duration"
+                )
+        if self.scenario == RAMP:
+            if self.rate != 1:
+                yield "--rate goes with the mix; a ramp has --from and --factor"
+            if not (0 < self.first < math.inf and 1 < self.factor < math.inf and self.step_s > 0):
+                yield "a ramp goes up: --from above 0, --factor above 1, --step above 0"
+            if self.workers > 1:
+                yield "a ramp ends by one worker's judgement: leave --workers out"
+        elif (self.first, self.factor, self.step_s) != (0.5, 1.5, 10.0):
+            yield "--from, --factor and --step go with --scenario ramp"
+
+    @property
+    def migration_at_s(self) -> float:
+        """When the migration begins, seconds after the origin."""
+        return self.duration_s / 3 if self.at_s is None else self.at_s

@@ -1,0 +1,150 @@
+"""How hard the load is when: bursts, the captured curve, steps; and which step of a ramp breaks."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_schedule import WINDOW_S, drawn, workload
+
+from replay.conduct.options import RunOptions
+from replay.errors import InputError
+from replay.load import pace, ramp
+from replay.load.pace import Step
+from replay.workload import Template, Workload
+
+
+def spans(stretches: object) -> list[tuple[float, bool]]:
+    return [(one.end_us / 1e6, one.boosted) for one in stretches]  # type: ignore[attr-defined]
+
+
+def test_bursts_come_at_the_end_of_each_period():
+    cut = pace.in_bursts(pace.steady(1.0, 25.0), burst_s=3.0, every_s=10.0)
+    assert spans(cut) == [(7, False), (10, True), (17, False), (20, True), (25, False)]
+
+
+def test_bursts_cut_through_a_curve():
+    cut = list(pace.in_bursts(pace.curve(1.0, 10.0, 2), burst_s=6.0, every_s=10.0))
+    assert [(s.end_us / 1e6, s.boosted, s.bin) for s in cut] == [
+        (4, False, 0),
+        (5, True, 0),
+        (10, True, 1),
+    ]
+
+
+def test_boosted_templates_arrive_in_their_bursts():
+    stretches = tuple(pace.in_bursts(pace.steady(1.0, 100.0), burst_s=2.0, every_s=10.0))
+    found = drawn(workload((100, "a"), (2, "b")), boosts={"b": 100.0}, stretches=stretches)
+    inside = [due % 10_000_000 >= 8_000_000 for due, name in found if name == "b"]
+    assert sum(inside) == pytest.approx(400, abs=100)  # 20 a second, for 20 s
+    assert inside.count(False) == pytest.approx(16, abs=16)
+    others = sum(name == "a" for _, name in found)
+    assert others == pytest.approx(1000, abs=5 * 1000**0.5)
+
+
+def with_curve(**slices: dict[int, int]) -> Workload:
+    """A workload of so many calls of each template in each second of its window."""
+    source = workload(*((float(sum(calls.values())), name) for name, calls in slices.items()))
+    templates = tuple(
+        Template(
+            id=name,
+            sql="",
+            kind="select",
+            tables=(),
+            calls=sum(calls.values()),
+            errors=0,
+            total_ms=0,
+            calls_per_slice=tuple(calls.items()),
+        )
+        for name, calls in slices.items()
+    )
+    return replace(source, templates=templates)
+
+
+def test_each_template_follows_its_own_curve():
+    even = dict.fromkeys(range(int(WINDOW_S)), 100)
+    source = with_curve(a=even, b={-1: 7, 4: 50})  # one that failed before the window has no place
+    stretches = pace.curve(1.0, 100.0, pace.Curve(source).bins)  # ten times as long
+    found = drawn(source, stretches=stretches)
+    per_bin = {
+        name: Counter(due // 10_000_000 for due, other in found if other == name) for name in "ab"
+    }
+    assert set(per_bin["b"]) == {4}
+    assert sum(per_bin["b"].values()) == pytest.approx(570, abs=130)
+    assert all(count == pytest.approx(1000, abs=160) for count in per_bin["a"].values())
+    assert len(per_bin["a"]) == 10
+
+
+def test_steps_grow_by_the_factor_and_end_with_the_duration():
+    found = pace.steps(0.5, 2.0, 10.0, 35.0)
+    assert [(s.begin_s, s.end_s, s.rate) for s in found] == [
+        (0, 10, 0.5),
+        (10, 20, 1.0),
+        (20, 30, 2.0),
+    ]
+
+
+STEP = Step(begin_s=10.0, end_s=20.0, rate=2.0)
+
+
+def served(rate: float, capacity: float, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Due and latency of a queue with one server, Poisson arrivals and even service."""
+    rng = np.random.default_rng(seed)
+    due = STEP.begin_s + np.cumsum(rng.exponential(1 / rate, int(rate * 12)))
+    due = due[due < STEP.end_s]
+    free, ended = 0.0, []
+    for at in due:
+        free = max(free, at) + 1 / capacity
+        ended.append(free)
+    return due, (np.array(ended) - due) * 1e3
+
+
+@pytest.mark.parametrize(
+    ("rate", "holds"), [(50, True), (150, True), (180, True), (240, False), (400, False)]
+)
+def test_a_queue_past_its_capacity_breaks_the_step(rate, holds):
+    due, latency = served(rate, capacity=200)
+    found = ramp.figures(STEP, due, latency, np.zeros(len(due), dtype=bool))
+    assert found.holds == holds, found
+
+
+def test_slow_is_not_broken_and_failing_is():
+    due, _ = served(100, 200)
+    slow = ramp.figures(STEP, due, np.full(len(due), 900.0), np.zeros(len(due), dtype=bool))
+    assert slow.holds
+    assert slow.p95_ms == 900
+    failing = ramp.figures(STEP, due, np.full(len(due), 1.0), np.arange(len(due)) % 10 == 0)
+    assert not failing.holds
+    assert failing.done_per_s == pytest.approx(0.9 * failing.due_per_s, rel=0.01)
+
+
+def test_the_capacity_is_the_last_step_that_held():
+    due, latency = served(100, 200)
+    none = np.zeros(len(due), dtype=bool)
+    good = ramp.figures(STEP, due, latency, none)
+    bad = replace(good, rate=4.0, holds=False)
+    found = ramp.capacity([good, bad, replace(good, rate=8.0)])
+    assert (found.holds, found.breaks) == (2.0, 4.0)
+    assert "2 x production's rate holds" in found.in_words()
+    assert ramp.capacity([bad]).holds is None
+    assert "begin lower" in ramp.capacity([bad]).in_words()
+    assert "go on" in ramp.capacity([good]).in_words()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"burst_s": 1.0}, "go together"),
+        ({"scenario": "storm", "boosts": {"rare": 2.0}, "burst_s": 5.0, "every_s": 4.0}, "no room"),
+        ({"burst_s": 1.0, "every_s": 2.0}, "--scenario storm"),
+        ({"arrivals": "curve", "scenario": "ramp"}, "mix and storm"),
+        ({"scenario": "ramp", "rate": 2.0}, "--from and --factor"),
+        ({"scenario": "ramp", "workers": 2}, "--workers"),
+        ({"scenario": "ramp", "factor": 1.0}, "goes up"),
+        ({"factor": 2.0}, "--scenario ramp"),
+        ({"speed": 2.0}, "as_recorded"),
+    ],
+)
+def test_options_that_contradict_one_another_are_told(options, said):
+    with pytest.raises(InputError, match=said):
+        RunOptions(**options).check()
