@@ -24,7 +24,8 @@ from data_gen.load import Order
 from replay import bundle, embedded, target
 from replay.bind import Binder
 from replay.capture import Options
-from replay.conduct.prepare import PRIVATE_SETTINGS, capture_workload, generate_staging
+from replay.conduct.capturing import capture_workload
+from replay.conduct.prepare import PRIVATE_SETTINGS, generate_staging
 
 SETS = ("stack", "sakila", "bank")
 KEY = b"fidelity" * 4

@@ -121,8 +121,7 @@ def drive(name: str, dsn: str, *, seed: int = 1) -> Truth:
     for thread in threads:
         thread.join()
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("ALTER SYSTEM RESET log_min_duration_statement")
-        connection.execute("SELECT pg_reload_conf()")
+        connection.execute("SET log_min_duration_statement = -1")
         connection.execute("VACUUM (ANALYZE)")
     return truth
 

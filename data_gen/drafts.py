@@ -15,7 +15,7 @@ from data_gen.shuffle import Ints
 from data_gen.sizes import distinct_values
 from data_gen.spread import Spread, shared
 from data_gen.values import generator_of
-from data_gen.values.family import Wanted
+from data_gen.values.family import Family, Wanted
 from data_gen.values.integers import LIMITS, Integers
 from data_gen.values.numerics import Numerics
 
@@ -62,13 +62,16 @@ class ValueDraft:
         """Line numbers and the like count from the start; names of many kinds do not."""
         return self.wanted.distinct > _FEW
 
+    def family(self, distinct: int = 0) -> Family:
+        """The column's values; 0 distinct: as the statistics say."""
+        generator = generator_of(self.wanted.column)
+        assert generator is not None
+        return generator(replace(self.wanted, distinct=distinct or self.wanted.distinct))
+
     def made(self, rows: int, *, distinct: int = 0, most: int | None = None) -> Made:
         """Common values at their fractions and the rest by the histogram; or each row another."""
         wanted = self.wanted
-        wanted = replace(wanted, distinct=rows if wanted.unique else distinct or wanted.distinct)
-        generator = generator_of(wanted.column)
-        assert generator is not None
-        family = generator(wanted)
+        family = self.family(rows if wanted.unique else distinct or wanted.distinct)
         if wanted.unique:
             low, high = family.limits
             first = max(low, min(1, high - rows + 1))
@@ -78,7 +81,7 @@ class ValueDraft:
                 rows,
                 common=_of_values(wanted.column, family.common, distinct / max(rows, 1)),
                 bounds=_widened(family.bounds, distinct),
-                distinct=wanted.distinct,
+                distinct=distinct or wanted.distinct,
                 most=most,
                 scatter=None if family.point is None else wanted.key,
             )
@@ -96,6 +99,7 @@ class KeyDraft:
     key: int
     rows: int  # of its table, all
     production: int  # rows of its table in production
+    fan: Callable[[int], Spread | None] = lambda _rows: None  # by how many children parents have
 
     @property
     def distinct(self) -> int:
@@ -114,6 +118,9 @@ class KeyDraft:
     def made(self, rows: int, *, distinct: int = 0, most: int | None = None) -> Made:
         """Hot parents at their fractions, the others as the histogram shares them out."""
         column, domain = self.column, self.domain
+        fan = None if distinct or most or self.unique else self.fan(rows)
+        if fan is not None:
+            return Made(fan, *_coding(domain, column))
         everywhere = (0, domain.size - 1)
         common = tuple(
             (domain.place(token), fraction)

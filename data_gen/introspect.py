@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 
+from data_gen.joint import joints
 from data_gen.objects import objects_of
 from data_gen.profile import (
     ColumnProfile,
@@ -21,9 +22,11 @@ from data_gen.profile import (
     SchemaProfile,
     TableProfile,
 )
-from data_gen.questions import Row, answer, named
+from data_gen.questions import Row, answer, answer_in_turn, named
 from data_gen.stacked import with_statistics
 from data_gen.values import generator_of
+
+IN_TURN = frozenset({"joint"})  # questions whose answers are statements to ask
 
 
 def introspect(connection: psycopg.Connection[Any]) -> SchemaProfile:
@@ -33,7 +36,9 @@ def introspect(connection: psycopg.Connection[Any]) -> SchemaProfile:
     (search_path and the forms of dates). Needs SELECT on the tables, for pg_stats to show them.
     """
     asked = questions()
-    return profile_of(lambda name: answer(connection, asked[name]))
+    return profile_of(
+        lambda name: (answer_in_turn if name in IN_TURN else answer)(connection, asked[name])
+    )
 
 
 def profile_of(rows: Callable[[str], Sequence[Row]]) -> SchemaProfile:
@@ -43,7 +48,7 @@ def profile_of(rows: Callable[[str], Sequence[Row]]) -> SchemaProfile:
 
 def questions() -> Mapping[str, str]:
     """What is asked of a catalog, SQL by name, in order: session comes first, for it sets forms."""
-    sources = ("introspect.sql", "objects.sql")
+    sources = ("introspect.sql", "objects.sql", "joint.sql")
     texts = (files("data_gen").joinpath(name).read_text(encoding="utf-8") for name in sources)
     found = {name: text for source in texts for name, text in named(source).items()}
     parts = {f"{{{name}}}": found.pop(name) for name in ("rebuilt", "own")}
@@ -68,6 +73,7 @@ class _Reading:
         made = objects_of(self.rows, names, [row["oid"] for row in enums])
         columns, constraints = self.grouped("columns"), self.grouped("constraints")
         indexes = self.grouped("indexes")
+        self.joints = joints(self.rows("joint"))
         profiles = tuple(
             replace(
                 self.table(row, columns[oid], constraints[oid], indexes[oid], names),
@@ -136,6 +142,7 @@ class _Reading:
             partition_columns=tuple(row["partition_columns"]),
             toast_pages=row["toast_pages"],
             visible_pages=row["visible_pages"],
+            joint=self.joints.get(row["oid"]),
         )
 
     def column(self, table: str, row: Row, in_partition: bool) -> ColumnProfile:

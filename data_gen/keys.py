@@ -37,6 +37,7 @@ class KeyDomain:
     family: Family
     rungs: Spread  # position to point
     hot: Mapping[str, int]  # positions of the tokens that statistics name
+    known: Mapping[str, int]  # of other tokens whose rows are known to look as they did
     near: Callable[[str], int]  # where any token belongs, whoever else is there
 
     @property
@@ -60,7 +61,7 @@ class KeyDomain:
         Keys that are common in any column of the domain have positions of their own; for others
         two may share one, as they must where the domain is smaller than production's.
         """
-        position = self.hot.get(token)
+        position = self.hot.get(token, self.known.get(token))
         return self.near(token) if position is None else position
 
 
@@ -97,11 +98,23 @@ def key_domains(
                 held=_held(profile, (table_name, column_name)),
             )
             domain = _domain(
-                table_name, wanted, columns, _parts(profile, (table_name, column_name), domains)
+                table_name,
+                wanted,
+                columns,
+                _parts(profile, (table_name, column_name), domains),
+                _known(profile, table_name, column_name),
             )
             if domain is not None:
                 domains |= dict.fromkeys(names, domain)
     return domains
+
+
+def _known(profile: SchemaProfile, table_name: str, column: str) -> Sequence[str]:
+    """Tokens of keys that the table's joint knows by name."""
+    table = profile.table(table_name)
+    if table is None or table.joint is None or (column,) not in unique_keys(table):
+        return ()
+    return tuple(token for token, _ in table.joint.keys)
 
 
 def _partitioned(profile: SchemaProfile, name: str) -> bool:
@@ -135,6 +148,7 @@ def _domain(
     wanted: Wanted,
     columns: Sequence[ColumnProfile],
     parts: Sequence[Spread] = (),
+    known: Sequence[str] = (),
 ) -> KeyDomain | None:
     generator = generator_of(wanted.column)
     if generator is None:
@@ -154,9 +168,10 @@ def _domain(
         if parts and sum(part.rows for part in parts) == size:
             rungs = joined(parts)
         near = partial(_nearest, rungs, family.point, near)
-    hot = _placed(tokens[:size], size, near)
+    placed = _placed(list(dict.fromkeys((*tokens, *known)))[:size], size, near)
+    hot = {token: placed[token] for token in tokens[:size]}
     if family.point is None:
-        family = generator(replace(wanted, known={at: token for token, at in hot.items()}))
+        family = generator(replace(wanted, known={at: token for token, at in placed.items()}))
     return KeyDomain(
         table=table,
         column=wanted.column.name,
@@ -165,6 +180,7 @@ def _domain(
         family=family,
         rungs=rungs,
         hot=hot,
+        known=placed,
         near=near,
     )
 

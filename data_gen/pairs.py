@@ -9,7 +9,7 @@ import numpy as np
 
 from data_gen.cells import Cells
 from data_gen.shuffle import Ints
-from data_gen.sources import CellSource, Filled, Nulls, Source
+from data_gen.sources import CellSource, Filled, NullFlags, Source
 from data_gen.values.family import Values
 from data_gen.values.integers import Integers
 from data_gen.values.numerics import Numerics
@@ -26,8 +26,8 @@ class Side:
     values: Values  # of a point a number
     upper: bool
     apart: int  # how much larger the larger one is where they are equal
-    nulls: Nulls | None
-    both: tuple[Nulls | None, Nulls | None]
+    nulls: NullFlags | None
+    both: tuple[NullFlags | None, NullFlags | None]
 
     def cells(self, rows: Ints) -> Cells:
         """The value of each row; where the other is NULL, its own."""

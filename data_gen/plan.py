@@ -15,7 +15,9 @@ import numpy as np
 from data_gen.bounds import ANY, held, units
 from data_gen.checks import InOrder, understood
 from data_gen.drafts import Draft, KeyDraft, Made, ValueDraft
+from data_gen.joined import Joined
 from data_gen.keys import key_domains
+from data_gen.kin import Kin
 from data_gen.labels import allowed_values
 from data_gen.moments import epoch_us, shift_us
 from data_gen.pairs import in_order
@@ -64,6 +66,7 @@ class Plan:
         self.counts = {name: rows if name in chosen else 0 for name, rows in counts.items()}
         self.domains = key_domains(profile, scale, seed, base_time)
         self._tables: dict[str, Mapping[str, CellSource]] = {}
+        self.planned: dict[str, _Table] = {}
 
     def columns(self, table: TableProfile) -> Mapping[str, CellSource]:
         """A source for each column that is loaded, in the table's order; others are defaults."""
@@ -72,8 +75,12 @@ class Plan:
             parts = tuple(units(self.profile, table))
             if not self.counts[table.qualified]:
                 return self._tables[table.qualified]
-            made = _Table(self, table).planned() if parts == (table,) else self._stacked(parts)
-            self._tables[table.qualified] = made
+            if parts != (table,):
+                self._tables[table.qualified] = self._stacked(parts)
+            else:
+                made = _Table(self, table)
+                self._tables[table.qualified] = made.planned()
+                self.planned[table.qualified] = made
         return self._tables[table.qualified]
 
     def _stacked(self, parts: Sequence[TableProfile]) -> Mapping[str, CellSource]:
@@ -95,6 +102,7 @@ class _Table:
         self.keys = unique_keys(table)
         self.checks = understood(table)
         self.unique = self._unique()
+        self.kin = Kin(self)
         self.drafts = {column.name: self._draft(column) for column in self.columns}
         self.filled: dict[str, CellSource] = {}
         self.sources: dict[str, Source] = {}
@@ -107,9 +115,15 @@ class _Table:
                 self._borrow(key)
         for names in self.keys:
             self._lead(names)
+        joined = self.kin.join()
         for column in self.columns:
-            if column.name not in self.filled:
+            if column.name in self.filled:
+                continue
+            if column.name in joined.sources:
+                self._couple(column.name, joined)
+            else:
                 self._fill(column)
+        self.kin.pin()
         for order in self.checks.orders:
             self._set_in_order(order)
         return {column.name: self.filled[column.name] for column in self.columns}
@@ -147,6 +161,7 @@ class _Table:
                 key=key,
                 rows=self.rows,
                 production=self.table.rows,
+                fan=lambda rows: self.kin.fan(column.name) if rows == self.rows else None,
             )
         return ValueDraft(
             Wanted(
@@ -245,6 +260,12 @@ class _Table:
             key = seed if self.drafts[name].rotates else None
             self._place(name, Following(lead, made[name].spread, step, key), made[name])
             step *= made[name].spread.values
+
+    def _couple(self, name: str, joined: Joined) -> None:
+        """With the others that it goes together with."""
+        source, made = joined.sources[name], self.drafts[name].made(self.rows)
+        self.sources[name] = source
+        self.filled[name] = Filled(source, made.encode, made.text, joined.nulls.get(name))
 
     def _fill(self, column: ColumnProfile) -> None:
         """By its own statistics."""

@@ -81,6 +81,33 @@ class IndexProfile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JointColumn:
+    """What a code in a Joint speaks of; see data_gen.codes."""
+
+    kind: str  # own: a column; parent: a column of the row that `via` refers to; children
+    name: str  # of the column; of the table that has the children, qualified
+    via: str = ""  # name of the foreign key; "" for own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joint:
+    """How columns of a table go together: a sample of its rows, each value as its code alone.
+
+    A code is a value's place in its column's statistics, so nothing is told of a value that these do
+    not tell. Codes of a row begin with its place in the table, in 32nds.
+    """
+
+    columns: tuple[JointColumn, ...]
+    cells: tuple[tuple[int, ...], ...]  # place, then a code for each column; no cell twice
+    counts: tuple[int, ...]  # sampled rows of each cell
+    keys: tuple[
+        tuple[str, tuple[int, ...]], ...
+    ] = ()  # keys that are known by name, and their cell
+    key_type: str = ""  # of the key's column
+    keyed: str = ""  # what asks for the cells of more keys; never leaves production
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TableProfile:
     """One table: structure, size, column statistics."""
 
@@ -102,6 +129,7 @@ class TableProfile:
     toast_pages: int = 0  # of its TOAST table
     visible_pages: int = -1  # that vacuum found all visible; -1: not known
     order: int = 0  # how many of the schema's objects stand before it
+    joint: Joint | None = None  # None: not asked for, or nothing to tell
 
     @property
     def qualified(self) -> str:

@@ -3,6 +3,7 @@
 So one file of SQL serves who may connect to the server and who may only be sent a script.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,3 +43,23 @@ def answer(connection: "psycopg.Connection[Any]", query: str) -> Sequence[Row]:
 
     cursor = connection.cursor(row_factory=tuple_row)
     return from_json(row for (row,) in cursor.execute(as_json(query).encode()))
+
+
+def answer_in_turn(connection: "psycopg.Connection[Any]", query: str) -> Sequence[Row]:
+    """The rows of all statements that the query's answer consists of, one JSON object a row.
+
+    A statement that the server refuses, or that takes too long, has no rows.
+    """
+    import psycopg  # noqa: PLC0415 - as above
+    from psycopg.rows import tuple_row  # noqa: PLC0415 - as above
+
+    refused = (psycopg.errors.QueryCanceled, psycopg.ProgrammingError, psycopg.DataError)
+    rows: list[Row] = []
+    cursor = connection.cursor(row_factory=tuple_row)
+    for texts in cursor.execute(query.encode()).fetchall():
+        for text in texts:
+            if text is None:
+                continue
+            with contextlib.suppress(*refused), connection.transaction():
+                rows += from_json(row for (row,) in cursor.execute(text.encode()))
+    return rows

@@ -120,6 +120,13 @@ def _absent(present: float, rows: int) -> int:
     return round((1 - present) * rows)
 
 
+class NullFlags(Protocol):
+    """Which rows of a column are NULL."""
+
+    def flags(self, rows: Ints) -> Flags:
+        """Whether each row is."""
+
+
 class CellSource(Protocol):
     """Row numbers to a column's cells."""
 
@@ -137,7 +144,7 @@ class Filled:
     source: Source
     encode: Callable[[Ints], tuple[Piece, ...]]
     text: Callable[[bytes], str]
-    nulls: Nulls | None = None
+    nulls: NullFlags | None = None
 
     def cells(self, rows: Ints) -> Cells:
         """Points, their binary form, NULLs."""

@@ -156,6 +156,24 @@ def joined(parts: Sequence[Spread]) -> Spread:
     )
 
 
+def counted(counts: Ints) -> Spread:
+    """So many rows for each point, the first of which is 0."""
+    points = np.flatnonzero(counts)
+    rows = counts[points]
+    rank = np.empty_like(points)
+    rank[np.argsort(-rows, kind="stable")] = np.arange(points.size)
+    return Spread(
+        starts=np.cumsum(rows) - rows,
+        counts=rows,
+        distinct=np.ones_like(rows),
+        low=points,
+        width=np.ones_like(rows),
+        rank=rank,
+        tail=np.zeros(points.size, bool),
+        holes=np.empty(0, np.int64),
+    )
+
+
 def shared(
     rows: int,
     *,

@@ -106,6 +106,7 @@ def coded(wanted: Wanted, form: Form, maker: Maker) -> Family:
         values=Coded(form, Known.of({p: form.binary(token) for p, token in stood.items()}), maker),
         common=tuple((p, fractions[token]) for p, token in stood.items() if token in fractions),
         bounds=bounds,
+        named={token: point for point, token in stood.items() if token in fractions},
     )
 
 
@@ -115,7 +116,11 @@ def labelled(wanted: Wanted) -> Family:
     values = wanted.labels or column.enum_labels
     known = Known.of({point: value.encode() for point, value in enumerate(values)})
     common = tuple(enumerate(shares_of(column, values)))
-    return Family(values=Coded(TEXT, known, None), common=common)
+    return Family(
+        values=Coded(TEXT, known, None),
+        common=common,
+        named={value: point for point, value in enumerate(values)},
+    )
 
 
 def _usable(token: str, form: Form) -> bool:

@@ -57,6 +57,7 @@ class Family:
     base: Callable[[str], Fraction] | None = None
     unit: int = 1
     shift: int = 0
+    named: Mapping[str, int] = field(default_factory=dict)  # points of the common tokens
 
 
 Generator = Callable[[Wanted], Family]
@@ -79,10 +80,12 @@ def ordered(
     fractions: Sequence[float] = column.common_fractions
     if wanted.labels:
         tokens, fractions = wanted.labels, shares_of(column, wanted.labels)
-    pairs = zip(_points(tokens, point), fractions, strict=True)
+    points = _points(tokens, point)
+    pairs = zip(points, fractions, strict=True)
     common = tuple((at, fraction) for at, fraction in pairs if at is not None)
+    named = {token: at for token, at in zip(tokens, points, strict=True) if at is not None}
     if wanted.labels and not wanted.unique:
-        return Family(values=values, common=common, limits=limits, point=point)
+        return Family(values=values, common=common, limits=limits, point=point, named=named)
     bounds = sorted(at for at in _points(column.histogram, point) if at is not None)
     if not bounds and common:
         bounds = [min(at for at, _ in common), max(at for at, _ in common)]
@@ -95,6 +98,7 @@ def ordered(
         base=base or (lambda token: Fraction(point(token))),
         unit=unit,
         shift=shift,
+        named=named,
     )
     for held in wanted.held:
         family = _confined(family, held)
@@ -124,6 +128,7 @@ def _confined(family: Family, held: Held) -> Family:
         common=tuple((moved(at), fraction) for at, fraction in family.common),
         bounds=tuple(moved(at) for at in family.bounds),
         limits=(low, max(low, high)),
+        named={token: moved(at) for token, at in family.named.items()},
     )
 
 

@@ -59,7 +59,12 @@ def booleans(wanted: Wanted) -> Family:
     if wanted.labels:
         share = 1.0 / len(wanted.labels)
         pairs = tuple((int(label in ("t", "true")), share) for label in wanted.labels)
-    return Family(values=Booleans(), common=pairs or ((0, 0.5), (1, 0.5)), limits=(0, 1))
+    return Family(
+        values=Booleans(),
+        common=pairs or ((0, 0.5), (1, 0.5)),
+        limits=(0, 1),
+        named={"f": 0, "t": 1},
+    )
 
 
 class Booleans:

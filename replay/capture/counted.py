@@ -16,6 +16,7 @@ import numpy as np
 from data_gen.profile import SchemaProfile
 from replay import __version__
 from replay.capture.assemble import moment
+from replay.capture.joints import joined_as_used
 from replay.capture.rarity import is_rare
 from replay.capture.sample import shape_id
 from replay.capture.scrub import POLICY, scrubber
@@ -74,7 +75,8 @@ def capture_counted(
             today=moment(end_us).date(),
             keep_values=keep_values,
         )
-        profile, policy = scrub.profile(asked.profile), scrub.policy
+        profile = scrub.profile(joined_as_used(asked.profile, templates))
+        policy = scrub.policy
         rng = np.random.default_rng(seed)
         transactions, left_out, guessed = _made(
             templates, profile, per_stratum, end_us - begin_us, rng

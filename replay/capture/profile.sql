@@ -5,7 +5,8 @@
 --
 --     psql -X -d DATABASE -f profile.sql -o profile.out
 --
--- It reads the catalog, some settings, pg_stats and pg_stat_statements, over one connection, in
+-- It reads the catalog, some settings, pg_stats and pg_stat_statements, and of each table a sample of at
+-- most 2,000 pages, of which it writes codes (places in pg_stats), never values; over one connection, in
 -- read-only transactions that are rolled back, with timeouts; it makes no object and writes nothing
 -- but the output file. Run it as a user with pg_read_all_stats and SELECT on the tables (pg_stats
 -- shows statistics of no others), in the database that the workload is of.

@@ -7,6 +7,7 @@ has the SQLSTATE; a refused question so tells why, and does not end the others.
 from collections.abc import Iterator
 from importlib.resources import files
 
+from data_gen.introspect import IN_TURN
 from data_gen.questions import as_json, named
 from replay.capture.questions import COUNTERS, SCHEMA, questions
 from replay.tag import APPLICATION_NAME
@@ -41,5 +42,11 @@ def _parts() -> Iterator[str]:
 
 
 def _section(name: str) -> str:
+    if name in IN_TURN:
+        # Each answer is a statement, which psql asks; one that is refused has no rows.
+        asked = (
+            f"\\set ON_ERROR_ROLLBACK on\n{questions()[name]}\n\\gexec\n\\set ON_ERROR_ROLLBACK off"
+        )
+        return f"\\qecho '# {name}'\n{asked}\n\\qecho '{END}' {DONE}"
     query = as_json(questions()[name].replace("{extension}", _PLACE))
     return f"\\qecho '# {name}'\n{query};\n\\qecho '{END}' :SQLSTATE"

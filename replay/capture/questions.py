@@ -11,8 +11,9 @@ from importlib.resources import files
 import psycopg
 from psycopg import sql
 
+from data_gen.introspect import IN_TURN
 from data_gen.introspect import questions as of_schema
-from data_gen.questions import Row, answer, named
+from data_gen.questions import Row, answer, answer_in_turn, named
 from replay.capture.answers import UnansweredError
 from replay.target import connect_source, describe
 
@@ -42,7 +43,8 @@ class Connected:
         if "{extension}" in text:
             text = text.replace("{extension}", self._extension())
         try:
-            return answer(self._connection, text)
+            ask = answer_in_turn if question in IN_TURN else answer
+            return ask(self._connection, text)
         except psycopg.Error as error:
             with contextlib.suppress(psycopg.Error):
                 self._connection.rollback()

@@ -111,7 +111,11 @@ class Scrubber:
         return replace(without_secrets(made, self.secret), last=self.value(made.last))
 
     def _table(self, table: TableProfile) -> TableProfile:
-        return replace(table, columns=tuple(map(self._column, table.columns)))
+        joint = table.joint
+        if joint is not None:
+            keys = tuple((self._scrubbed(key), cell) for key, cell in joint.keys)
+            joint = replace(joint, keys=keys, keyed="")
+        return replace(table, columns=tuple(map(self._column, table.columns)), joint=joint)
 
     def _column(self, column: ColumnProfile) -> ColumnProfile:
         histogram = [self._scrubbed(bound) for bound in column.histogram]

@@ -28,6 +28,7 @@ from replay.capture.assemble import (
 from replay.capture.digest import Filters
 from replay.capture.formats.columns import Hints
 from replay.capture.inputs import HOW_TO_LOG, find_inputs, server_logs
+from replay.capture.joints import joined_as_used
 from replay.capture.memory import give_back
 from replay.capture.reading import Reading
 from replay.capture.sampling import notes as sampling_notes
@@ -191,15 +192,16 @@ class _Capture:
             self._sampling,
         )
         places = partial(build_places, registry, reading.sampler, numbers)
+        templates = self._joined(templates)
         return Captured(
             workload=Workload(
                 manifest=self._manifest(scrub.policy, templates),
-                templates=self._joined(templates),
+                templates=templates,
                 transactions=Made(numbers.size, transactions),
                 conflicts=reading.conflicts.told({t.id: t.sql for t in registry.templates}),
                 places=Made(reading.sampler.held(), places),
             ),
-            profile=scrub.profile(asked.profile) if asked else None,
+            profile=scrub.profile(joined_as_used(asked.profile, templates)) if asked else None,
             interrupted=reading.interrupted,
         )
 
