@@ -124,4 +124,4 @@ SELECT format('SELECT %L', json_build_object(
            'keyed', replace(replace(asked, '<key>', key), '<rows>', keyed))) AS description,
        replace(replace(asked, '<key>', 'NULL::text'), '<rows>', sampled) AS sample,
        replace(replace(replace(asked, '<key>', key), '<rows>', keyed), '<keys>', hot) AS hot
-FROM texts ORDER BY oid
+FROM texts AS replay_profile ORDER BY oid
