@@ -13,6 +13,7 @@ import click
 
 from replay import __version__
 from replay.cli import (
+    audit,
     capture,
     demo,
     doctor,
@@ -40,6 +41,7 @@ COMMANDS = (
     inspect.command,
     mark_staging.command,
     generate.command,
+    audit.command,
     run.command,
     hunt.command,
     report.command,

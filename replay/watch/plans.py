@@ -105,7 +105,7 @@ def _generic(
     given = sql.SQL(", ").join(map(sql.Literal, values))
     call = sql.SQL("{} EXECUTE replay_generic ({})")
     try:
-        with psycopg.RawCursor(connection) as cursor:
+        with connection.transaction(), psycopg.RawCursor(connection) as cursor:
             cursor.execute(f"PREPARE replay_generic AS {statement}".encode())
     except psycopg.Error:
         return None

@@ -1,0 +1,79 @@
+"""`replay audit`: which captured statements, and which foreign keys, no index serves."""
+
+from pathlib import Path
+
+import click
+
+from replay.cli import options, output
+from replay.errors import GateFailedError
+
+
+@click.command(
+    name="audit",
+    short_help="Find captured statements that no index serves.",
+    context_settings=options.CONTEXT,
+    epilog=options.example(
+        'replay audit shop.workload --target "$REPLAY_TARGET" --junit audit.xml'
+    ),
+)
+@options.directory("workload")
+@options.target(required=True)
+@click.option(
+    "--bind",
+    type=click.Choice(("generated", "identity")),
+    default="generated",
+    show_default=True,
+    help="Values for the target's generated data, or as captured for a restored copy.",
+)
+@click.option(
+    "--statement-timeout-ms",
+    default=5000,
+    show_default=True,
+    type=click.IntRange(min=1),
+    metavar="MS",
+    help="How long one execution may take; beyond, its plan is only estimated.",
+)
+@click.option(
+    "--junit",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write JUnit's XML: a test case a statement and a foreign key.",
+)
+@options.seed("values")
+@options.as_json
+def command(
+    workload: Path,
+    target: str,
+    bind: str,
+    statement_timeout_ms: int,
+    junit: Path | None,
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Plan every statement of a WORKLOAD on staging, and name those that no index serves.
+
+    Each is executed with the values as captured, and with each column's most frequent, median and
+    rarest value, in a transaction that is rolled back, and as a generic plan. An index is proposed
+    only where it was built (and rolled back) and the blocks that are read dropped tenfold. Foreign
+    keys whose parent loses rows are looked at apart. The exit code is 1 where something lacks one.
+    """
+    from replay.conduct.audit import audit
+    from replay.report import audit as report
+
+    found = audit(
+        workload,
+        target,
+        identity=bind == "identity",
+        seed=seed,
+        timeout_ms=statement_timeout_ms,
+        say=output.say,
+    )
+    if junit is not None:
+        output.write_whole(junit, report.junit(found))
+        output.say(f"wrote {junit}")
+    if as_json:
+        output.print_document(report.document(found))
+    else:
+        for line in report.text(found):
+            output.stdout().print(line, markup=False, soft_wrap=True)
+    return 0 if found.clean else GateFailedError.exit_code

@@ -1,0 +1,162 @@
+"""The audit on a database with planted gaps, and with what looks like a gap and is none."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from xml.etree import ElementTree as ET
+
+import psycopg
+import pytest
+
+from data_gen.introspect import introspect
+from replay import bundle, target
+from replay.conduct.audit import audit
+from replay.report import audit as report
+from replay.sql.fingerprint import fingerprint
+from replay.sql.slots import extract
+from replay.workload import Manifest, Statement, Template, Transaction, Workload
+
+SCHEMA = """
+CREATE TABLE acct (id int PRIMARY KEY, name text);
+CREATE TABLE log_parent (id int PRIMARY KEY);
+CREATE TABLE tiny (id int PRIMARY KEY, word text);
+CREATE TABLE ord (id int PRIMARY KEY, acct_id int REFERENCES acct, parent_id int REFERENCES log_parent,
+                  ext_id text, email text, kind int, shop int, ts int, filler text);
+INSERT INTO acct SELECT i, 'n' FROM generate_series(1, 2000) i;
+INSERT INTO log_parent SELECT i FROM generate_series(1, 10) i;
+INSERT INTO tiny SELECT i, 'w' || i FROM generate_series(1, 2000) i;
+INSERT INTO ord SELECT i, i % 1000 + 1, i % 10 + 1, 'x' || i, 'User' || i || '@Example.org', i % 3,
+                       i % 20, (i * 7919) % 120000, repeat('f', 60)
+    FROM generate_series(1, 120000) i;
+CREATE INDEX ord_shop ON ord (shop);
+VACUUM ANALYZE;
+"""
+BY_EXT = "SELECT id FROM ord WHERE ext_id = 'x77'"
+BY_EMAIL = "SELECT id FROM ord WHERE lower(email) = 'user77@example.org'"
+SET_BY_EXT = "UPDATE ord SET kind = 1 WHERE ext_id = 'x78' AND kind = 2"
+OF_SHOP = "SELECT id FROM ord WHERE shop = 7 AND ext_id = 'x7'"
+LATEST = "SELECT id FROM ord ORDER BY ts DESC LIMIT 10"
+DELETE = "DELETE FROM acct WHERE id = 1500"
+GAPS = {
+    BY_EXT: "CREATE INDEX CONCURRENTLY ON public.ord (ext_id)",
+    BY_EMAIL: "CREATE INDEX CONCURRENTLY ON public.ord ((lower(email)))",
+    SET_BY_EXT: "CREATE INDEX CONCURRENTLY ON public.ord (ext_id)",
+    OF_SHOP: "CREATE INDEX CONCURRENTLY ON public.ord (ext_id)",
+    LATEST: "CREATE INDEX CONCURRENTLY ON public.ord (ts)",
+}
+BY_KEY = "SELECT name FROM acct WHERE id = 7"
+SMALL = "SELECT id FROM tiny WHERE word = 'w7'"
+UNSELECTIVE = "SELECT id FROM ord WHERE kind = 1"
+BATCH = "SELECT count(*), max(ts) FROM ord"
+ONCE = "SELECT id FROM ord WHERE filler = 'once'"
+INSERT = "INSERT INTO tiny (id, word) VALUES (9001, 'new')"
+QUIET = (BY_KEY, SMALL, UNSELECTIVE, BATCH, ONCE, INSERT)
+
+
+@pytest.fixture(scope="module")
+def database(server):
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE audited")
+    dsn = server.dsn("audited")
+    target.mark_staging(dsn)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for statement in SCHEMA.split(";\n"):
+            connection.execute(statement)
+    yield dsn
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        connection.execute("DROP DATABASE audited WITH (FORCE)")
+
+
+def workload(path, dsn, *statements):
+    """Each statement a transaction of its own, once a second, but for what ran only once."""
+    slotted = {sql: extract(sql) for sql in statements}
+    now = datetime.now(UTC)
+    with psycopg.connect(dsn) as connection:
+        profile = introspect(connection)
+    calls = {sql: 1 if sql == ONCE else 1000 for sql in statements}
+    made = Workload(
+        manifest=Manifest(
+            tool_version="0",
+            format="jsonlog",
+            inputs=(),
+            begin=now,
+            end=now + timedelta(seconds=1000),
+            slice_s=1000.0,
+            seed=0,
+            per_stratum=64,
+            scrub={},
+            records=0,
+            executions=sum(calls.values()),
+            transactions=len(statements),
+            sessions=1,
+        ),
+        templates=tuple(
+            Template(
+                id=fingerprint(sql).id,
+                sql=fingerprint(sql).sql,
+                kind=fingerprint(sql).kind,
+                tables=fingerprint(sql).tables,
+                calls=calls[sql],
+                errors=0,
+                total_ms=1.0,
+            )
+            for sql in statements
+        ),
+        transactions=tuple(
+            Transaction(
+                id=number,
+                session="s",
+                start_us=0,
+                weight=1,
+                shape="0" * 16,
+                statements=(
+                    Statement(
+                        template=fingerprint(sql).id,
+                        sql=found.sql,
+                        slots=found.slots,
+                        values=found.literals,
+                        prepared=None,
+                        offset_us=0,
+                        duration_us=1000,
+                    ),
+                ),
+            )
+            for number, (sql, found) in enumerate(slotted.items())
+        ),
+    )
+    bundle.write(path, made, profile)
+    return path
+
+
+def test_planted_gaps_are_found_and_nothing_else(database, tmp_path):
+    path = workload(tmp_path / "w.workload", database, *GAPS, *QUIET, DELETE)
+    found = audit(path, database, identity=True, say=lambda _: None)
+    proposed = {gap.template.id: gap.index.sql for gap in found.gaps}
+    assert proposed == {fingerprint(sql).id: index for sql, index in GAPS.items()}
+    assert [gap.constraint for gap in found.key_gaps] == ["ord_acct_id_fkey"]
+    assert [t.id for t in found.key_gaps[0].templates] == [fingerprint(DELETE).id]
+    assert found.key_gaps[0].index.sql == "CREATE INDEX CONCURRENTLY ON public.ord (acct_id)"
+    assert found.noted == ()
+    assert {one.why_not for one in found.checked} == {""}
+    for gap in found.gaps:
+        assert gap.effect.buffers_after * 10 <= gap.effect.buffers_before
+        assert gap.effect.bytes > 100_000
+    cases = ET.fromstring(report.junit(found)).findall("testcase")
+    assert sum(case.find("failure") is not None for case in cases) == len(GAPS) + 1
+    document = json.loads(json.dumps(report.document(found), allow_nan=False))
+    assert len(document["gaps"]) == len(GAPS)
+    assert "6 lack an index" in list(report.text(found))
+
+
+def test_with_the_indexes_it_is_quiet(database, tmp_path):
+    path = workload(tmp_path / "w.workload", database, *GAPS, *QUIET, DELETE)
+    indexes = {*GAPS.values(), "CREATE INDEX CONCURRENTLY ON public.ord (acct_id)"}
+    with psycopg.connect(database, autocommit=True) as connection:
+        before = connection.execute("SELECT count(*) FROM pg_index").fetchone()
+        for sql in indexes:
+            connection.execute(sql)
+        connection.execute("ANALYZE ord")
+        found = audit(path, database, identity=True, say=lambda _: None)
+        assert found.clean, [gap.template.sql for gap in found.gaps]
+        assert found.noted == ()
+        after = connection.execute("SELECT count(*) FROM pg_index").fetchone()
+    assert after[0] == before[0] + len(indexes)
