@@ -67,12 +67,12 @@ def database(server):
 
 
 def workload(path, dsn, *statements):
-    """Each statement a transaction of its own, once a second, but for what ran only once."""
+    """Each statement a transaction of its own, twenty times a second, but for what ran only once."""
     slotted = {sql: extract(sql) for sql in statements}
     now = datetime.now(UTC)
     with psycopg.connect(dsn) as connection:
         profile = introspect(connection)
-    calls = {sql: 1 if sql == ONCE else 1000 for sql in statements}
+    calls = {sql: 1 if sql == ONCE else 20_000 for sql in statements}
     made = Workload(
         manifest=Manifest(
             tool_version="0",
