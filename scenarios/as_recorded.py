@@ -7,9 +7,11 @@ from math import inf
 
 from replay.load.user import ReplayUser
 from scenarios.baking import Baking
+from scenarios.looking import Looking
 
 
 class AsRecorded(ReplayUser):
     """A connection for each captured session, from its beginning to its end."""
 
     bake = Baking("as_recorded", duration_s=inf)
+    look = Looking()

@@ -5,9 +5,11 @@ locust -f scenarios/mix.py --headless --workload shop.workload --target DSN --ra
 
 from replay.load.user import ReplayUser
 from scenarios.baking import Baking
+from scenarios.looking import Looking
 
 
 class Mix(ReplayUser):
     """Poisson arrivals of the kept transactions, drawn by weight, through a pool of sessions."""
 
     bake = Baking("mix")
+    look = Looking()

@@ -5,9 +5,11 @@ locust -f scenarios/ramp.py --headless --workload shop.workload --target DSN --f
 
 from replay.load.user import ReplayUser
 from scenarios.baking import Baking
+from scenarios.looking import Looking
 
 
 class Ramp(ReplayUser):
     """The mix at ever higher rates; ends by itself where latency climbs without end."""
 
     bake = Baking("ramp", duration_s=120.0)
+    look = Looking()

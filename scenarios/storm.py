@@ -5,9 +5,11 @@ locust -f scenarios/storm.py --headless --workload shop.workload --target DSN --
 
 from replay.load.user import ReplayUser
 from scenarios.baking import Baking
+from scenarios.looking import Looking
 
 
 class Storm(ReplayUser):
     """The mix as its background, and in it what was rare until today."""
 
     bake = Baking("storm")
+    look = Looking()

@@ -12,7 +12,7 @@ test: load that starts late would be another load. One that is lost is named wit
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +67,7 @@ class MasterSide:
         self._members: list[str] = []
         self._ready: set[str] = set()
         self._planned: list[int] = []  # transactions, by place
+        self.names: dict[str, str] = {}  # template id -> a statement's name
         self._shares: dict[str, Share] = {}
         self._running = False
         self._over = threading.Event()
@@ -126,6 +127,7 @@ class MasterSide:
 
     def _on_ready(self, msg: Any, **_: Any) -> None:
         self._planned = msg.data["planned"]
+        self.names = msg.data["names"]
         self._ready.add(msg.node_id)
 
     def _on_done(self, msg: Any, **_: Any) -> None:
@@ -160,11 +162,11 @@ class WorkerSide:
         self._planned.clear()
         return self._place
 
-    def barrier(self, planned: tuple[int, ...]) -> int:
+    def barrier(self, planned: tuple[int, ...], names: Mapping[str, str]) -> int:
         """Say that all sessions are open, and wait for the origin (CLOCK_MONOTONIC ns, here)."""
         offset_ns = self._measure_offset()
         self._go.clear()
-        self._runner.send_message(_READY, {"planned": list(planned)})
+        self._runner.send_message(_READY, {"planned": list(planned), "names": dict(names)})
         self._go.wait()
         return self._origin_ns + offset_ns
 

@@ -107,6 +107,10 @@ class Engine:
         self._check_done()
         return tuple(s for s in self.sessions if s.state in (RUNNING, ROLLING_BACK))
 
+    def under_way(self) -> tuple[int, int]:
+        """Transactions that have a session, and those that wait for one."""
+        return self._busy, len(self._waiting)
+
     def silent_since(self, then_ns: int) -> list[tuple[Session, int]]:
         """Sessions that wait for an answer since then or longer, and since when."""
         return [

@@ -20,7 +20,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--shards", help="Load that is baked already, instead of a workload")
     group.add_argument("--run-directory", help="Keep the attempts' records here")
     group.add_argument("--worker-index", type=int, default=0, help="Which shard to drive")
-    group.add_argument("--rate", type=float, default=1.0, help="Multiple of production's rate")
+    rate = group.add_argument(
+        "--rate", type=float, default=1.0, help="Multiple of production's rate"
+    )
     group.add_argument(
         "--boost",
         action="append",
@@ -38,14 +40,25 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--think", choices=("scale", "keep", "none"), default="scale", help="A recording's own time"
     )
-    group.add_argument("--duration", type=float, help="Seconds of arrivals; 20, or the ramp")
+    duration = group.add_argument(
+        "--duration", type=float, help="Seconds of arrivals; 20, or the ramp"
+    )
     group.add_argument("--drain", type=float, default=5.0, help="Seconds to end what is under way")
-    group.add_argument("--pool", type=int, default=20, help="Connections, as the service has")
+    pool = group.add_argument(
+        "--pool", type=int, default=20, help="Connections, as the service has"
+    )
     group.add_argument("--pool-timeout-ms", type=int, default=5000, help="Longest wait for one")
     group.add_argument("--statement-timeout-ms", type=int, default=30_000)
     group.add_argument("--objective-ms", type=float, default=250.0, help="p95 that is promised")
     group.add_argument("--seed", type=int, default=0)
     group.add_argument("--bind", choices=("generated", "identity"), default="generated")
+    for shown in (rate, duration, pool):  # Locust's form asks for these, too; never for the DSN
+        vars(shown).update(include_in_web_ui=True, is_secret=False, is_required=False)
+
+
+def settle(parsed: argparse.Namespace) -> None:
+    """Locust's form gives text where nothing stood before."""
+    parsed.duration = float(parsed.duration) if parsed.duration else None
 
 
 def target_of(parsed: argparse.Namespace) -> str:

@@ -64,6 +64,10 @@ class Recorded(Engine):
         self._queued = 0
         return super().end()
 
+    def under_way(self) -> tuple[int, int]:
+        """Transactions that have a session, and those that wait for theirs."""
+        return self._busy, self._queued
+
     def _run_due(self) -> None:
         now = monotonic_ns()
         while self._next_come_ns() <= now:

@@ -19,7 +19,7 @@ _HIGHEST_US = (1 << 32) - 1  # over an hour
 _BUCKETS = (32 - _BITS + 2) * _HALF
 # The parts of a statement's time: latency is from due to the end, and holds the others.
 FIGURES = ("lag", "wait", "service", "latency")
-_RECENT = 12  # blocks: the last seconds, for who looks while it runs
+RECENT = 12  # blocks: the last seconds, for who looks while it runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Tally:
     def __init__(self, templates: int) -> None:
         # Untouched pages of these cost no memory.
         self._counts = {name: np.zeros(templates * _BUCKETS, dtype=np.int64) for name in FIGURES}
-        self._recent_lag_us: deque[np.ndarray] = deque(maxlen=_RECENT)
+        self._recent_lag_us: deque[np.ndarray] = deque(maxlen=RECENT)
 
     def add(self, block: bytes | bytearray) -> Iterator[News]:
         """Count a block of packed records; yields what it says of each template in it."""

@@ -11,8 +11,9 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -33,6 +34,7 @@ from replay.load.naming import names
 from replay.load.report import FINISHED, WorkerReport
 from replay.load.shard import Index, read_index
 from replay.load.tally import News
+from replay.load.webui import Board, Look, Row, add_tab, trouble
 from replay.load.worker import Worker, WorkerTask
 
 log = logging.getLogger(__name__)
@@ -64,6 +66,23 @@ def _take_over(environment: Any, **_: Any) -> None:
         _conduct(environment, parsed, runner)
     elif isinstance(runner, WorkerRunner):
         ReplayUser.cluster = WorkerSide(runner)
+        events.report_to_master.add_listener(ReplayUser.board.report)
+    if environment.web_ui:
+        add_tab(environment.web_ui, ReplayUser.board.lags, partial(_look, environment))
+
+
+def _look(environment: Any) -> Sequence[Row]:
+    """The target as the scenario sees it, while a test runs."""
+    chosen = [user.look for user in environment.user_classes if hasattr(user, "look")]
+    if not chosen or environment.runner.state not in ("running", "spawning"):
+        return ()
+    try:
+        dsn = options.target_of(environment.parsed_options)
+    except ReplayError as error:
+        return [trouble(str(error))]
+    master = ReplayUser.master
+    rows: Sequence[Row] = chosen[0](dsn, ReplayUser.board.names if master is None else master.names)
+    return rows
 
 
 def _conduct(environment: Any, parsed: argparse.Namespace, runner: MasterRunner) -> None:
@@ -82,11 +101,24 @@ def _conduct(environment: Any, parsed: argparse.Namespace, runner: MasterRunner)
         environment.process_exit_code = ended.exit_code or (
             NotValidError.exit_code if whole.why_not else 0
         )
-        gevent.spawn(runner.quit if parsed.headless else runner.stop)
+        gevent.spawn(_leave, environment)
 
     side = ReplayUser.master = MasterSide(runner, end)
+    events.worker_report.add_listener(ReplayUser.board.hear)
     events.test_start.add_listener(side.plan)
     events.worker_connect.add_listener(side.joined)
+
+
+def _leave(environment: Any) -> None:
+    """The test is over. Headless Locust ends with it; the web UI stays, or as long as asked for."""
+    parsed = environment.parsed_options
+    if parsed.headless:
+        environment.runner.quit()
+        return
+    environment.runner.stop()
+    if parsed.autostart and parsed.autoquit >= 0:
+        gevent.sleep(parsed.autoquit)
+        environment.web_ui.stop()
 
 
 def _end_user_first(environment: Any, **_: Any) -> None:
@@ -109,6 +141,8 @@ class ReplayUser(User):
     bake: ClassVar[Bake]
     cluster: ClassVar[WorkerSide | None] = None
     master: ClassVar[MasterSide | None] = None
+    look: ClassVar[Look]
+    board: ClassVar[Board] = Board()
     running: ClassVar[bool] = False  # a process drives one shard, however many users it is given
 
     def replay(self) -> None:
@@ -125,7 +159,7 @@ class ReplayUser(User):
         except Exception as error:  # noqa: BLE001 - told, and turned into the exit code
             share = _tell(error, channel)
         finally:
-            ReplayUser.running = False
+            ReplayUser.running, self.board.mine = False, None
             self.environment.process_exit_code = share.exit_code
             if self.cluster is not None:
                 self.cluster.done(share)
@@ -136,9 +170,8 @@ class ReplayUser(User):
 
     def _end(self) -> None:
         """One that is alone ends Locust, too; under the web UI it stays."""
-        runner = self.environment.runner
         if self.cluster is None:
-            gevent.spawn(runner.quit if self.environment.parsed_options.headless else runner.stop)
+            gevent.spawn(_leave, self.environment)
 
     def _run_launched(self, parsed: argparse.Namespace, channel: Channel) -> Share:
         def barrier() -> int | None:
@@ -152,6 +185,7 @@ class ReplayUser(User):
         return Share(exit_code=_exit_code(worker.run(barrier)))
 
     def _run_alone(self, parsed: argparse.Namespace) -> Share:
+        options.settle(parsed)
         origin_ns = time.monotonic_ns()
         cluster = self.cluster
         place = cluster.place() if cluster is not None else Place()
@@ -161,13 +195,16 @@ class ReplayUser(User):
             if cluster is None:
                 origin_ns = time.monotonic_ns() + _LEAD_NS
             else:
-                origin_ns = cluster.barrier(read_index(shards).planned)
+                origin_ns = cluster.barrier(index.planned, self.board.names)
             return origin_ns
 
         with directories(parsed.shards, parsed.run_directory) as (shards, run):
             boosted = self._baked(parsed, shards, place)
             parsed.duration = parsed.duration or options.DURATION_S
+            index = read_index(shards)
+            self.board.names = {name: shown for name, (_, shown) in _names(index).items()}
             worker = self._worker(parsed, shards, run, place)
+            self.board.mine = worker.live
             try:
                 code = _exit_code(worker.run(barrier))
             except gevent.GreenletExit:  # stopped: what was done is told all the same
@@ -215,7 +252,7 @@ class _Feed:
 
     def __init__(self, stats: RequestStats, index: Index) -> None:
         self._stats = stats
-        shown = names(dict(zip(index.templates, index.examples, strict=True)))
+        shown = _names(index)
         self._names = [shown[template] for template in index.templates]
 
     def add(self, news: News) -> None:
@@ -241,6 +278,10 @@ class _Feed:
             key = StatsError.create_key(method, name, outcome)
             error = self._stats.errors.setdefault(key, StatsError(method, name, outcome))
             error.occurrences += failed
+
+
+def _names(index: Index) -> dict[str, tuple[str, str]]:
+    return names(dict(zip(index.templates, index.examples, strict=True)))
 
 
 def _stop_at_hangup(channel: Channel, worker: Worker) -> None:

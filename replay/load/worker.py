@@ -24,7 +24,8 @@ from replay.load.record import DTYPE, records_file
 from replay.load.recorded import Recorded
 from replay.load.report import FAILED, FINISHED, INTERRUPTED, WorkerReport, write_worker
 from replay.load.shard import Index, read_arrivals, read_sessions, read_shard
-from replay.load.tally import FIGURES, News, Tally
+from replay.load.tally import FIGURES, RECENT, News, Tally
+from replay.load.webui import Live
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,19 @@ class Worker:
             loop=loop,
             done=done,
             lost=lost,
+        )
+
+    def live(self) -> Live:
+        """How it goes, for who looks while it runs."""
+        lag_us = self._tally.recent_lag_us()
+        p50, p99 = np.percentile(lag_us, (50, 99)).tolist() if len(lag_us) else (0.0, 0.0)
+        running, waiting = self._engine.under_way()
+        return Live(
+            lag_p50_us=p50,
+            lag_p99_us=p99,
+            per_s=len(lag_us) / (RECENT * _BEAT_S),
+            running=running,
+            waiting=waiting,
         )
 
     def stop(self) -> None:

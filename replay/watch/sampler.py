@@ -105,15 +105,14 @@ class Watch:
             if self._connection is None:
                 self._connection = self._open()
             began = monotonic_ns()
-            with self._connection.cursor(binary=True) as cursor:
-                rows = cursor.execute(_SQL, prepare=True).fetchall()
+            backends = ask(self._connection)
         except (psycopg.Error, ReplayError) as error:
             if self._connection is not None and self._connection.closed:
                 log.warning("watch lost its connection: %s", str(error).strip())
                 self._connection = None
             return False
         # The server looked somewhere between question and answer.
-        self._keep((began + monotonic_ns()) // 2000, tuple(map(_seen, rows)))
+        self._keep((began + monotonic_ns()) // 2000, backends)
         return True
 
     def _keep(self, at_us: int, backends: Sequence[Seen]) -> None:
@@ -130,6 +129,12 @@ class Watch:
                 *(state, waiter.lock_type, waiter.mode, waiter.relation, waiter.wait_us),
                 *(waiter.key, waiter.text, blocker.text if blocker else ""),
             )
+
+
+def ask(connection: psycopg.Connection) -> tuple[Seen, ...]:
+    """The server's sessions at this moment: one sample."""
+    with connection.cursor(binary=True) as cursor:
+        return tuple(map(_seen, cursor.execute(_SQL, prepare=True).fetchall()))
 
 
 def _seen(row: tuple[Any, ...]) -> Seen:
