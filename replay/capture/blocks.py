@@ -9,8 +9,9 @@ import numpy as np
 
 from replay.capture.formats.columns import Format
 from replay.capture.inputs import Input, open_stream, position
-from replay.capture.kernels import Bytes, compiled
+from replay.capture.kernels import Bytes, as_bytes, compiled, place
 from replay.capture.packed import BREAKS_OFF
+from replay.capture.words import AT_ONCE, count_of_bits, within
 
 _BLOCK = 8 << 20  # bytes
 _RECORD_AT_MOST = 256 << 20  # a longer one is no record
@@ -73,13 +74,13 @@ def _first_us(block: Block) -> int:
 def _blocks(log: Input, broke_off: BrokeOff) -> Iterator[Block]:
     offset, first_line = 0, 1
     for data, end, read in _whole_records(log, broke_off):
-        whole = memoryview(data)[:end]
+        whole = data[:end]
         yield Block(input=log, data=whole, offset=offset, first_line=first_line, read=read)
         offset += end
         first_line += lines_in(whole)
 
 
-def _whole_records(log: Input, broke_off: BrokeOff) -> Iterator[tuple[bytearray, int, int]]:
+def _whole_records(log: Input, broke_off: BrokeOff) -> Iterator[tuple[memoryview, int, int]]:
     """Buffers, where the whole records in each end, and how many bytes were read on disk."""
     rest: bytes | memoryview = b""
     read, ended = 0, False
@@ -90,21 +91,21 @@ def _whole_records(log: Input, broke_off: BrokeOff) -> Iterator[tuple[bytearray,
             broke_off(log, error)
             return
         while not ended:
-            data = bytearray(len(rest) + _BLOCK)
+            data = np.empty(len(rest) + _BLOCK, np.uint8).data
             data[: len(rest)] = rest
             filled = len(rest)
             try:
-                while filled < len(data) and (more := stream.readinto(memoryview(data)[filled:])):
+                while filled < len(data) and (more := stream.readinto(data[filled:])):
                     filled += more
                 read = position(stream)
             except BREAKS_OFF as error:
                 broke_off(log, error)
                 ended = True
             ended = ended or filled < len(data)
-            end = _end_of(log.format, memoryview(data)[:filled], whole_file=ended)
+            end = _end_of(log.format, data[:filled], whole_file=ended)
             if end:
                 yield data, end, read
-            rest = memoryview(data)[end:filled]
+            rest = data[end:filled]
 
 
 def _end_of(log_format: Format, data: memoryview, *, whole_file: bool) -> int:
@@ -115,12 +116,16 @@ def _end_of(log_format: Format, data: memoryview, *, whole_file: bool) -> int:
 
 def lines_in(data: memoryview) -> int:
     """How many lines end in the data."""
-    return int(_count(np.frombuffer(data, np.uint8)))
+    return int(_count(as_bytes(data), np.uint8(10)))
 
 
 @compiled
-def _count(data: Bytes) -> int:
-    lines = 0
-    for byte in data:
-        lines += byte == 10
+def _count(data: Bytes, line_break: np.uint8) -> np.uint64:
+    size, at, lines = place(data.size), place(0), place(0)
+    while at + AT_ONCE <= size:
+        lines += count_of_bits(within(data, at, line_break, np.uint8(1)))
+        at += AT_ONCE
+    while at < size:
+        lines += place(data[at] == line_break)
+        at += place(1)
     return lines

@@ -2,8 +2,9 @@
 
 Lexical rules: those of `sql.scanner`, PostgreSQL manual 4.1 "Lexical Structure", and scan.l. Strings
 and numbers count as what they are, whatever their value; comments and white space count as a blank,
-or as a line break where they hold one, because that may join two strings. Letters count as small ones.
-Numbers of one or two digits behind BY keep their value: they may be positions in a list of columns.
+or as a line break where they hold one that may join two strings. Letters count as small ones.
+Numbers of one or two digits behind BY, or behind a comma behind it, keep their value: they may be
+positions in a list of columns.
 Works on bytes of any encoding that extends ASCII. 128 bits: no two texts of a log meet by chance.
 """
 
@@ -13,6 +14,7 @@ from replay.capture.kernels import ONE, TWO, ZERO, Bytes, Ints, Number, compiled
 from replay.capture.words import EIGHT, up_to
 
 _STRING, _NUMBER, _BLANK, _BREAK = 1, 2, 32, 10
+_IN_DOLLARS, _OPEN = 3, 4  # strings that no other joins
 _NAME = np.zeros(256, np.bool_)  # bytes of names
 _NAME[[*b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789$"]] = True
 _NAME[0x80:] = True
@@ -101,13 +103,15 @@ def folded(
             if kind == _DIGIT:
                 while at < end and 48 <= data[at] <= 57:
                     at += ONE
-                keeps = by_depth >= 0 and bool(at - start <= TWO)
+                keeps = bool(at < end and _NAME[data[at]])  # 0x1F, 1e5
+                if by_depth >= 0 and at - start <= TWO:
+                    keeps = keeps or _begins_item(text, out)
             elif kind == _QUOTE:
                 escapes = before == 101 and not (at >= begin + TWO and _NAME[data[at - TWO]])
-                at, token = _after_string(data, at + ONE, end, escapes), _STRING
+                at, token = _after_string(data, at + ONE, end, escapes)
             else:
                 at = _after_dollar_quote(data, at, end)
-                token = _STRING if at > start + ONE else 36
+                token = _IN_DOLLARS if at > start + ONE else 36
             if token != 36:
                 goes_on = before == 46 and 0 < count <= literals.shape[0]  # 1.5
                 if goes_on and literals[count - 1, 1] + 1 == np.int64(start):
@@ -115,7 +119,7 @@ def folded(
                 else:
                     if count < literals.shape[0]:
                         literals[count, 0], literals[count, 1] = start, at
-                        literals[count, 2] = token
+                        literals[count, 2] = _NUMBER if token == _NUMBER else _STRING
                     count += 1
             if keeps:  # digits stand nowhere else but in names
                 for step in range(at - start):
@@ -136,6 +140,16 @@ def folded(
 
 
 @compiled
+def _begins_item(text: Bytes, out: np.uint64) -> bool:
+    """Whether what comes next stands behind BY or a comma."""
+    if out and (text[out - ONE] == _BLANK or text[out - ONE] == _BREAK):
+        out -= ONE
+    if out < TWO:
+        return False
+    return bool(text[out - ONE] == 44 or (text[out - ONE] == 121 and text[out - TWO] == 98))
+
+
+@compiled
 def _begins_comment(data: Bytes, at: np.uint64, end: np.uint64) -> Number:
     if at + ONE >= end:
         return False
@@ -145,7 +159,7 @@ def _begins_comment(data: Bytes, at: np.uint64, end: np.uint64) -> Number:
 @compiled
 def _after_space(data: Bytes, at: np.uint64, end: np.uint64) -> tuple[np.uint64, Number]:
     """Where white space and comments end, and what they count as."""
-    token = _BLANK
+    token, in_stars = _BLANK, False
     while at < end:
         if _SPACE[data[at]]:
             if data[at] in (10, 13):
@@ -157,8 +171,8 @@ def _after_space(data: Bytes, at: np.uint64, end: np.uint64) -> tuple[np.uint64,
             while at < end and data[at] not in (10, 13):
                 at += ONE
         else:
-            at = _after_comment(data, at + TWO, end)
-    return at, token
+            at, in_stars = _after_comment(data, at + TWO, end), True
+    return at, _BLANK if in_stars else token
 
 
 @compiled
@@ -179,7 +193,10 @@ def _after_comment(data: Bytes, at: np.uint64, end: np.uint64) -> np.uint64:
 
 
 @compiled
-def _after_string(data: Bytes, at: np.uint64, end: np.uint64, escapes: bool) -> np.uint64:
+def _after_string(
+    data: Bytes, at: np.uint64, end: np.uint64, escapes: bool
+) -> tuple[np.uint64, int]:
+    """Where a string ends, and what it counts as."""
     while at < end:
         if escapes and data[at] == 92:
             at += TWO
@@ -188,8 +205,8 @@ def _after_string(data: Bytes, at: np.uint64, end: np.uint64, escapes: bool) -> 
         elif at + ONE < end and data[at + ONE] == 39:
             at += TWO
         else:
-            return at + ONE
-    return end
+            return at + ONE, _STRING
+    return end, _OPEN
 
 
 @compiled

@@ -13,6 +13,7 @@ from replay.capture.everything import Everything
 from replay.capture.executions import Executions, Rows
 from replay.capture.formats.columns import Ints
 from replay.capture.inputs import Input
+from replay.capture.memory import collected_by_hand
 from replay.capture.registry import Registry
 from replay.capture.sample import Sampler
 from replay.capture.sessions import Sessions
@@ -85,7 +86,7 @@ class Reading:
         read: dict[Path, int] = {}
         self._places = {one.path: place for place, one in enumerate(inputs)}
         total = sum(log_file.bytes for log_file in inputs)
-        with stopping() as stop:
+        with stopping() as stop, collected_by_hand():
             blocks = stop.until_asked(blocks_of(inputs, self._broke_off))
             try:
                 for worker, block, digest in digested(blocks, self._filters, jobs):

@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from replay.capture.bottomk import BottomK, Places, Weights, weights_of
+from replay.capture.counts import Numbers
 from replay.capture.formats.columns import Ints
 from replay.capture.ranks import TIE_BITS, shapes, slowness
 from replay.capture.store import Store
-from replay.capture.units import Priorities, Units
+from replay.capture.units import NEVER, Priorities, Units
 
 SLOWEST = 4  # units a template
 BUCKETS_AT_MOST = 64  # time buckets: their width doubles when there are more
@@ -45,7 +46,8 @@ class Strata:
         self._error_of: dict[int, int] = {}
         self._bucket_of: dict[int, int] = {}
         self._shape_of: dict[int, int] = {}
-        self._shape_limit = 1 << 64
+        self._shape_numbers = Numbers()  # the same
+        self._shape_limit = NEVER  # a hash from there on has no stratum
 
     def kept(self) -> tuple[Ints, Weights]:
         """The units that stay, by number, and their weights."""
@@ -105,19 +107,20 @@ class Strata:
 
     def _strata_of_shapes(self, hashes: Priorities) -> Ints:
         """Strata of shapes; -1 for those of large hashes when there are too many."""
-        distinct, places = np.unique(hashes, return_inverse=True)
         known = self._shape_of
-        strata = []
-        for shape in distinct.tolist():
-            if shape not in known and shape < self._shape_limit:
-                known[shape] = self._shapes.new_stratum()
-            strata.append(known.get(shape, -1))
+        strata = self._shape_numbers.of(hashes)
+        unknown = (strata < 0) & (hashes < self._shape_limit)
+        if not unknown.any():
+            return strata
+        for shape in np.unique(hashes[unknown]).tolist():
+            known[shape] = self._shapes.new_stratum()
         if len(known) > SHAPES_AT_MOST:
             gone = sorted(known)[SHAPES_AT_MOST:]
-            self._shape_limit = gone[0]
+            self._shape_limit = np.uint64(gone[0])
             self._shapes.drop([known.pop(shape) for shape in gone])
-            strata = [known.get(shape, -1) for shape in distinct.tolist()]
-        return np.array(strata, np.int64)[places]
+        self._shape_numbers = Numbers()
+        self._shape_numbers.put(np.array([*known], np.uint64), np.array([*known.values()]))
+        return self._shape_numbers.of(hashes)
 
     def _coarsen(self) -> None:
         while len(self._bucket_of) > BUCKETS_AT_MOST:

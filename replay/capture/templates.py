@@ -13,6 +13,7 @@ import numpy as np
 
 from replay.capture.formats.texts import PLAIN, Marks, Spans, Texts, meant
 from replay.capture.kernels import ZERO, Bytes, Hashes, Ints, compiled, place
+from replay.capture.lists import fold_lists
 from replay.capture.masks import exact_hash, folded
 from replay.capture.messages import decoded
 from replay.sql.fingerprint import Fingerprint, fingerprint
@@ -147,7 +148,7 @@ def _look_up(
             size, _ = folded(data, at, end, nowhere, text)
         else:
             size, _ = folded(plain, ZERO, meant(data, at, end, mark, plain), nowhere, text)
-        one, other = exact_hash(text, ZERO, size, ZERO)
+        one, other = exact_hash(text, ZERO, fold_lists(text, size), ZERO)
         hashes[row, 0], hashes[row, 1] = one, other
         found = _place_of(one, other, known, known_numbers, mask)
         numbers[row] = exact_numbers[slot] = known_numbers[found]

@@ -11,7 +11,7 @@ import numpy as np
 from llvmlite import ir
 from numba import extending, types
 
-from replay.capture.kernels import ONE, Bytes, Number, compiled, place
+from replay.capture.kernels import ONE, Bytes, Number, inlined, place
 
 AT_ONCE = place(64)
 EIGHT = place(8)
@@ -86,7 +86,7 @@ def count_of_bits(_typing: Any, _word: Any) -> _Generated:
     return types.uint64(types.uint64), generate
 
 
-@compiled
+@inlined
 def eight(data: Bytes, at: np.uint64) -> np.uint64:
     """Eight bytes, the first one lowest; those beyond the array's end are 0."""
     size = place(data.size)
@@ -98,14 +98,14 @@ def eight(data: Bytes, at: np.uint64) -> np.uint64:
     return word
 
 
-@compiled
+@inlined
 def up_to(data: Bytes, at: np.uint64, end: np.uint64) -> np.uint64:
     """At most eight bytes, as far as a text goes."""
     word = eight(data, at)
     return word if end - at >= EIGHT else word & ((ONE << (EIGHT * (end - at))) - ONE)
 
 
-@compiled
+@inlined
 def same(data: Bytes, one: np.uint64, other: np.uint64, size: np.uint64) -> bool:
     """Whether the same bytes stand at two places."""
     step = place(0)
@@ -116,7 +116,7 @@ def same(data: Bytes, one: np.uint64, other: np.uint64, size: np.uint64) -> bool
     return True
 
 
-@compiled
+@inlined
 def holds(data: Bytes, at: np.uint64, end: np.uint64, byte: Number) -> bool:
     """Whether a byte stands somewhere in a text."""
     once = np.uint8(1)
@@ -134,19 +134,19 @@ def holds(data: Bytes, at: np.uint64, end: np.uint64, byte: Number) -> bool:
     return False
 
 
-@compiled
+@inlined
 def digits(word: np.uint64) -> bool:
     """Whether eight bytes are digits."""
     return below_ten(word ^ _ZEROS)
 
 
-@compiled
+@inlined
 def below_ten(word: np.uint64) -> bool:
     """Whether eight bytes are numbers below ten."""
     return bool((((word + _ABOVE_NINE) | word) & _HIGH) == 0)
 
 
-@compiled
+@inlined
 def number_of(word: np.uint64) -> np.uint64:
     """The number that eight digits make."""
     pairs = (word ^ _ZEROS) * place(2561) >> EIGHT  # 10 times each, and the next one
@@ -154,7 +154,7 @@ def number_of(word: np.uint64) -> np.uint64:
     return (fours & place(0x0000FFFF0000FFFF)) * place(42949672960001) >> place(32)
 
 
-@compiled
+@inlined
 def running(bits: np.uint64) -> np.uint64:
     """Whether the bits up to each, itself among them, are odd in number."""
     for shift in (1, 2, 4, 8, 16, 32):

@@ -5,7 +5,7 @@ import time
 from datetime import datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_lines import STARTED, blocks, csv_line, csv_module_line, rows
 
@@ -242,6 +242,7 @@ INNER = st.sampled_from(
 RECORDS = st.lists(st.tuples(TEXTS, INNER, TEXTS, st.integers(-(2**63), 2**63 - 1)), max_size=8)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(RECORDS, st.integers(1, 3000), st.sampled_from([csv_line, csv_module_line]))
 def test_records_come_back_whatever_the_chunking(records, size, line):
     lines = [
@@ -276,6 +277,7 @@ def _texts(data: bytes, size: int) -> list[bytes]:
 SCARS = st.binary(max_size=6) | st.sampled_from([b'"', b"\n", b",", b"\0" * 9, csv_line()[:150]])
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 200), SCARS), max_size=4))
 def test_whatever_is_damaged_nothing_raises_and_every_whole_record_far_from_it_comes(scars):
     lines = [csv_line(message=f"{n} {TEXT}", line_num=str(n)) for n in range(1, 13)]

@@ -5,7 +5,7 @@ import pickle
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_lines import STARTED, blocks, cloudnativepg_line, csv_line, json_line, rows
 
@@ -133,6 +133,7 @@ def test_what_holds_no_record_is_not_known():
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=30)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(
     st.sampled_from(sorted(FORMATS)),
     st.lists(st.tuples(TEXTS, TEXTS, st.integers(-(2**63), 2**63 - 1)), max_size=8),
@@ -151,6 +152,7 @@ def test_records_come_back_whatever_the_chunking(name, records, size):
         assert rows(parsed(text, log_format)) == [row]
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.sampled_from(sorted(FORMATS)), st.integers(0, 900), st.binary(max_size=9))
 def test_whatever_is_damaged_nothing_raises(name, at, scar):
     line, log_format = FORMATS[name]

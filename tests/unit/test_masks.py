@@ -34,6 +34,20 @@ PIECES = [
     b"where a =",
     b"in (1, 2)",
     b"in (3)",
+    b"in (3, 'x', 4)",
+    b"in(1, a, 2)",
+    b"in (a, 1)",
+    b"in",
+    b"values",
+    b"(1)",
+    b"(1 , 2)",
+    b"values (1, 2), (3, 4), (5, 'a')",
+    b"values (f(1)) , (f(2))",
+    b"(select 1)",
+    b"order by 1,",
+    b"order by",
+    b"limit 10",
+    b"having 7",
     b"'x'",
     b"'it''s'",
     b"'",
@@ -246,6 +260,29 @@ def test_texts_that_are_seen_again_cost_no_fingerprint(monkeypatch):
     monkeypatch.setattr("replay.capture.templates.fingerprint", None)
     assert looked_up(templates, texts) == first
     assert len(templates.known) == 2
+
+
+@pytest.mark.parametrize(
+    ("texts", "differ"),
+    [
+        ([f"SELECT a FROM t WHERE b IN ({', '.join('7' * n)})" for n in range(1, 50)], 1),
+        (["INSERT INTO t VALUES " + ", ".join(["(1, 'x')"] * n) for n in range(1, 50)], 1),
+        ([f"SELECT a, b FROM t ORDER BY a, {n}" for n in (1, 2, 22)], 3),
+        ([f"SELECT a FROM t ORDER BY a LIMIT {n}" for n in range(1, 50)], 1),
+        (["SELECT f(1)", "SELECT f(1, 2)", "SELECT f(1, 2, 3)"], 3),
+        (["SELECT a IN (b, 1)", "SELECT a IN (b, 1, 2)"], 2),
+    ],
+)
+def test_lists_of_any_length_cost_one_fingerprint(monkeypatch, texts, differ):
+    asked = []
+
+    def counted(text):
+        asked.append(text)
+        return fingerprint(text)
+
+    monkeypatch.setattr("replay.capture.templates.fingerprint", counted)
+    numbers = looked_up(Templates(), [text.encode() for text in texts])
+    assert len(asked) == len(set(numbers)) == differ
 
 
 def test_a_table_of_hashes_that_is_full_starts_anew(monkeypatch):

@@ -1,6 +1,6 @@
 """Fields of records by their places in a block, and columns made of them."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ import pyarrow as pa
 from replay.capture.formats.clock import Zones
 from replay.capture.formats.columns import Columns, Ints
 from replay.capture.formats.texts import Marks, Spans, Texts
-from replay.capture.kernels import Bytes, Number, compiled, place
+from replay.capture.kernels import ONE, Bytes, inlined, place
 from replay.capture.words import EIGHT, same, up_to
 
 # Cells that are wanted, in the order in which they are kept.
@@ -18,15 +18,16 @@ TOLD = ("message", "detail", "context", "statement")
 FIELDS = (*NAMED, *TOLD)
 ZONES_AT_MOST = 64  # in a block
 
-WRONG = -1
-"""In the place of a number: something is not as it should be."""
+WRONG, MORE = -1, -2
+"""In the place of a number: something is not as it should be, and there was no room for all names."""
 
 Places = npt.NDArray[np.uint32]
+_NAMED = len(NAMED)
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
+_NAMES = 1 << 13  # room for half as many different ones, nearly always enough
 
 
-@dataclass(slots=True)
-class Cells:
+class Cells(NamedTuple):
     """What is known of a block's records."""
 
     records: Spans  # begin and end
@@ -36,9 +37,14 @@ class Cells:
     marks: Marks  # how the text is written
     zones: Spans  # begin and end of each zone's name
     started: Spans  # begin and end of the session's start
+    codes: Spans  # by named field and record: equal texts have equal ones, in order of appearance
+    firsts: Spans  # by named field and code: the first record
+    counts: Ints  # by named field: how many codes there are
+    table: Spans  # to find names
+    last: Spans  # by code of the session: its last record
 
     @classmethod
-    def room(cls, records: int) -> "Cells":
+    def room(cls, records: int, *, names: int = _NAMES) -> "Cells":
         """Room for so many records."""
         return cls(
             records=np.empty((2, records), np.int32),
@@ -48,41 +54,39 @@ class Cells:
             marks=np.zeros((len(FIELDS), records), np.uint8),
             zones=np.empty((2, ZONES_AT_MOST), np.int32),
             started=np.zeros((2, records), np.int32),
+            codes=np.empty((_NAMED, records), np.int32),
+            firsts=np.empty((_NAMED, records), np.int32),
+            counts=np.zeros(_NAMED, np.int64),
+            table=np.full(names, -1, np.int32),
+            last=np.empty(records, np.int32),
         )
 
-    def first(self, records: int) -> "Cells":
-        """What is known of the first records."""
-        return Cells(
-            records=self.records[:, :records],
-            numbers=self.numbers[:, :records],
-            begins=self.begins[:, :records],
-            ends=self.ends[:, :records],
-            marks=self.marks[:, :records],
-            zones=self.zones,
-            started=self.started[:, :records],
-        )
+    @classmethod
+    def more_room(cls, records: int) -> "Cells":
+        """The same, where the names differ in every record perhaps."""
+        return cls.room(records, names=1 << (2 * _NAMED * records).bit_length())
 
 
-def columns(data: Bytes, found: Cells, zones: Zones) -> Columns:
-    """The columns of the records."""
-    local_us, zone, line_num, query_id = found.numbers
-    fields = zip(found.begins, found.ends, found.marks, strict=True)
-    texts = [Texts(data, *arrays) for arrays in fields]
-    session, firsts = _names(texts[0])
-    of_session = session.indices.to_numpy()
+def columns(data: Bytes, found: Cells, count: int, zones: Zones) -> Columns:
+    """The columns of the first `count` records."""
+    local_us, zone, line_num, query_id = found.numbers[:, :count]
+    texts = [
+        Texts(data, found.begins[field, :count], found.ends[field, :count], marks[:count])
+        for field, marks in enumerate(found.marks)
+    ]
+    firsts = [rows[:known] for rows, known in zip(found.firsts, found.counts, strict=True)]
     named = {
-        name: _names(column, of_session, firsts.size)[0]
-        for name, column in zip(NAMED[1:], texts[1:], strict=False)
+        name: pa.DictionaryArray.from_arrays(pa.array(codes[:count]), text.only(first).arrow())
+        for name, codes, text, first in zip(NAMED, found.codes, texts, firsts, strict=False)
     }
     names = [_bytes(data, found.zones, known) for known in range(int(zone.max()) + 1)]
-    sessions = ((texts[0][row], _bytes(data, found.started, row)) for row in firsts.tolist())
+    sessions = ((texts[0][row], _bytes(data, found.started, row)) for row in firsts[0].tolist())
     return Columns(
-        begin=found.records[0].astype(np.int64),
-        end=found.records[1].astype(np.int64),
+        begin=found.records[0, :count].astype(np.int64),
+        end=found.records[1, :count].astype(np.int64),
         at_us=zones.epoch_us(local_us, zone, names, sessions),
         line_num=line_num,
         query_id=query_id,
-        session=session,
         **named,
         message=texts[7],
         detail=texts[8],
@@ -95,69 +99,58 @@ def _bytes(data: Bytes, spans: Spans, at: int) -> bytes:
     return data[spans[0, at] : spans[1, at]].tobytes()
 
 
-_NO_GROUP = np.empty(0, np.int32)
-
-
-def _names(
-    texts: Texts, group: Spans = _NO_GROUP, groups: int = 0
-) -> tuple[pa.DictionaryArray, Spans]:
-    """A column of few values, and the first record of each.
-
-    Records of one group mostly have one value; groups are numbered from 0 on.
-    """
-    codes, firsts = np.empty((2, len(texts)), np.int32)
-    last = np.full(groups, -1, np.int32)
-    count = _encode(texts.data, texts.begins, texts.ends, codes, firsts, group, last)
-    firsts = firsts[:count].copy()
-    values = texts.only(firsts).arrow()
-    return pa.DictionaryArray.from_arrays(pa.array(codes), values), firsts
-
-
-@compiled
-def _encode(
+@inlined
+def code(
     data: Bytes,
     begins: Spans,
     ends: Spans,
     codes: Spans,
     firsts: Spans,
-    group: Spans,
+    counts: Ints,
+    table: Spans,
     last: Spans,
-) -> Number:
-    """Give equal texts equal codes, numbered in order of appearance; says how many there are."""
-    room = 1024
-    while room < 2 * begins.size:
-        room *= 2
-    table = np.full(room, -1, np.int32)
-    count = 0
-    for row in range(begins.size):
-        begin, end = place(begins[row]), place(ends[row])
+    row: np.uint64,
+) -> bool:
+    """Give the codes of a record's names; False where there is no more room. Arrays: see Cells.
+
+    Records of one session mostly have the same names, so those of the one before are looked at first.
+    """
+    before, names = np.int64(-1), place(_NAMED)
+    mask = place(table.size - 1)
+    for number in range(_NAMED):
+        field = place(number)
+        begin, end = place(begins[field, row]), place(ends[field, row])
         size = end - begin
-        if group.size:
-            before = last[group[row]]
-            last[group[row]] = row
-            if before >= 0:
-                known = place(begins[before])
-                if place(ends[before]) - known == size and same(data, known, begin, size):
-                    codes[row] = codes[before]
-                    continue
-        hashed = size
-        at = begin
+        if before >= 0:
+            known = place(before)
+            at = place(begins[field, known])
+            if place(ends[field, known]) - at == size and same(data, at, begin, size):
+                codes[field, row] = codes[field, known]
+                continue
+        hashed, at = field + ONE, begin
         while at < end:
             hashed = (hashed ^ up_to(data, at, end)) * _PRIME
             hashed ^= hashed >> place(32)
             at += EIGHT
-        slot = np.int64(hashed & place(room - 1))
+        slot = hashed & mask
         while True:
-            code = table[slot]
-            if code < 0:
-                code = count
-                table[slot] = code
-                firsts[code] = row
-                count += 1
+            if table[slot] < 0:
+                if 2 * counts.sum() >= table.size:
+                    return False
+                table[slot] = row * names + field
+                codes[field, row] = counts[field]
+                firsts[field, counts[field]] = row
+                counts[field] += 1
                 break
-            known = place(begins[firsts[code]])
-            if place(ends[firsts[code]]) - known == size and same(data, known, begin, size):
+            known = place(table[slot]) // names
+            at = place(begins[field, known])
+            is_named = place(table[slot]) - known * names == field
+            if is_named and place(ends[field, known]) - at == size and same(data, at, begin, size):
+                codes[field, row] = codes[field, known]
                 break
-            slot = (slot + 1) & (room - 1)
-        codes[row] = code
-    return count
+            slot = (slot + ONE) & mask
+        if number == 0:
+            session = place(codes[0, row])
+            before = np.int64(last[session]) if place(firsts[0, session]) != row else before
+            last[session] = row
+    return True

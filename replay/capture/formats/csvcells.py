@@ -6,10 +6,10 @@ parity of the quotes before. The second takes the fields that are wanted.
 
 import numpy as np
 
-from replay.capture.formats.cells import FIELDS, WRONG, Cells, Places
+from replay.capture.formats.cells import FIELDS, MORE, WRONG, Cells, Places, code
 from replay.capture.formats.figures import STAMPED, local_us, number, zone_at
-from replay.capture.formats.texts import DOUBLED, PLAIN, Marks, Spans
-from replay.capture.kernels import ONE, Bytes, Ints, Number, as_bytes, compiled, place
+from replay.capture.formats.texts import DOUBLED, PLAIN
+from replay.capture.kernels import ONE, Bytes, Number, as_bytes, compiled, place
 from replay.capture.words import AT_ONCE, count_of_bits, first_of_bits, holds, running, within
 
 MOST = 26  # columns
@@ -33,27 +33,19 @@ _FIELDS = np.array([FIELDS.index(name) for name in _AT])
 _LAST_BIT = place(63)
 
 
-def split(block: memoryview, columns: int) -> Cells | None:
-    """The fields; None where a record is not as it should be, and where there is none."""
+def split(block: memoryview, columns: int) -> tuple[Cells, int] | None:
+    """The fields, and the number of records; None where one is not as it should be, or there is none."""
     data = as_bytes(block)
     separators = np.empty(data.size + 1, np.uint32)
-    count = _separate(data, columns, separators)
-    if count <= 0:
+    records = _separate(data, columns, separators) // columns
+    if records <= 0:
         return None
-    found = Cells.room(count // columns)
-    right = _take(
-        data,
-        columns,
-        separators,
-        found.records,
-        found.numbers,
-        found.begins,
-        found.ends,
-        found.marks,
-        found.zones,
-        found.started,
-    )
-    return found if right else None
+    found = Cells.room(records)
+    count = _take(data, columns, separators, found)
+    if count == MORE:
+        found = Cells.more_room(records)
+        count = _take(data, columns, separators, found)
+    return None if count == WRONG else (found, count)
 
 
 @compiled
@@ -111,30 +103,18 @@ def _separate(data: Bytes, columns: Number, separators: Places) -> Number:
 
 
 @compiled
-def _take(
-    data: Bytes,
-    columns: Number,
-    separators: Places,
-    records: Spans,
-    numbers: Ints,
-    begins: Spans,
-    ends: Spans,
-    marks: Marks,
-    zones: Spans,
-    started: Spans,
-) -> bool:
-    """Take the fields that are wanted; says whether all are as they should be."""
+def _take(data: Bytes, columns: Number, separators: Places, found: Cells) -> Number:
+    """Take the fields that are wanted; how many records there are, or WRONG, or MORE."""
     at, known, first = place(0), 0, place(0)
     minute = np.zeros(3, np.uint64)
-    for row in range(records.shape[1]):
+    for row in range(found.last.size):
         last = first + place(columns - 1)
-        numbers[0, row] = local_us(data, at, minute)
-        if numbers[0, row] < 0:
-            return False
-        zone = zone_at(data, at + STAMPED, place(separators[first]), zones, known)
-        if zone < 0:
-            return False
-        numbers[1, row] = zone
+        found.records[0, row] = at
+        found.numbers[0, row] = local_us(data, at, minute)
+        zone = zone_at(data, at + STAMPED, place(separators[first]), found.zones, known)
+        if found.numbers[0, row] < 0 or zone < 0:
+            return WRONG
+        found.numbers[1, row] = zone
         known = max(known, zone + 1)
         for step in range(_COLUMNS.size):
             column = _COLUMNS[step]
@@ -146,24 +126,33 @@ def _take(
             if begin < end and data[begin] == 34:
                 begin += ONE
                 end -= ONE
-                marks[field, row] = DOUBLED if holds(data, begin, end, 34) else PLAIN
-            begins[field, row], ends[field, row] = begin, end
-        line, right = _number(data, separators, first, _LINE)
-        if not right:
-            return False
-        numbers[2, row] = line
+                found.marks[field, row] = DOUBLED if holds(data, begin, end, 34) else PLAIN
+            found.begins[field, row], found.ends[field, row] = begin, end
+        found.numbers[2, row], right = _number(data, separators, first, _LINE)
         if columns == MOST:
-            query_id, right = _number(data, separators, first, _QUERY_ID)
-            if not right:
-                return False
-            numbers[3, row] = query_id
-        started[0, row] = separators[first + place(_STARTED - 1)] + 1
-        started[1, row] = separators[first + place(_STARTED)]
-        records[0, row] = at
+            found.numbers[3, row], also_right = _number(data, separators, first, _QUERY_ID)
+            right &= also_right
+        if not right:
+            return WRONG
+        found.started[0, row] = separators[first + place(_STARTED - 1)] + 1
+        found.started[1, row] = separators[first + place(_STARTED)]
+        right = code(
+            data,
+            found.begins,
+            found.ends,
+            found.codes,
+            found.firsts,
+            found.counts,
+            found.table,
+            found.last,
+            place(row),
+        )
+        if not right:
+            return MORE
         at = min(place(separators[last]) + ONE, place(data.size))
-        records[1, row] = at
+        found.records[1, row] = at
         first = last + ONE
-    return True
+    return found.last.size
 
 
 @compiled

@@ -78,7 +78,7 @@ class CsvLog:
         """The records of a block, and what in it is none."""
         whole = split(block, self.columns)
         if whole is not None:
-            return columns(as_bytes(block), whole, self.zones)
+            return columns(as_bytes(block), *whole, self.zones)
         found = stamps(block, line_begins(block))
         if len(found.at) and found.at[0] == 0:
             table = self._at_once(block)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from replay.capture.formats.texts import Spans
-from replay.capture.kernels import ONE, TWO, Bytes, Hashes, Number, compiled, place
+from replay.capture.kernels import ONE, TWO, Bytes, Hashes, Number, compiled, inlined, place
 from replay.capture.words import EIGHT, below_ten, digits, eight, number_of, same
 
 STAMPED = place(24)
@@ -82,7 +82,7 @@ def _two(data: Bytes, at: np.uint64) -> Number:
     return (np.int64(data[at]) - 48) * 10 + np.int64(data[at + ONE]) - 48
 
 
-@compiled
+@inlined
 def number(data: Bytes, at: np.uint64, end: np.uint64) -> tuple[Number, bool]:
     """The whole number that stands there, 0 where nothing does; and whether nothing else stands there."""
     none = np.int64(0)

@@ -6,9 +6,9 @@ and looks at every byte outside of strings.
 
 import numpy as np
 
-from replay.capture.formats.cells import FIELDS, WRONG, Cells, Places
+from replay.capture.formats.cells import FIELDS, MORE, WRONG, Cells, Places, code
 from replay.capture.formats.figures import STAMPED, local_us, number, zone_at
-from replay.capture.formats.texts import ESCAPED, PLAIN, Marks, Spans
+from replay.capture.formats.texts import ESCAPED, PLAIN
 from replay.capture.kernels import ONE, TWO, Bytes, Ints, Number, as_bytes, compiled, place
 from replay.capture.words import (
     AT_ONCE,
@@ -60,26 +60,19 @@ def _slots() -> tuple[np.uint64, Ints]:
 _FACTOR, _KEY_IN = _slots()
 
 
-def split(block: memoryview) -> Cells | None:
-    """The fields; None where a line is not as it should be, and where there is none."""
+def split(block: memoryview) -> tuple[Cells, int] | None:
+    """The fields, and the number of records; None where one is not as it should be, or there is none."""
     data = as_bytes(block)
     quotes = np.empty(data.size + 1, np.uint32)
     count, lines = _index(data, quotes)
     if count <= 0:
         return None
     found = Cells.room(lines + 1)
-    rows = _take(
-        data,
-        quotes[:count],
-        found.records,
-        found.numbers,
-        found.begins,
-        found.ends,
-        found.marks,
-        found.zones,
-        found.started,
-    )
-    return found.first(rows) if rows > 0 else None
+    records = _take(data, quotes[:count], found)
+    if records == MORE:
+        found = Cells.more_room(lines + 1)
+        records = _take(data, quotes[:count], found)
+    return (found, records) if records > 0 else None
 
 
 @compiled
@@ -128,18 +121,8 @@ def _index(data: Bytes, quotes: Places) -> tuple[Number, Number]:
 
 
 @compiled
-def _take(
-    data: Bytes,
-    quotes: Places,
-    records: Spans,
-    numbers: Ints,
-    begins: Spans,
-    ends: Spans,
-    marks: Marks,
-    zones: Spans,
-    started: Spans,
-) -> Number:
-    """Take the fields that are wanted; how many records there are, or WRONG."""
+def _take(data: Bytes, quotes: Places, found: Cells) -> Number:
+    """Take the fields that are wanted; how many records there are, or WRONG, or MORE."""
     size, count = place(data.size), place(quotes.size)
     at, quote, row, known = place(0), place(0), 0, 0
     minute = np.zeros(3, np.uint64)
@@ -150,7 +133,7 @@ def _take(
             return row
         if data[at] != 123:  # {
             return WRONG
-        records[0, row] = at
+        found.records[0, row] = at
         seen = 0
         at += ONE
         while True:
@@ -180,30 +163,36 @@ def _take(
             if at >= size:
                 return WRONG
             if key == _TIMESTAMP:
-                numbers[0, row] = local_us(data, begin, minute)
-                if numbers[0, row] < 0 or end <= begin + STAMPED or holds(data, begin, end, 92):
+                found.numbers[0, row] = local_us(data, begin, minute)
+                if (
+                    found.numbers[0, row] < 0
+                    or end <= begin + STAMPED
+                    or holds(data, begin, end, 92)
+                ):
                     return WRONG
-                zone = zone_at(data, begin + STAMPED, end, zones, known)
+                zone = zone_at(data, begin + STAMPED, end, found.zones, known)
                 if zone < 0:
                     return WRONG
                 known = max(known, zone + 1)
-                numbers[1, row] = zone
+                found.numbers[1, row] = zone
                 seen |= 1
             elif key == _LINE:
-                numbers[2, row], right = number(data, begin, end)
+                found.numbers[2, row], right = number(data, begin, end)
                 if not right:
                     return WRONG
                 seen |= 2
             elif key == _QUERY_ID:
-                numbers[3, row], right = number(data, begin, end)
+                found.numbers[3, row], right = number(data, begin, end)
                 if not right:
                     return WRONG
             elif key == _STARTED:
-                started[0, row], started[1, row] = begin, end
+                found.started[0, row], found.started[1, row] = begin, end
             elif key >= 0:
                 seen |= 4 * (key == 0)
-                begins[key, row], ends[key, row] = begin, end
-                marks[key, row] = ESCAPED if is_text and holds(data, begin, end, 92) else PLAIN
+                found.begins[key, row], found.ends[key, row] = begin, end
+                found.marks[key, row] = (
+                    ESCAPED if is_text and holds(data, begin, end, 92) else PLAIN
+                )
             if data[at] != 44:  # ,
                 break
             at += ONE
@@ -216,7 +205,20 @@ def _take(
             if data[at] != 10:
                 return WRONG
             at += ONE
-        records[1, row] = at
+        found.records[1, row] = at
+        right = code(
+            data,
+            found.begins,
+            found.ends,
+            found.codes,
+            found.firsts,
+            found.counts,
+            found.table,
+            found.last,
+            place(row),
+        )
+        if not right:
+            return MORE
         row += 1
 
 

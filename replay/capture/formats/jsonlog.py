@@ -55,7 +55,7 @@ class JsonLog:
         """The records of a block, and what in it is none."""
         whole = split(block)
         if whole is not None:
-            return columns(as_bytes(block), whole, self.zones)
+            return columns(as_bytes(block), *whole, self.zones)
         return parse(block, DIALECT, self.zones)
 
 
