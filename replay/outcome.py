@@ -12,6 +12,8 @@ OK = "ok"
 CANCELLED = "cancelled"
 SKIPPED_POOL = "skipped:pool_timeout"  # the pool had no free connection in time
 SKIPPED_END = "skipped:end"  # still waiting for the pool when the run ended
+SKIPPED_REFUSED = "skipped:refused"  # the target let none of the pool's sessions in
+RETRIED_AFTER = "retried:"  # and a SQLSTATE: of a statement after which its transaction began again
 LOST = "lost"  # the connection broke; counted as failed
 
 

@@ -45,6 +45,7 @@ class Baking:
             speed=parsed.speed,
             think=parsed.think,
             duration_s=parsed.duration,
+            retries=parsed.retry,
             seed=parsed.seed,
             pool=parsed.pool,
             workers=workers,

@@ -179,6 +179,16 @@ def _boosts(
     help="Statement timeout of the replaying sessions.",
 )
 @click.option(
+    "--retry",
+    "retries",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Begin a transaction again, up to so many times, after a serialization failure or a "
+    "deadlock, as the service does. Each failure is counted.",
+)
+@click.option(
     "--objective-ms",
     default=250.0,
     show_default=True,

@@ -16,6 +16,7 @@ from replay.conduct.amplify import joined
 from replay.conduct.options import RAMP, RECORDED, SCENARIOS, RunOptions
 from replay.errors import InputError
 from replay.load import pace, ramp, schedule, shard, timeline
+from replay.load.settings import before_each
 from replay.sql.slots import render
 from replay.workload import Transaction, Workload
 
@@ -70,7 +71,9 @@ def bake(
                     examples[statement.template] = render(statement.sql, statement.slots, bound)
             yield schedule.plan(due_us, transaction, values, **more)
 
-    written = shard.write_shards(shards, planned(), workers=options.workers, only=only)
+    written = shard.write_shards(
+        shards, planned(), workers=options.workers, only=only, retries=options.retries
+    )
     _require_room(connection, written)
     if steps:
         ramp.write_steps(shards, steps)
@@ -126,8 +129,9 @@ def _arrivals(
     )
     if options.amplify is not None:
         mixed = amplified(mixed, options.amplify)
+    settings = before_each(workload.transactions)
     for due_us, transaction in mixed:
-        yield due_us, transaction, {}
+        yield due_us, transaction, {"settings": settings.get(transaction.id, ())}
 
 
 def _usual_per_s(workload: Workload) -> float:

@@ -32,6 +32,7 @@ class RunOptions:
     speed: float = 1.0  # of a recording: 2 is twice as fast as production
     think: str = timeline.SCALE  # of a recording, one of timeline.THINK
     duration_s: float = 20.0  # a recording ends by itself, at the latest with its window
+    retries: int = 0  # of a transaction after a serialization failure or a deadlock
     pool: int = 20  # connections, as the service has, over all workers
     workers: int = 1  # processes that drive the load
     pool_timeout_ms: int = 5000  # how long the service waits for one

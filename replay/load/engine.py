@@ -24,17 +24,30 @@ from replay.load.record import (
     CODE_LOST,
     CODE_OK,
     CODE_POOL,
+    CODE_REFUSED,
     EXPECTED,
     FINAL,
     RECORD,
+    RETRIED,
 )
-from replay.load.session import FREE, PAUSED, ROLLING_BACK, RUNNING, Session
+from replay.load.session import (
+    EXPECTING,
+    FREE,
+    LOST,
+    PAUSED,
+    RETRYING,
+    ROLLING_BACK,
+    RUNNING,
+    SETTING,
+    Session,
+)
 from replay.load.shard import Arrival, Call
 
 FAR = 1 << 62  # ns: later than anything
 _LOOK_NS = 2_000_000  # while no session is free, arrivals are taken up together, so often
-_ROLLBACK = Call(template=-1, text=b"ROLLBACK", name=b"", simple=True)
 _QUERY_CANCELED = b"57014"
+_RETRIED = (b"40001", b"40P01")  # serialization_failure, deadlock_detected
+_STALE = (b"0A000", b"26000")  # cached plan must not change result type; no such statement
 _pack = RECORD.pack
 
 
@@ -55,10 +68,14 @@ class Engine:
         loop: Any,
         done: Callable[[], None],
         lost: Callable[[Session, psycopg.Connection | None], None],
+        settings: tuple[bytes, ...] = (b"",),
+        retries: int = 0,
     ) -> None:
+        """`settings` are the texts that arrivals name, to be run in a session before them."""
         self.records = bytearray()  # packed, not yet written
         self.error: BaseException | None = None  # what broke this program, if anything did
         self.lost_connections = 0
+        self.refused_settings = 0  # that the server did not take
         self.sessions = tuple(
             Session(slot, loop, answered=self._answered, broken=self._broken, trap=self._trap)
             for slot in range(pool)
@@ -66,6 +83,9 @@ class Engine:
         self._loop = loop
         self._arrivals = arrivals
         self._calls = calls
+        self._rollbacks = {call.template: _beside(call, b"ROLLBACK") for call in calls}
+        self._settings = settings
+        self._retries = retries
         self._pool_timeout_ns = pool_timeout_ns
         self._done = done
         self._lost = lost
@@ -105,7 +125,7 @@ class Engine:
                 self._never_sent(session, CODE_CANCELLED, now)
                 self._finish(session, now)
         self._check_done()
-        return tuple(s for s in self.sessions if s.state in (RUNNING, ROLLING_BACK))
+        return tuple(s for s in self.sessions if s.state in EXPECTING)
 
     def under_way(self) -> tuple[int, int]:
         """Transactions that have a session, and those that wait for one."""
@@ -116,12 +136,12 @@ class Engine:
         return [
             (session, session.began)
             for session in self.sessions
-            if session.state in (RUNNING, ROLLING_BACK) and session.began <= then_ns
+            if session.state in EXPECTING and session.began <= then_ns
         ]
 
     def give_up(self, session: Session, began_ns: int) -> None:
         """Count a session as lost, where it still waits for the answer that it waited for then."""
-        if session.state in (RUNNING, ROLLING_BACK) and session.began == began_ns:
+        if session.state in EXPECTING and session.began == began_ns:
             self._broken(session)
 
     def close(self) -> None:
@@ -130,6 +150,9 @@ class Engine:
         for session in self.sessions:
             if session.state == RUNNING:
                 self._record(session, CODE_CANCELLED, -1, now, FINAL)
+            elif session.state in (SETTING, RETRYING):
+                self._never_sent(session, CODE_CANCELLED, now)
+            if session.state in EXPECTING:
                 session.state = ROLLING_BACK
         self._alarm.close()
 
@@ -182,7 +205,10 @@ class Engine:
             self._busy += 1
             session = self._free.popleft()
             session.take(arrival, due)
-            self._send(session)
+            if arrival.settings == session.settings:
+                self._send(session)
+            else:
+                self._set_up(session, now - due)
         else:
             # We are late by what passed since the look that was planned, the rest is the pool's.
             self._waiting.append((arrival, due, max(now - max(due, self._wake), 0)))
@@ -202,9 +228,8 @@ class Engine:
     def _answered(self, session: Session, code: bytes, rows: int) -> None:
         """A statement is over: write it down, and go on with its transaction or the next one."""
         now = monotonic_ns()
-        if session.state == ROLLING_BACK:
-            self._busy -= 1
-            self._release(session, now)
+        if session.state != RUNNING:
+            self._went_by(session, code, now)
         elif code is not CODE_OK:
             self._refused(session, code, now)
         elif session.position + 1 < len(session.lines):
@@ -220,11 +245,52 @@ class Engine:
         if now >= self._wake:
             self._run_due()
 
+    def _went_by(self, session: Session, code: bytes, now: int) -> None:
+        """What is no statement of the transaction is over: its settings, or a rollback."""
+        if session.state == ROLLING_BACK:
+            self._busy -= 1
+            self._release(session, now)
+            return
+        if session.state == SETTING:
+            session.settings = session.wanted
+            self.refused_settings += code is not CODE_OK
+        else:
+            session.due, session.lag = now, 0
+        session.state = RUNNING
+        if self._ending:
+            self._never_sent(session, CODE_CANCELLED, now)
+            self._finish(session, now)
+        else:
+            self._send(session, session.lag)
+
+    def _begin_again(self, session: Session, now: int) -> None:
+        """The transaction's next try; the failed one is rolled back."""
+        session.tries += 1
+        session.ordinal += len(session.lines)
+        session.position = 0
+        if session.in_transaction:
+            self._roll_back(session, RETRYING, now)
+        else:
+            session.due = now
+            self._send(session)
+
+    def _roll_back(self, session: Session, state: int, now: int) -> None:
+        session.state = state
+        session.began = now
+        session.send(self._rollbacks[session.template], ())
+
     def _refused(self, session: Session, code: bytes, now: int) -> None:
         """The server said no. Where it said the same to production, what followed there follows."""
         if self._ending and code == _QUERY_CANCELED:
             code = CODE_CANCELLED
-        expected = session.lines[session.position].expected.encode() == code
+        line = session.lines[session.position]
+        expected = line.expected.encode() == code
+        if code in _STALE and (name := self._calls[line.call].name):
+            session.prepare_anew(name)
+        if code in _RETRIED and not (expected or self._ending) and session.tries < self._retries:
+            self._record(session, code, -1, now, RETRIED)
+            self._begin_again(session, now)
+            return
         last = session.position + 1 == len(session.lines)
         flags = (EXPECTED if expected else 0) | (0 if expected and not last else FINAL)
         self._record(session, code, -1, now, flags)
@@ -253,9 +319,7 @@ class Engine:
     def _finish(self, session: Session, now: int) -> None:
         """The transaction is in the books: leave nothing open on the server, free the session."""
         if session.in_transaction:
-            session.state = ROLLING_BACK
-            session.began = now
-            session.send(_ROLLBACK, ())
+            self._roll_back(session, ROLLING_BACK, now)
         else:
             self._busy -= 1
             self._release(session, now)
@@ -278,7 +342,18 @@ class Engine:
             return
         self._busy += 1
         session.take(arrival, due)
-        self._send(session, lag)
+        if arrival.settings == session.settings:
+            self._send(session, lag)
+        else:
+            self._set_up(session, lag)
+
+    def _set_up(self, session: Session, lag: int) -> None:
+        """Give the session the settings that its next transaction ran with."""
+        session.state = SETTING
+        session.lag = lag
+        session.began = monotonic_ns()
+        first = self._calls[session.lines[0].call]
+        session.send(_beside(first, self._settings[session.wanted]), ())
 
     def _check_done(self) -> None:
         if self._origin != FAR and not (self._next or self._busy or self._waiting):
@@ -290,7 +365,7 @@ class Engine:
         self.lost_connections += 1
         if session.state == RUNNING:
             self._record(session, CODE_LOST, -1, now, FINAL)
-        elif session.state == PAUSED:
+        elif session.state in (PAUSED, SETTING, RETRYING):
             self._never_sent(session, CODE_LOST, now)
         if session.state == FREE:
             self._not_free(session)
@@ -306,7 +381,7 @@ class Engine:
     def _record(self, session: Session, code: bytes, rows: int, now: int, flags: int) -> None:
         self.records += _pack(
             session.number,
-            session.position,
+            session.ordinal + session.position,
             flags,
             code,
             session.template,
@@ -328,6 +403,8 @@ class Engine:
     def _skip(self, code: bytes, now: int) -> None:
         """The first in the queue never got a session."""
         arrival, due, lag = self._waiting.popleft()
+        if code == CODE_POOL and all(session.state == LOST for session in self.sessions):
+            code = CODE_REFUSED
         template = self._calls[arrival.lines[0].call].template
         self.records += _pack(
             arrival.number, 0, FINAL, code, template, -1, 0, due, -1, now, lag, -1
@@ -338,3 +415,8 @@ class Engine:
         if self.error is None:
             self.error = error
         self._done()
+
+
+def _beside(call: Call, text: bytes) -> Call:
+    """What is sent beside a transaction's own statements, named to the server as one of them is."""
+    return Call(template=call.template, text=call.tag + text, name=b"", simple=True)

@@ -49,6 +49,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--pool-timeout-ms", type=int, default=5000, help="Longest wait for one")
     group.add_argument("--statement-timeout-ms", type=int, default=30_000)
+    group.add_argument("--retry", type=int, default=0, help="After 40001 and 40P01, so many times")
     group.add_argument("--objective-ms", type=float, default=250.0, help="p95 that is promised")
     group.add_argument("--seed", type=int, default=0)
     group.add_argument("--bind", choices=("generated", "identity"), default="generated")

@@ -11,7 +11,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from replay.outcome import CANCELLED, LOST, OK, SKIPPED_END, SKIPPED_POOL
+from replay.outcome import (
+    CANCELLED,
+    LOST,
+    OK,
+    RETRIED_AFTER,
+    SKIPPED_END,
+    SKIPPED_POOL,
+    SKIPPED_REFUSED,
+)
 from replay.rundir import ATTEMPTS
 
 RECORD = struct.Struct("<qhB5siiiqqqqq")
@@ -36,6 +44,7 @@ BLOCK = 1 << 16  # records that are turned into a table together
 
 FINAL = 1  # flag: with this record the transaction is over
 EXPECTED = 2  # flag: production had the same error here
+RETRIED = 4  # flag: the transaction began again after this
 
 # Outcomes as they stand in a record: five bytes, a SQLSTATE where the server refused.
 CODE_OK = b"ok"
@@ -43,12 +52,14 @@ CODE_CANCELLED = b"cancl"
 CODE_LOST = b"lost"
 CODE_POOL = b"pool"
 CODE_END = b"end"
+CODE_REFUSED = b"refus"
 _NAMES = {
     CODE_OK: OK,
     CODE_CANCELLED: CANCELLED,
     CODE_LOST: LOST,
     CODE_POOL: SKIPPED_POOL,
     CODE_END: SKIPPED_END,
+    CODE_REFUSED: SKIPPED_REFUSED,
 }
 
 
@@ -81,6 +92,8 @@ def to_table(
 
     outcomes, outcome = np.unique(records["outcome"], return_inverse=True)
     names = [outcome_name(code) for code in outcomes.tolist()]
+    outcome = np.where(records["flags"] & RETRIED != 0, outcome + len(names), outcome)
+    names += [f"{RETRIED_AFTER}{name}" for name in names]
     columns = {
         "arrival": records["arrival"],
         "ordinal": records["ordinal"],

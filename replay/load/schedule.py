@@ -7,12 +7,14 @@ import numpy as np
 from replay.errors import InputError
 from replay.load import refuse
 from replay.load.pace import Curve, Stretch, steady
+from replay.load.settings import Settings, only_sets
 from replay.load.shard import PlannedStatement, PlannedTransaction
 from replay.sql.slots import render
 from replay.workload import Statement, Transaction, Workload
 
 _BLOCK = 4096  # arrivals drawn at a time
-_LEFT_OUT_EMPTY = "empty"  # a transaction of which no statement was kept
+LEFT_OUT_EMPTY = "empty"  # a transaction of which no statement was kept
+LEFT_OUT_SETS = "session_setting"  # set on the pool's connections where a transaction needs it
 
 Values = tuple[tuple[str | None, ...], ...]  # of each statement, one a slot
 
@@ -82,17 +84,19 @@ def plan(
     gaps: float = 1.0,
     session: str = "",
     connect_us: int = 0,
+    settings: Settings = (),
 ) -> PlannedTransaction:
     """The arrival with its bound values, ready for a shard; or left out, with the reason.
 
     `gaps` stretches the client's own time between its statements; with a `session`, it is one of
-    that session's, which connects at that time.
+    that session's, which connects at that time; without one, `settings` are set before it, and
+    what does nothing but set is left out.
     """
     left_out = refuse.first_reason(transaction.statements)
+    if not left_out and not session and only_sets(transaction):
+        left_out = LEFT_OUT_SETS
     if left_out or not transaction.statements:
-        return PlannedTransaction(
-            due_us=due_us, statements=(), left_out=left_out or _LEFT_OUT_EMPTY
-        )
+        return PlannedTransaction(due_us=due_us, statements=(), left_out=left_out or LEFT_OUT_EMPTY)
     statements: list[PlannedStatement] = []
     answered_us = 0  # when production's client had the answer before, since its start
     for statement, bound in zip(transaction.statements, values, strict=True):
@@ -101,7 +105,11 @@ def plan(
         statements.append(_planned(statement, bound, gap_us))
         answered_us = statement.offset_us + statement.duration_us
     return PlannedTransaction(
-        due_us=due_us, statements=tuple(statements), session=session, connect_us=connect_us
+        due_us=due_us,
+        statements=tuple(statements),
+        session=session,
+        connect_us=connect_us,
+        settings=settings,
     )
 
 

@@ -28,8 +28,8 @@ _OK = int(ConnStatus.OK)
 _UNKNOWN_ERROR = b"08006"  # libpq's own errors carry no SQLSTATE
 
 # What a session is doing.
-LOST, FREE, RUNNING, PAUSED, ROLLING_BACK = range(5)
-_EXPECTING = (RUNNING, ROLLING_BACK)
+LOST, FREE, RUNNING, PAUSED, ROLLING_BACK, SETTING, RETRYING = range(7)
+EXPECTING = (RUNNING, ROLLING_BACK, SETTING, RETRYING)  # an answer
 
 Answered = Callable[["Session", bytes, int], None]
 
@@ -38,6 +38,7 @@ class Session:
     """A pool slot: its connection, and the transaction that it carries (the engine's fields)."""
 
     __slots__ = (
+        "_anew",
         "_answered",
         "_broken",
         "_code",
@@ -56,12 +57,16 @@ class Session:
         "lag",
         "lines",
         "number",
+        "ordinal",
         "pid",
         "position",
+        "settings",
         "slot",
         "state",
         "template",
+        "tries",
         "wake",
+        "wanted",
     )
 
     def __init__(
@@ -81,6 +86,10 @@ class Session:
         self.number = 0  # of the arrival
         self.lines: tuple[Line, ...] = ()
         self.position = 0  # in lines
+        self.ordinal = 0  # of the first line, in the records: counts on over retries
+        self.tries = 0
+        self.settings = 0  # that are in force, as the arrivals number them
+        self.wanted = 0  # by the arrival
         self.template = 0  # of the statement that was sent last
         self.in_transaction = False  # the server has a transaction open here, failed or not
         self.due = self.began = self.lag = self.wake = 0  # ns
@@ -99,6 +108,8 @@ class Session:
         self.pid = pgconn.backend_pid
         self._pgconn = pgconn
         self.in_transaction = False
+        self.settings = 0
+        self._anew: dict[bytes, bytes] = {}  # names of statements that had to be prepared again
         self._known: set[bytes] = set()  # prepared statements that this connection has
         self._to_execute: tuple[bytes, tuple[bytes | None, ...]] | None = None
         self._reader = self._loop.io(pgconn.socket, _READ)
@@ -120,8 +131,15 @@ class Session:
         self.state = RUNNING
         self.number = arrival.number
         self.lines = arrival.lines
-        self.position = 0
+        self.position = self.ordinal = self.tries = 0
+        self.wanted = arrival.settings
         self.due = due_ns
+
+    def prepare_anew(self, name: bytes) -> None:
+        """The server no longer takes this prepared statement, as after DDL: drivers prepare again."""
+        self._anew[name] = b"%s_%d" % (name, len(self._anew) + 1)
+        while self._anew[name] in self._known:
+            self._anew[name] += b"_"
 
     def send(self, call: Call, values: tuple[bytes | None, ...]) -> None:
         """Send one statement; `answered` follows, or `broken`."""
@@ -131,6 +149,8 @@ class Session:
         pgconn = self._pgconn
         try:
             if name := call.name:
+                if self._anew:
+                    name = self._anew.get(name, name)
                 if name in self._known:
                     pgconn.send_query_prepared(name, values)
                 else:
@@ -170,7 +190,7 @@ class Session:
                 self.in_transaction = transaction != _IDLE
                 if self._code is not CODE_OK or self._to_execute is not None:
                     self._over()
-                elif self.state in _EXPECTING:
+                elif self.state in EXPECTING:
                     self._answered(self, CODE_OK, self._rows)
                 # Else a notice or a changed parameter came in between two statements.
                 return
@@ -216,5 +236,5 @@ class Session:
                 self._writer.start(self._writable)
         elif self._pgconn.status != _OK:
             self._broken(self)
-        elif self.state in _EXPECTING:
+        elif self.state in EXPECTING:
             self._answered(self, self._code, self._rows)

@@ -90,7 +90,7 @@ class Settlement:
         rows["session"] = rows["began"] = rows["rows"] = -1
         shapes = self._arrivals["shape"][numbers]
         rows["template"] = [
-            position[self._index.shapes[shape][ordinal]]
-            for shape, ordinal in zip(shapes, ordinals, strict=True)
+            position[self._index.shapes[shape][ordinal % len(self._index.shapes[shape])]]
+            for shape, ordinal in zip(shapes, ordinals, strict=True)  # which counts on over retries
         ]
         return rows

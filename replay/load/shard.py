@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 
 from replay.errors import InputError
+from replay.load.settings import scripts
 from replay.tag import tagged
 
 INDEX = "shards.json"
@@ -62,6 +63,7 @@ class PlannedTransaction:
     statements: tuple[PlannedStatement, ...]
     session: str = ""  # one worker drives all of a session; of no session: each in turn
     connect_us: int = 0  # when its session connects, since the origin; the first one's word counts
+    settings: tuple[str, ...] = ()  # statements that set up a session of the pool for it
     left_out: str = ""  # why it is not replayed at all (see refuse); then it has no statements
 
 
@@ -93,6 +95,7 @@ class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
     due_us: int
     lines: tuple[Line, ...]
     session: int = -1  # number of its captured session, where it is replayed on one of its own
+    settings: int = 0  # position in Index.settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +123,10 @@ class Index:
     calls: tuple[Call, ...]
     shapes: tuple[tuple[str, ...], ...]  # the distinct sequences of template ids
     recorded: bool = False  # each captured session has a connection of its own
+    settings: tuple[bytes, ...] = (
+        b"RESET ALL",
+    )  # texts that set up a session; the first: as it came
+    retries: int = 0  # of a transaction that failed to serialise, or in a deadlock
 
 
 @dataclass(slots=True)
@@ -131,6 +138,7 @@ class _Numbering:
     calls: dict[tuple[str, str, str | None], int] = field(default_factory=dict)
     texts: Counter[str] = field(default_factory=Counter)  # by template
     shapes: dict[tuple[str, ...], int] = field(default_factory=dict)
+    settings: dict[tuple[str, ...], int] = field(default_factory=lambda: {(): 0})
 
     def line(self, statement: PlannedStatement) -> Line:
         if statement.template not in self.templates:
@@ -244,6 +252,7 @@ def write_shards(
     transactions: Iterable[PlannedTransaction],
     workers: int = 1,
     only: Collection[int] | None = None,
+    retries: int = 0,
 ) -> Planned:
     """Write the planned load, each session's to one worker; due times must not fall.
 
@@ -269,7 +278,10 @@ def write_shards(
             lines = tuple(map(numbering.line, transaction.statements))
             session = recording.number(transaction, worker)
             if worker in shards:
-                shards[worker].add(Arrival(number, transaction.due_us, lines, session))
+                setting = numbering.settings.setdefault(
+                    transaction.settings, len(numbering.settings)
+                )
+                shards[worker].add(Arrival(number, transaction.due_us, lines, session, setting))
             shape = numbering.shape(transaction.statements)
             arrivals.add(transaction.due_us, shape, worker)
             number += 1
@@ -286,7 +298,7 @@ def write_shards(
     sessions = recording.table()
     np.save(directory / SESSIONS, sessions)
     planned = [arrivals.planned[worker] for worker in range(workers)]
-    _write_index(directory, numbering, planned, recorded=bool(len(sessions)))
+    _write_index(directory, numbering, planned, recorded=bool(len(sessions)), retries=retries)
     return Planned(
         transactions=number,
         statements=statements,
@@ -326,6 +338,8 @@ def read_index(directory: Path) -> Index:
         ),
         shapes=tuple(map(tuple, document["shapes"])),
         recorded=document["recorded"],
+        settings=tuple(text.encode() for text in document["settings"]),
+        retries=document["retries"],
     )
 
 
@@ -350,10 +364,12 @@ def read_sessions(directory: Path, worker: int) -> np.ndarray:
 
 
 def _write_index(
-    directory: Path, numbering: _Numbering, planned: list[int], *, recorded: bool
+    directory: Path, numbering: _Numbering, planned: list[int], *, recorded: bool, retries: int
 ) -> None:
     document = {
         "recorded": recorded,
+        "retries": retries,
+        "settings": scripts(numbering.settings),
         "planned": planned,
         "templates": list(numbering.templates),
         "examples": numbering.examples,

@@ -58,7 +58,7 @@ def _outcomes(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _kind(outcome: str) -> int:
-    if outcome == outcomes.OK:
+    if outcome == outcomes.OK or outcome.startswith(outcomes.RETRIED_AFTER):
         return OK
     if outcome == outcomes.CANCELLED:
         return CANCELLED

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from replay.load.report import LoadReport
 from replay.load.transactions import OK, Transactions, transactions
-from replay.outcome import Accounting
+from replay.outcome import RETRIED_AFTER, Accounting
 
 # Beyond these a run says more of the generator than of the server.
 LAG_P99_MS = 50.0
@@ -62,6 +62,11 @@ def judge(
     objective = _objective(done, ordinary, expected, objective_ms)
     generator = _generator(attempts, report)
     generator["expected_errors"] = float(expected.sum())
+    again = pc.starts_with(attempts["outcome"].cast(pa.string()), RETRIED_AFTER)
+    if retried := pc.sum(again).as_py():
+        generator["retried"] = float(retried)
+    if refused := sum(worker.refused_settings for worker in report.workers):
+        generator["refused_settings"] = float(refused)
     why_not = tuple(_why_not(accounting, done, report, generator))
     return Verdict(
         accounting=accounting,

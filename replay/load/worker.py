@@ -76,7 +76,15 @@ class Worker:
         done, lost = self._over.set, self._connections.lost
         if self._index.recorded:
             sessions = read_sessions(task.shards, task.worker)
-            return Recorded(arrivals, calls, sessions=sessions, loop=loop, done=done, lost=lost)
+            return Recorded(
+                arrivals,
+                calls,
+                sessions=sessions,
+                loop=loop,
+                done=done,
+                lost=lost,
+                retries=self._index.retries,
+            )
         return Engine(
             arrivals,
             calls,
@@ -85,6 +93,8 @@ class Worker:
             loop=loop,
             done=done,
             lost=lost,
+            settings=self._index.settings,
+            retries=self._index.retries,
         )
 
     def live(self) -> Live:
@@ -210,6 +220,7 @@ class Worker:
             ended_us=self._ended_us,
             cpu_share=self._cpu.share,
             lost_connections=self._engine.lost_connections,
+            refused_settings=self._engine.refused_settings,
             reconnections=self._connections.reopened,
             **by_figure,
         )

@@ -14,6 +14,8 @@ _KNOWN_FIGURES = {
     "late_share": "sent over 100 ms late",
     "expected_errors": "errors that production had too",
     "lost_connections": "connections lost",
+    "retried": "begun again after a deadlock or a serialization failure",
+    "refused_settings": "settings of captured sessions that the target did not take",
     "samples_missed": "samples missed",
 }
 _THOUSAND = 1000.0
