@@ -11,8 +11,8 @@ import psycopg
 
 from replay import bundle, target
 from replay.bind import Binder
+from replay.conduct.amplify import Amplify, lengthened
 from replay.conduct.amplify import arrivals as amplified
-from replay.conduct.amplify import joined
 from replay.conduct.options import RAMP, RECORDED, SCENARIOS, RunOptions
 from replay.errors import InputError
 from replay.load import pace, ramp, schedule, shard, timeline
@@ -60,12 +60,8 @@ def bake(
     steps = _steps(workload, options) if options.scenario == RAMP else ()
 
     def planned() -> Iterator[shard.PlannedTransaction]:
-        for due_us, transaction, more in _arrivals(workload, options, boosts, steps, rngs[0]):
-            values = binder.bind(transaction, rngs[1])
-            amplify = options.amplify
-            if amplify is not None and amplify.lists > 1 and amplify.chooses(transaction):
-                longer = [binder.bind(transaction, rngs[1]) for _ in range(amplify.lists - 1)]
-                values = joined([values, *longer])
+        for due_us, planned_one, more in _arrivals(workload, options, boosts, steps, rngs[0]):
+            transaction, values = _bound(planned_one, binder, options.amplify, rngs[1])
             for statement, bound in zip(transaction.statements, values, strict=True):
                 if statement.template not in examples:
                     examples[statement.template] = render(statement.sql, statement.slots, bound)
@@ -84,6 +80,17 @@ def bake(
         examples=examples,
         steps=steps,
     )
+
+
+def _bound(
+    transaction: Transaction, binder: Binder, amplify: Amplify | None, rng: np.random.Generator
+) -> tuple[Transaction, schedule.Values]:
+    """One copy of a transaction, and its values; with longer lists where they are asked for."""
+    values = binder.bind(transaction, rng)
+    if amplify is None or amplify.lists == 1 or not amplify.chooses(transaction):
+        return transaction, values
+    more = [binder.bind(transaction, rng) for _ in range(amplify.lists - 1)]
+    return lengthened(transaction, [values, *more])
 
 
 def settled(options: RunOptions, workload_path: Path) -> RunOptions:

@@ -63,13 +63,11 @@ class Traffic:
 class Replay:
     """How staging is made to show it."""
 
-    by: str = "run"  # run or hunt
     rate: float = 1.0
     boost: Mapping[str, float] = field(default_factory=dict)  # name, or "rare" -> factor
     duration_s: float = 10.0
     pool: int = 20
     during_at_s: float = 3.0  # when migration.sql begins, where there is one
-    budget_s: float = 120.0  # of hunt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,8 +109,6 @@ def _incident(folder: Path, document: Mapping[str, Any]) -> Incident:
     for name in replay.boost:
         if name != "rare":
             _named(folder, names, name)
-    if replay.by not in {"run", "hunt"}:
-        raise InputError(f"{folder / FILE}: replay.by is {replay.by!r}; there are run and hunt")
     return incident
 
 

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from replay.conduct.amplify import has_list
 from replay.hunt.footprint import RowLock
 from replay.hunt.model import Hold, Path
 from replay.hunt.solo import Solo
@@ -108,7 +109,7 @@ def _path(
         holds=(*_row_holds(group, measured, locks, heat), *_other_holds(measured)),
         statements=len(whole.statements),
         gap_s=_mean([sum(solo.gaps_s) for solo in measured]),
-        lists=any(_has_list(t) for t in group.samples),
+        lists=any(has_list(s) for t in group.samples for s in t.statements),
         prepared=any(s.prepared for t in group.samples for s in t.statements),
         leaks=any(solo.leaked for solo in measured),
         failed=next((solo.failed for solo in measured if solo.failed), ""),
@@ -186,14 +187,6 @@ class _Heat:
             ),
             1.0,
         )
-
-
-def _has_list(transaction: Transaction) -> bool:
-    return any(
-        value is not None and value.startswith("{") and value.endswith("}")
-        for statement in transaction.statements
-        for value in statement.values
-    )
 
 
 def _mean(values: Sequence[float]) -> float:

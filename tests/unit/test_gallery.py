@@ -88,7 +88,7 @@ def test_a_value_that_stands_twice_is_one_parameter():
         ('templates = ["read_account"]', 'templates = ["reed"]', "is called 'reed'"),
         ("read_account = 5", "reed = 5", "is called 'reed'"),
         ("seconds = 5", 'seconds = "long"', "seconds"),
-        ("boost =", 'by = "luck"\nboost =', "there are run and hunt"),
+        ("boost =", "luck = 7\nboost =", "luck, which nobody reads"),
         ("[traffic]", "[traffic", "incident.toml"),
     ],
 )

@@ -11,6 +11,7 @@ from replay.hunt.footprint import Footprints
 from replay.hunt.model import KEY_SHARE, NO_KEY_UPDATE, SHARE, UPDATE
 from replay.hunt.solo import Solo
 from replay.sql.fingerprint import fingerprint
+from replay.sql.slots import render
 
 BUMP = "UPDATE counter SET n = n + 1 WHERE id = {}"
 POST = "INSERT INTO message (incident_id) VALUES ({})"
@@ -155,8 +156,43 @@ def test_only_the_client_s_pauses_are_stretched():
     assert gaps == [0, 50_000, 20_000]
 
 
-def test_lists_are_joined_and_other_values_kept():
-    copies = [(("{1,2}", "7"), (None,)), (("{2,3}", "8"), (None,))]
-    assert amplify.joined(copies) == (("{1,2,3}", "7"), (None,))
-    quoted = [(('{"a,b"}',),), (('{"c"}',),)]
-    assert amplify.joined(quoted) == (('{"a,b"}',),)
+def lengthened(sql, *copies):
+    """Text and values with lists as long as all copies'; each copy is the statement with other values."""
+    one = transaction(1, sql)
+    bound = [tuple(s.values for s in transaction(1, copy).statements) for copy in (sql, *copies)]
+    found, values = amplify.lengthened(one, bound)
+    return render(found.statements[0].sql, found.statements[0].slots, values[0])[0]
+
+
+def test_in_lists_and_rows_of_values_grow_and_other_values_stay():
+    assert lengthened(
+        "DELETE FROM t WHERE a = 9 AND id IN (1, 2)", "DELETE FROM t WHERE a = 8 AND id IN (3, 4)"
+    ) == "delete from t where a = 9 and id in (1, 2, 3, 4)"  # fmt: skip
+    assert lengthened(
+        "INSERT INTO t VALUES (1, now(), 'a'), (2, now(), 'b')",
+        "INSERT INTO t VALUES (3, now(), 'c'), (4, now(), 'd')",
+        "INSERT INTO t VALUES (5, now(), 'e'), (6, now(), 'f')",
+    ).endswith("(5, now(), 'e'), (6, now(), 'f')")
+    assert (
+        lengthened("SELECT 1 WHERE 2 IN (3)", "SELECT 5 WHERE 6 IN (7)")
+        == "select 1 where 2 in (3)"
+    )
+
+
+def test_arrays_are_joined_each_element_once():
+    one = transaction(1, "SELECT 1 WHERE id = ANY('{1,2}')")
+    copies = [((None, "{1,2}"),), ((None, "{2,3}"),)]
+    assert amplify.lengthened(one, copies)[1] == ((None, "{1,2,3}"),)
+    quoted = [((None, '{"a,b"}'),), ((None, '{"c"}'),)]
+    assert amplify.lengthened(one, quoted)[1] == ((None, '{"a,b"}'),)
+
+
+def test_a_list_is_seen_wherever_it_stands():
+    def seen(sql):
+        return amplify.has_list(transaction(1, sql).statements[0])
+
+    assert seen("SELECT 1 WHERE id = ANY('{1,2}')")
+    assert seen("SELECT 1 WHERE id IN (1, 2)")
+    assert seen("INSERT INTO t (a, b) VALUES (1, 2), (3, 4)")
+    assert not seen("INSERT INTO t (a, b) VALUES (1, 2)")
+    assert not seen("SELECT 1 WHERE id IN (SELECT 1)")
