@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replay.cli import options, output
+from replay.errors import NotValidError
 
 if TYPE_CHECKING:
     from replay.hunt.result import Hunted
@@ -91,7 +92,8 @@ def command(workload: Path, target: str, out: Path, as_json: bool, **chosen: Any
     Each path is run alone, a model predicts where it collapses, and the worst are confirmed by
     load: doubled until it breaks, then halved to the knee. Pairs that lock the same rows, deadlocks
     that the order of locks allows, all rare paths at once, and other dials than the rate
-    (simultaneity, idle time, lists, plans, sessions) are tried too. Stopped, it goes on where it was.
+    (simultaneity, idle time, lists, plans, sessions) are tried too. Stopped, it goes on where it
+    was. The exit code is 3 where not even production's own mix could be judged here.
     """
     from replay import bundle
     from replay.hunt.hunt import HuntOptions, hunt
@@ -102,7 +104,7 @@ def command(workload: Path, target: str, out: Path, as_json: bool, **chosen: Any
     else:
         _print(hunted, bundle.read(workload))
     output.say(f"wrote {out}; of a trial that broke: replay report {out}/trial-NNN.run")
-    return 0
+    return 0 if hunted.valid else NotValidError.exit_code
 
 
 def _print(hunted: "Hunted", workload: "Workload") -> None:
@@ -151,6 +153,8 @@ def _document(hunted: "Hunted", workload: "Workload") -> dict[str, Any]:
     return {
         "version": JSON_VERSION,
         "complete": hunted.complete,
+        "valid": hunted.valid,
+        "why_not": list(hunted.why_not),
         "trials": hunted.trials,
         "elapsed_s": hunted.elapsed_s,
         "findings": msgspec.to_builtins(list({f.summary: f for f in findings}.values())),

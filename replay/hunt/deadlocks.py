@@ -12,6 +12,8 @@ from itertools import combinations
 from replay.hunt.footprint import RowLock
 from replay.hunt.model import conflict
 
+_Orders = Mapping[tuple[str, str], tuple[str, str]]  # (table, later table) -> their modes
+
 UPGRADE, UNSORTED, INVERSION = "lock upgrade", "rows in no fixed order", "order inversion"
 
 
@@ -27,10 +29,11 @@ class Candidate:
 
 def candidates(locks: Mapping[str, Sequence[tuple[RowLock, ...]]]) -> tuple[Candidate, ...]:
     """All candidates among paths; `locks` has, by path, the row locks of its kept transactions."""
+    orders = {path: _orders(kept) for path, kept in locks.items()}
     found = dict.fromkeys(
         [
             *(c for path, kept in locks.items() for c in _with_itself(path, kept)),
-            *(c for one, other in combinations(locks, 2) for c in _inverted(one, other, locks)),
+            *(c for pair in combinations(orders.items(), 2) for c in _inverted(*pair)),
         ]
     )
     return tuple(found)
@@ -99,31 +102,19 @@ def _exclusive(taken: Sequence[RowLock]) -> list[RowLock]:
     return [lock for lock in taken if conflict(lock.mode, lock.mode)]
 
 
-def _inverted(
-    one: str, other: str, locks: Mapping[str, Sequence[tuple[RowLock, ...]]]
-) -> Iterator[Candidate]:
-    ours, theirs = _orders(locks[one]), _orders(locks[other])
-    for (first, second), modes in ours.items():
-        back = theirs.get((second, first))
-        if first < second and back and conflict(modes[0], back[1]) and conflict(modes[1], back[0]):
+def _inverted(one: tuple[str, _Orders], other: tuple[str, _Orders]) -> Iterator[Candidate]:
+    for (first, second), modes in one[1].items():
+        back = other[1].get((second, first))
+        if back and conflict(modes[0], back[1]) and conflict(modes[1], back[0]):
             yield Candidate(
-                paths=(one, other),
+                paths=(one[0], other[0]),
                 kind=INVERSION,
                 tables=(first, second),
                 why=f"one locks {first} before {second}, the other the other way round",
             )
-        elif (
-            first > second and back and conflict(modes[0], back[1]) and conflict(modes[1], back[0])
-        ):
-            yield Candidate(
-                paths=(one, other),
-                kind=INVERSION,
-                tables=(second, first),
-                why=f"one locks {first} before {second}, the other the other way round",
-            )
 
 
-def _orders(kept: Sequence[tuple[RowLock, ...]]) -> dict[tuple[str, str], tuple[str, str]]:
+def _orders(kept: Sequence[tuple[RowLock, ...]]) -> _Orders:
     """(table, later table) -> modes, as any kept transaction locks them."""
     found: dict[tuple[str, str], tuple[str, str]] = {}
     for taken in kept:

@@ -62,7 +62,7 @@ def hunt(workload_path: Path, dsn: str, out: Path, options: HuntOptions, *, say:
     workload = bundle.read(workload_path)
     with target.connect_target(dsn, source=workload.manifest.source) as connection:
         here = target.identity(connection)
-    cores = options.cores or float(os.cpu_count() or 1)
+    cores = options.cores or _cores_here()
     fresh = Notes(
         workload_id=bundle.workload_id(workload_path),
         target=f"{here.system_identifier}/{here.database}",
@@ -126,6 +126,7 @@ class _Hunt:
         finally:
             spent = time.monotonic() - self._began
             self._notebook.spent(spent, state=FINISHED if complete else "running")
+        trials = self._notebook.notes.trials
         return Hunted(
             confirmed=result.in_order(self._found),
             predicted=predictions,
@@ -133,7 +134,11 @@ class _Hunt:
             leaks=tuple(t for path in hunted if path.leaks for t in path.templates),
             failing=tuple((path.key, path.failed) for path in hunted if path.failed),
             complete=complete,
-            trials=len(self._notebook.notes.trials),
+            valid=any(t.subject == _BASELINE and t.broke is not None for t in trials),
+            why_not=tuple(
+                f"{t.subject}, {t.dial} x {t.factor:g}: {t.why}" for t in trials if t.broke is None
+            ),
+            trials=len(trials),
             elapsed_s=round(self._notebook.notes.elapsed_s, 1),
         )
 
@@ -258,6 +263,8 @@ class _Hunt:
             subject = Subject(key="rare:" + "+".join(path.key for path in some), paths=some)
             trial = self._trial(subject, _ALL_RARE_X)
             if not trial.broke:
+                if len(some) == len(rare):
+                    self._note(subject.templates, subject, [trial], None)
                 continue
             parts = halves(tuple(path.key for path in some))
             by_key = {path.key: path for path in some}
@@ -336,6 +343,13 @@ class _Hunt:
     def _left_s(self) -> float:
         spent = self._notebook.notes.elapsed_s + time.monotonic() - self._began
         return self._options.budget_s - spent
+
+
+def _cores_here() -> float:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return float(len(os.sched_getaffinity(0)))
+    return float(os.cpu_count() or 1)
 
 
 def in_words(found: Confirmed) -> str:

@@ -3,6 +3,7 @@
 A hunt is one fixed procedure; what it measured before, it finds here and does not measure again.
 """
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -68,6 +69,8 @@ class Notebook:
                 return cls(directory, found)
         try:
             directory.mkdir(parents=True, exist_ok=True)
+            for trial in directory.glob("trial-*.run"):  # of an earlier hunt
+                shutil.rmtree(trial)
         except OSError as error:
             raise EnvironmentFaultError(
                 f"{directory}: cannot write a hunt here: {error}"

@@ -33,6 +33,8 @@ class Hunted:
     leaks: tuple[str, ...]  # templates that leave a session's lock behind
     failing: tuple[tuple[str, str], ...]  # (template, SQLSTATE): fails alone, as it did not there
     complete: bool  # False: the budget ended it, or it was stopped
+    valid: bool  # production's own mix could be judged here: so can the rest
+    why_not: tuple[str, ...]  # trials that could not be believed, and why
     trials: int
     elapsed_s: float
 

@@ -60,9 +60,11 @@ def test_another_hunt_begins_anew(tmp_path, changed):
 
 def test_a_finished_hunt_begins_anew(tmp_path):
     book = Notebook.open(tmp_path, NOTES)
+    (tmp_path / "trial-000.run").mkdir()
     book.add_trial(trial(8.0, broke=True))
     book.spent(1.0, state=FINISHED)
     assert Notebook.open(tmp_path, NOTES).notes == NOTES
+    assert not (tmp_path / "trial-000.run").exists()
 
 
 def test_a_directory_of_something_else_is_left_alone(tmp_path):
