@@ -108,7 +108,7 @@ def command(workload: Path, target: str, out: Path, as_json: bool, **chosen: Any
 
 
 def _print(hunted: "Hunted", workload: "Workload") -> None:
-    from replay.hunt.hunt import in_words
+    from replay.hunt.result import in_words
 
     console = output.stdout()
     sql = {template.id: template.sql for template in workload.templates}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from replay.finding import Finding
+from replay.hunt.amplifiers import RATE
 from replay.hunt.deadlocks import Candidate
 from replay.hunt.model import Prediction
 from replay.hunt.notebook import Trial
@@ -77,3 +78,12 @@ def in_order(found: Sequence[Confirmed]) -> tuple[Confirmed, ...]:
     return tuple(
         sorted(found, key=lambda one: (one.breaks_x is None, one.breaks_x or 0.0, one.templates))
     )
+
+
+def in_words(found: Confirmed) -> str:
+    """One line, such as: safe to 8x, breaks at 14x."""
+    what = "" if found.dial == RATE else f"{found.dial}: "
+    safe = f"safe to {found.safe_x:g}x" if found.safe_x is not None else "not safe at all"
+    breaks = f"breaks at {found.breaks_x:g}x" if found.breaks_x is not None else "no break found"
+    named = f"; rule {found.finding.rule}, {found.finding.name}" if found.finding else ""
+    return f"{what}{safe}, {breaks}{named}"
