@@ -59,12 +59,24 @@ class ProofStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WriteCost:
+    """What an index does to one execution of a statement that writes to its table; medians, alone."""
+
+    template: str
+    before_ms: float
+    after_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltFix:
     """A fix that was really built on the target, and what it cost."""
 
     sql: str
     build_s: float
     bytes: int
+    planned: str = ""  # how the planner was asked: "hypothetical" (hypopg), "built"; "" not at all
+    used: bool | None = None  # whether a named statement's plan uses it; None: not asked
+    writes: tuple[WriteCost, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,3 +87,5 @@ class Proof:
     why: str  # one sentence
     steps: tuple[ProofStep, ...]
     fixes: tuple[BuiltFix, ...]
+    finding: int | None = None  # its number among the run's findings, from 1; None: all of them
+    restored: bool = False  # each replay began on the same data, made anew

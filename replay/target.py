@@ -23,6 +23,8 @@ _SOURCE_OPTIONS = (
     "-c idle_in_transaction_session_timeout=60000"
 )
 _CONNECT_TIMEOUT_S = 10
+_MAINTENANCE = "postgres"  # database to be in while another one is made or dropped
+_STRATEGIES_FROM = 150000  # CREATE DATABASE … STRATEGY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +116,57 @@ def mark_staging(dsn: str) -> str:
             (here.system_identifier, here.database),
         )
         return describe(connection)
+
+
+def may_create(dsn: str) -> bool:
+    """Whether the user of a proven target may make databases beside it."""
+    with connect_target(dsn) as connection:
+        row = connection.execute(
+            "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
+        ).fetchone()
+    return bool(row and row[0])
+
+
+def create_beside(dsn: str, name: str, *, of: str | None = None) -> str:
+    """A marked database on a proven target's server, empty or a copy of `of`; returns its DSN.
+
+    Nobody may be connected to `of` meanwhile.
+    """
+    require_proven(dsn)
+    with contextlib.closing(_connect(_beside(dsn, _MAINTENANCE))) as connection:
+        connection.autocommit = True
+        statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+        if of is not None:
+            statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(of))
+            if connection.info.server_version >= _STRATEGIES_FROM:
+                statement += sql.SQL(" STRATEGY file_copy")
+        try:
+            connection.execute(statement)
+        except psycopg.Error as error:
+            raise EnvironmentFaultError(f"cannot make database {name}: {_cause(error)}") from None
+    made = _beside(dsn, name)
+    mark_staging(made)
+    return made
+
+
+def drop_beside(dsn: str, name: str) -> None:
+    """Drop a database that `create_beside` made."""
+    require_proven(dsn)
+    with contextlib.closing(_connect(_beside(dsn, _MAINTENANCE))) as connection:
+        connection.autocommit = True
+        connection.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        )
+
+
+def require_proven(dsn: str) -> None:
+    """Raise RefusedError where the target is not proven to be staging."""
+    with connect_target(dsn):
+        pass
+
+
+def _beside(dsn: str, name: str) -> str:
+    return conninfo.make_conninfo(dsn, dbname=name)
 
 
 def identity(connection: psycopg.Connection) -> Source:

@@ -25,6 +25,7 @@ from replay.cli import (
     mark_staging,
     merge,
     profile,
+    prove,
     report,
     run,
     snapshot,
@@ -45,6 +46,7 @@ COMMANDS = (
     run.command,
     hunt.command,
     report.command,
+    prove.command,
     demo.command,
     incident.command,
 )

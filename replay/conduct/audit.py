@@ -6,14 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psycopg
 
 from data_gen.introspect import introspect
 from data_gen.profile import ForeignKey, SchemaProfile, TableProfile
 from replay import bundle, target
-from replay.conduct.audit_values import AS_CAPTURED, Bound, column_values, variants
 from replay.conduct.bake import binder_for
+from replay.conduct.examples import (
+    AS_CAPTURED,
+    Bound,
+    bound_statements,
+    column_values,
+    variants,
+)
 from replay.diagnose.audit.candidates import candidates, for_foreign_key
 from replay.diagnose.audit.uncovered import LARGE_BYTES, Load, loads, uncovered
 from replay.diagnose.rules.foreign_key_scan import unindexed
@@ -83,15 +88,7 @@ def audit(
             bytes_of=dict(connection.execute(_SIZES).fetchall()),
             timeout_ms=timeout_ms,
         )
-        rng = np.random.default_rng(seed)
-        bound = {
-            statement.template: (statement, values)
-            for transaction in workload.transactions
-            for statement, values in zip(
-                transaction.statements, binder.bind(transaction, rng), strict=True
-            )
-            if not statement.error
-        }
+        bound = bound_statements(workload, binder, seed)
         checked, planned = _plan_all(here, workload, bound, say)
         gaps = list(_gaps(here, workload, planned, say))
         key_gaps, keys = _keys(here, workload, bound)

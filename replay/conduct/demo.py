@@ -94,7 +94,7 @@ def _replay(
         return runs, None, None
     broken = runs[-1]
     _tell_findings(broken, say)
-    proof = _prove(workload, dsn, broken, broke_at, seed, say)
+    proof = _prove(workload, dsn, broken, say)
     if proof is not None:
         runs += [broken.with_name(step.run) for step in proof.steps[1:]]
     return runs, broke_at, proof
@@ -122,9 +122,7 @@ def _options(seed: int, boost: float = 1.0) -> RunOptions:
     return RunOptions(scenario="storm", boosts={"rare": boost}, duration_s=_RUN_S, seed=seed)
 
 
-def _prove(
-    workload: Path, dsn: str, broken: Path, boost: float, seed: int, say: Say
-) -> Proof | None:
+def _prove(workload: Path, dsn: str, broken: Path, say: Say) -> Proof | None:
     if not any(fix.kind == "index" for f in rundir.read_findings(broken) for fix in f.fixes):
         say("proof       the findings propose no index: nothing to prove")
         return None
@@ -132,7 +130,7 @@ def _prove(
         workload,
         dsn,
         broken,
-        _options(seed, boost),
+        restore=False,
         say=lambda line: say(f"              {line}"),
     )
     for step in proof.steps[1:]:

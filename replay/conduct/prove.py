@@ -1,111 +1,175 @@
-"""The proof: the run fails, passes with the fix really built, and fails again without it."""
+"""The proof: the run fails, passes with the fix really built, and fails again without it.
 
-import time
-from collections.abc import Callable, Sequence
+By outcome: never by a wait that went away. A run fails where it missed its objective, or where the
+rule in question fires again. Each replay has the same seed and, where databases can be made beside the
+target, the same rows.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 
-import psycopg
+import msgspec
 
 from replay import bundle, rundir, target
-from replay.conduct.bake import RunOptions
+from replay.conduct.bake import binder_for
+from replay.conduct.examples import Bound, examples
+from replay.conduct.fixes import Chosen, applied, choose
+from replay.conduct.options import RunOptions
 from replay.conduct.run import run
+from replay.conduct.same_data import Fresh, same_data
 from replay.errors import InputError
-from replay.finding import BuiltFix, Proof, ProofStep
+from replay.finding import BuiltFix, Finding, Proof, ProofStep
 from replay.rundir import RunManifest
 
-_INDEXES = """
-SELECT i.indexrelid::int8, i.indexrelid::regclass::text, pg_relation_size(i.indexrelid)
-FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-"""
+Say = Callable[[str], None]
+
+_STEPS = ("as it was", "with the fix", "without it again")
 
 
 def prove(
     workload_path: Path,
     dsn: str,
     failed: Path,
-    options: RunOptions,
     *,
-    say: Callable[[str], None],
+    finding: int | None = None,
+    restore: bool = True,
+    say: Say,
 ) -> Proof:
-    """Replay the failed run with its index fixes built, and without them again; writes the proof.
+    """Replay the failed run with the fixes of its findings, and without them again; writes the proof.
 
-    The two runs stand beside the failed one, as `NAME-fixed.run` and `NAME-unfixed.run`. Indexes
-    that were built are dropped again, also when a replay is interrupted.
-    Raises InputError where the run's findings propose no index.
+    `finding` is the number of one of them, from 1; without it all are taken. The two runs stand beside
+    the failed one, as `NAME-fixed.run` and `NAME-unfixed.run`. What was built is dropped again, also
+    when a replay is interrupted. Without `restore`, or where no database can be made beside the target,
+    the replays go on with the target as it is. Raises InputError where the findings propose nothing
+    that a program can apply.
     """
-    fixes = [
-        fix.sql for f in rundir.read_findings(failed) for fix in f.fixes if fix.kind == "index"
-    ]
-    fixes = list(dict.fromkeys(fixes))
-    if not fixes:
-        raise InputError(f"{failed}: its findings propose no index, so there is nothing to prove")
-    source = bundle.read_manifest(workload_path).source
+    manifest = rundir.read_manifest(failed)
+    chosen = choose(_numbered(failed, finding))
+    if chosen.empty:
+        raise InputError(
+            f"{failed}: its findings propose no SQL, so there is nothing that can be proven by a "
+            "program; change the application and compare the runs"
+        )
+    options = _options(manifest)
     fixed, unfixed = (
         failed.with_name(f"{failed.stem}-{name}.run") for name in ("fixed", "unfixed")
     )
-    with target.connect_target(dsn, source=source) as connection:
-        known = _indexes(connection)
-        try:
-            built = [_build(connection, sql, say) for sql in fixes]
-            with_fix = run(workload_path, dsn, fixed, options, say=say)
-        finally:
-            _drop(connection, known)
-        without = run(workload_path, dsn, unfixed, options, say=say)
-    proof = _verdict(
-        (("as it was", failed), ("with the fix", fixed), ("without it again", unfixed)),
-        (rundir.read_manifest(failed), with_fix, without),
-        built,
+    data = (
+        same_data(workload_path, dsn, identity=options.identity, say=say)
+        if restore
+        else contextlib.nullcontext(None)
     )
+    with data as fresh, _scripts(failed, chosen) as (as_it_was, changed):
+        with (
+            _place(fresh, dsn) as place,
+            _in_force(workload_path, place, options, chosen, say) as built,
+        ):
+            run(workload_path, place, fixed, replace(options, during=changed), say=say)
+        with _place(fresh, dsn) as place:
+            run(workload_path, place, unfixed, replace(options, during=as_it_was), say=say)
+        restored = fresh is not None
+    proof = _verdict((failed, fixed, unfixed), chosen, built, finding, restored=restored)
     rundir.write_proof(failed, proof)
     return proof
 
 
+def _numbered(failed: Path, finding: int | None) -> Sequence[Finding]:
+    found = rundir.read_findings(failed)
+    if finding is None:
+        return found
+    if not 1 <= finding <= len(found):
+        raise InputError(f"{failed}: has {len(found)} findings, and no number {finding}")
+    return found[finding - 1 : finding]
+
+
+def _options(manifest: RunManifest) -> RunOptions:
+    """What the run was asked to do; its migration's file is made anew."""
+    known = {field.name for field in fields(RunOptions)} - {"during", "log"}
+    given = {name: value for name, value in manifest.options.items() if name in known}
+    if not manifest.options.get("during"):
+        given |= {"at_s": None, "repeat": 1}
+    return msgspec.convert(given, RunOptions)
+
+
+@contextlib.contextmanager
+def _scripts(failed: Path, chosen: Chosen) -> Iterator[tuple[Path | None, Path | None]]:
+    """The run's migration as it was, and with the fixes in the place of its statements."""
+    migration = rundir.read_migration(failed)
+    if migration is None:
+        yield None, None
+        return
+    steps = sorted((s for s in migration.statements if s.round == 1), key=lambda s: s.line)
+    with tempfile.TemporaryDirectory(prefix="replay-proof-") as directory:
+        before, after = (Path(directory) / name for name in ("as_it_was.sql", "fixed.sql"))
+        before.write_text(_script([step.sql for step in steps]), encoding="utf-8")
+        changed = [chosen.migration.get(step.template, step.sql) for step in steps]
+        after.write_text(_script(changed), encoding="utf-8")
+        yield before, after
+
+
+def _script(statements: Sequence[str]) -> str:
+    return "".join(f"{statement.rstrip().rstrip(';')};\n" for statement in statements)
+
+
+def _place(fresh: Fresh | None, dsn: str) -> contextlib.AbstractContextManager[str]:
+    return fresh() if fresh is not None else contextlib.nullcontext(dsn)
+
+
+@contextlib.contextmanager
+def _in_force(
+    workload_path: Path, dsn: str, options: RunOptions, chosen: Chosen, say: Say
+) -> Iterator[tuple[BuiltFix, ...]]:
+    """The fixes built on a target, for the length of the block."""
+    workload = bundle.read(workload_path)
+    with target.connect_target(dsn, source=workload.manifest.source) as connection:
+        binder = binder_for(workload_path, workload, connection, identity=options.identity)
+        bound: Mapping[str, Bound] = examples(workload, binder, options.seed)
+        with applied(connection, chosen, bound, say) as built:
+            yield (
+                *built,
+                *(BuiltFix(sql=sql, build_s=0.0, bytes=0) for sql in chosen.migration.values()),
+            )
+
+
+def _fails(path: Path, rules: frozenset[int]) -> bool:
+    again = any(finding.rule in rules for finding in rundir.read_findings(path))
+    return again or not rundir.read_manifest(path).healthy
+
+
 def _verdict(
-    steps: Sequence[tuple[str, Path]], manifests: Sequence[RunManifest], built: Sequence[BuiltFix]
+    paths: Sequence[Path],
+    chosen: Chosen,
+    built: tuple[BuiltFix, ...],
+    finding: int | None,
+    *,
+    restored: bool,
 ) -> Proof:
-    before, fixed, after = (manifest.healthy for manifest in manifests)
+    manifests = [rundir.read_manifest(path) for path in paths]
+    before, fixed, after = (_fails(path, chosen.rules) for path in paths)
     outcomes = (before, fixed, after)
     believed = all(manifest.valid for manifest in manifests)
     why = {
-        (False, True, False): "fails, passes with the fix, fails without it",
-        (False, False, False): "fails with the fix as well: it is not the cause, or not all of it",
-        (False, True, True): "passes without the fix as well: the failure did not come again",
+        (True, False, True): "fails, passes with the fix, fails without it",
+        (True, True, True): "fails with the fix as well: it is not the cause, or not all of it",
+        (True, False, False): "passes without the fix as well: the failure did not come again",
     }.get(outcomes, "the outcomes do not tell the fix from chance")
     return Proof(
-        proven=believed and outcomes == (False, True, False),
+        proven=believed and outcomes == (True, False, True),
         why=why if believed else f"{why}; but not every run can be believed",
         steps=tuple(
             ProofStep(
                 name=name,
                 run=path.name,
-                healthy=manifest.healthy,
+                healthy=not fails,
                 valid=manifest.valid,
                 figures=dict(manifest.objective),
             )
-            for (name, path), manifest in zip(steps, manifests, strict=True)
+            for name, path, manifest, fails in zip(_STEPS, paths, manifests, outcomes, strict=True)
         ),
-        fixes=tuple(built),
+        fixes=built,
+        finding=finding,
+        restored=restored,
     )
-
-
-def _build(connection: psycopg.Connection, sql: str, say: Callable[[str], None]) -> BuiltFix:
-    say(f"build       {sql}")
-    before = _indexes(connection)
-    began = time.monotonic()
-    connection.execute(sql.encode())
-    elapsed = time.monotonic() - began
-    new = [size for oid, (_, size) in _indexes(connection).items() if oid not in before]
-    return BuiltFix(sql=sql, build_s=round(elapsed, 3), bytes=sum(new))
-
-
-def _drop(connection: psycopg.Connection, known: dict[int, tuple[str, int]]) -> None:
-    for oid, (name, _) in _indexes(connection).items():
-        if oid not in known:
-            connection.execute(f"DROP INDEX IF EXISTS {name}".encode())
-
-
-def _indexes(connection: psycopg.Connection) -> dict[int, tuple[str, int]]:
-    """Oid -> (name as SQL, bytes) of every index of a user's table."""
-    return {oid: (name, size) for oid, name, size in connection.execute(_INDEXES).fetchall()}

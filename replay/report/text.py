@@ -13,6 +13,7 @@ from replay.report import blocking, migration, wording
 from replay.report.coverage import Coverage
 from replay.report.failures import Failure
 from replay.report.latency import TemplateLatency
+from replay.report.proof import built as built_words
 from replay.report.summary import Line, Summary
 from replay.report.tables import figures_table, headed
 
@@ -145,10 +146,7 @@ def _proof(proof: Proof) -> RenderableType:
             Text(f"p95 {wording.ms(step.figures.get('p95_ms'))}"),
             Text(f"{wording.share(step.figures.get('not_ok_share', 0.0))} not served"),
         )
-    built = [
-        Text(f"{fix.sql}: {wording.seconds(fix.build_s)}, {wording.size(fix.bytes)}", style="dim")
-        for fix in proof.fixes
-    ]
+    built = [Text(built_words(fix), style="dim") for fix in proof.fixes]
     head = "proven" if proof.proven else "not proven"
     tone = _TONES["good" if proof.proven else "doubtful"]
     return Group(Text.assemble((head, tone), f": {proof.why}"), table, *built)

@@ -31,6 +31,7 @@ def explain(
     statements: Iterable[tuple[str, str, tuple[str | None, ...]]],
     *,
     timeout_ms: int = 10_000,
+    generic: bool = True,
 ) -> dict[str, Any]:
     """Template id -> {"sql", "how", "plan", "error" …} of (template, SQL with `$n`, values).
 
@@ -38,7 +39,7 @@ def explain(
     why and `plan` has estimates only, or is None where there is no plan either. `plan` is the
     document of EXPLAIN (FORMAT JSON). `generic` is the same of the plan that a prepared statement
     may turn to after its fifth execution, executed only where its nodes are others; `locks` and
-    `slow_locks` are relations that an execution locks, and those past the fast path. What EXPLAIN
+    `slow_locks` are relations that an execution locks, and those past the fast path. Without `generic` that plan is not asked for. What EXPLAIN
     does not take is left out. The connection must be in autocommit mode.
     """
     taken: dict[str, Any] = {}
@@ -51,7 +52,7 @@ def explain(
             plan, _, locks = _attempt(connection, _ESTIMATE, statement, values, timeout_ms)
         entry = {"sql": statement, "how": how, "plan": plan, "error": error}
         taken[template] = {**entry, "locks": locks[0], "slow_locks": locks[1]}
-        if values and plan and not connection.closed:
+        if generic and values and plan and not connection.closed:
             taken[template]["generic"] = _generic(connection, statement, values, plan, timeout_ms)
         if connection.closed:
             break

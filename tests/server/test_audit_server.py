@@ -1,19 +1,16 @@
 """The audit on a database with planted gaps, and with what looks like a gap and is none."""
 
 import json
-from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree as ET
 
 import psycopg
 import pytest
+from made_workload import write
 
-from data_gen.introspect import introspect
-from replay import bundle, target
+from replay import target
 from replay.conduct.audit import audit
 from replay.report import audit as report
 from replay.sql.fingerprint import fingerprint
-from replay.sql.slots import extract
-from replay.workload import Manifest, Statement, Template, Transaction, Workload
 
 SCHEMA = """
 CREATE TABLE acct (id int PRIMARY KEY, name text);
@@ -67,64 +64,7 @@ def database(server):
 
 
 def workload(path, dsn, *statements):
-    """Each statement a transaction of its own, twenty times a second, but for what ran only once."""
-    slotted = {sql: extract(sql) for sql in statements}
-    now = datetime.now(UTC)
-    with psycopg.connect(dsn) as connection:
-        profile = introspect(connection)
-    calls = {sql: 1 if sql == ONCE else 20_000 for sql in statements}
-    made = Workload(
-        manifest=Manifest(
-            tool_version="0",
-            format="jsonlog",
-            inputs=(),
-            begin=now,
-            end=now + timedelta(seconds=1000),
-            slice_s=1000.0,
-            seed=0,
-            per_stratum=64,
-            scrub={},
-            records=0,
-            executions=sum(calls.values()),
-            transactions=len(statements),
-            sessions=1,
-        ),
-        templates=tuple(
-            Template(
-                id=fingerprint(sql).id,
-                sql=fingerprint(sql).sql,
-                kind=fingerprint(sql).kind,
-                tables=fingerprint(sql).tables,
-                calls=calls[sql],
-                errors=0,
-                total_ms=1.0,
-            )
-            for sql in statements
-        ),
-        transactions=tuple(
-            Transaction(
-                id=number,
-                session="s",
-                start_us=0,
-                weight=1,
-                shape="0" * 16,
-                statements=(
-                    Statement(
-                        template=fingerprint(sql).id,
-                        sql=found.sql,
-                        slots=found.slots,
-                        values=found.literals,
-                        prepared=None,
-                        offset_us=0,
-                        duration_us=1000,
-                    ),
-                ),
-            )
-            for number, (sql, found) in enumerate(slotted.items())
-        ),
-    )
-    bundle.write(path, made, profile)
-    return path
+    return write(path, dsn, {sql: 0.001 if sql == ONCE else 20 for sql in statements})
 
 
 def test_planted_gaps_are_found_and_nothing_else(database, tmp_path):

@@ -72,7 +72,8 @@ def test_1_a_ddl_queue_names_the_ddl_and_the_long_holder(scene):
     assert holder.id == id_of(SLOW_READ)
     assert found[0].relations == ("public.acct",)
     assert found[0].evidence["queued_behind_at_most"] == 4
-    assert f"lock_timeout = '200ms';\n{ADD_COLUMN};" in found[0].fixes[0].sql
+    assert f"        {ADD_COLUMN};\n" in found[0].fixes[0].sql
+    assert "lock_timeout = '100ms'" in found[0].fixes[0].sql
 
 
 def test_1_a_ddl_that_gives_up_soon_is_no_finding(database, tmp_path):

@@ -70,7 +70,7 @@ def _finding(
 def _fixes(ddl: str) -> Iterator[Fix]:
     yield Fix(
         kind="migration",
-        sql=f"SET lock_timeout = '200ms';\n{ddl.rstrip(';')};",
+        sql=_patient(ddl.strip().rstrip(";")),
         why=(
             "give up soon and try again, until the lock is free: nobody then waits longer than the "
             "timeout behind the DDL"
@@ -80,4 +80,23 @@ def _fixes(ddl: str) -> Iterator[Fix]:
         kind="application",
         sql="",
         why="run it when the long holder does not run, or end that transaction first",
+    )
+
+
+def _patient(ddl: str) -> str:
+    if "concurrently" in ddl.lower():  # takes no transaction, and so no block around it
+        return f"SET lock_timeout = '100ms';\n{ddl};"
+    return (
+        "DO $patient$ BEGIN\n"
+        "    SET LOCAL lock_timeout = '100ms';\n"
+        "    FOR attempt IN 1 .. 100 LOOP\n"
+        "        BEGIN\n"
+        f"            {ddl};\n"
+        "            RETURN;\n"
+        "        EXCEPTION WHEN lock_not_available THEN\n"
+        "            PERFORM pg_sleep(0.25 + random() / 4);\n"
+        "        END;\n"
+        "    END LOOP;\n"
+        "    RAISE EXCEPTION 'the lock was never free';\n"
+        "END $patient$;"
     )

@@ -1,17 +1,20 @@
-"""Values for an audit: as they are bound, and with the most frequent, median and rarest of each column.
+"""Executions of captured statements that a target can be asked with.
 
-The statistics are the target's own, so every value exists in its data.
+As they are bound, and with the most frequent, median and rarest value of each column that is looked up:
+the statistics are the target's own, so every value exists in its data.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import psycopg
 
 from data_gen.profile import SchemaProfile
+from replay.bind import Binder
 from replay.sql.resolve import resolve
 from replay.sql.slots import render
-from replay.workload import Statement
+from replay.workload import Statement, Workload
 
 AS_CAPTURED, FREQUENT, MEDIAN, RAREST = "as captured", "most frequent", "median", "rarest"
 _EQUAL = frozenset({"eq", "in"})
@@ -74,3 +77,26 @@ def variants(
         if tuple(values) not in seen:
             seen.add(tuple(values))
             yield which, render(statement.sql, statement.slots, tuple(values))
+
+
+def bound_statements(
+    workload: Workload, binder: Binder, seed: int
+) -> dict[str, tuple[Statement, tuple[str | None, ...]]]:
+    """A kept execution of each template that did not fail, and values that live in the target."""
+    rng = np.random.default_rng(seed)
+    return {
+        statement.template: (statement, values)
+        for transaction in workload.transactions
+        for statement, values in zip(
+            transaction.statements, binder.bind(transaction, rng), strict=True
+        )
+        if not statement.error
+    }
+
+
+def examples(workload: Workload, binder: Binder, seed: int) -> dict[str, Bound]:
+    """Template -> an execution of it, ready to be explained."""
+    return {
+        template: render(statement.sql, statement.slots, values)
+        for template, (statement, values) in bound_statements(workload, binder, seed).items()
+    }

@@ -1,0 +1,36 @@
+"""A proof for people, in lines."""
+
+from collections.abc import Iterator
+
+from replay.finding import BuiltFix, Proof
+from replay.report import wording
+
+
+def lines(proof: Proof) -> Iterator[str]:
+    """The verdict, each replay's outcome, and what each fix cost."""
+    yield f"{'proven' if proof.proven else 'NOT proven'}: {proof.why}"
+    for step in proof.steps:
+        outcome = "passes" if step.healthy else "fails"
+        yield (
+            f"  {step.name:<18} {outcome:<7} p95 {wording.ms(step.figures.get('p95_ms'))}, "
+            f"{wording.share(step.figures.get('not_ok_share', 0.0))} not served"
+            f"{'' if step.valid else ' (not to be believed)'}"
+        )
+    for fix in proof.fixes:
+        yield f"  {built(fix)}"
+    if not proof.restored:
+        yield "  the replays went on with the target's data as the ones before left it"
+
+
+def built(fix: BuiltFix) -> str:
+    """A fix, its size, and what it does to writes."""
+    size = f": {wording.seconds(fix.build_s)}, {wording.size(fix.bytes)}" if fix.bytes else ""
+    used = ""
+    if fix.used is not None:
+        asked = "would use" if fix.planned == "hypothetical" else "uses"
+        used = f"; the planner {asked} it" if fix.used else "; no named statement's plan uses it"
+    writes = "".join(
+        f"; {cost.template} {wording.ms(cost.before_ms)} to {wording.ms(cost.after_ms)} a write"
+        for cost in fix.writes
+    )
+    return f"{fix.sql}{size}{used}{writes}"
