@@ -254,6 +254,7 @@ def _conclude(
         objective_ms=options.objective_ms,
         boosted=baked.boosted,
         until_us=borne_us,
+        left_out=baked.planned.left_out,
     )
     since_origin = timedelta(
         microseconds=(clock_gettime_ns(CLOCK_MONOTONIC) - report.t0_ns) // 1000

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from replay.load.report import LoadReport
+from replay.load.schedule import LEFT_OUT_EMPTY, LEFT_OUT_SETS
 from replay.load.transactions import OK, Transactions, transactions
 from replay.outcome import RETRIED_AFTER, Accounting
 
@@ -23,6 +24,7 @@ LATE_SHARE = 0.01  # … may happen to one in a hundred
 CPU_SHARE = 0.85  # of a core: above, its own queue is in every latency
 LEAST_FINISHED = 100  # transactions: fewer carry no p95
 LEAST_SECONDS = 3.0
+LEFT_OUT_SHARE = 0.2  # of production's transactions, that cannot be replayed
 # The service's objective, beside the p95 that the user gives.
 NOT_OK_SHARE = 0.01
 
@@ -47,11 +49,13 @@ def judge(
     objective_ms: float,
     boosted: Collection[str],
     until_us: float | None = None,
+    left_out: Mapping[str, int] | None = None,
 ) -> Verdict:
     """Judge a load by its attempts (rundir.ATTEMPTS) and its workers' report.
 
     Healthy and the objective's figures leave out transactions that hold a boosted template: they
     are the load, the others are the service; and what was due after `until_us`.
+    `left_out` are transactions that were not even planned, by reason.
     """
     done = transactions(attempts)
     accounting = _account(done, planned)
@@ -67,7 +71,10 @@ def judge(
         generator["retried"] = float(retried)
     if refused := sum(worker.refused_settings for worker in report.workers):
         generator["refused_settings"] = float(refused)
-    why_not = tuple(_why_not(accounting, done, report, generator))
+    why_not = (
+        *_why_not(accounting, done, report, generator),
+        *_too_little(accounting, left_out or {}),
+    )
     return Verdict(
         accounting=accounting,
         valid=not why_not,
@@ -178,6 +185,18 @@ def _why_not(
         yield (
             f"the generator used {generator['cpu_share']:.0%} of a core, {CPU_SHARE:.0%} are "
             "allowed: its own queue is in the latencies; use more workers"
+        )
+
+
+def _too_little(books: Accounting, left_out: Mapping[str, int]) -> Iterator[str]:
+    """What was not done of production's work, where it is too much of it."""
+    amiss = {why: n for why, n in left_out.items() if why not in {LEFT_OUT_EMPTY, LEFT_OUT_SETS}}
+    share = sum(amiss.values()) / max(books.planned + sum(amiss.values()), 1)
+    if share > LEFT_OUT_SHARE:
+        reasons = ", ".join(f"{name} {count}" for name, count in sorted(amiss.items()))
+        yield (
+            f"{share:.0%} of production's transactions are not replayed ({reasons}), "
+            f"{LEFT_OUT_SHARE:.0%} may be: what they would do to the others is missing"
         )
 
 

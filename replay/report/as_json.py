@@ -40,6 +40,7 @@ def document(summary: Summary) -> dict[str, Any]:
         "findings": [finding(one) for one in summary.findings],
         "proof": summary.proof,
         "capacity": summary.capacity,
+        "fidelity": summary.fidelity,
         "migration": summary.migration,
         "latency": [_template(row) for row in summary.templates],
         "waits": [

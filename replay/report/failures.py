@@ -4,17 +4,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from replay.outcome import RETRIED_AFTER
 from replay.report.latency import TemplateLatency
 from replay.workload import Workload
 
-_SQLSTATE = re.compile(r"[0-9A-Z]{5}")
+SQLSTATE = re.compile(r"[0-9A-Z]{5}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """Statements of one template that were refused for one reason."""
 
-    sqlstate: str
+    sqlstate: str  # after "retried:" where its transaction was begun again
     template: str
     sql: str  # canonical text; empty where nobody knows it
     count: int
@@ -26,9 +27,9 @@ def by_sqlstate(
 ) -> tuple[Failure, ...]:
     """Failures, those first that production did not have; none is expected without a workload."""
     expected = {
-        (statement.template, statement.error)
-        for transaction in (workload.transactions if workload else ())
-        for statement in transaction.statements
+        (template.id, state)
+        for template in (workload.templates if workload else ())
+        for state, _ in template.error_states
     }
     found = (
         Failure(
@@ -40,6 +41,6 @@ def by_sqlstate(
         )
         for row in templates
         for name, count in row.errors.items()
-        if _SQLSTATE.fullmatch(name)
+        if SQLSTATE.fullmatch(name.removeprefix(RETRIED_AFTER))
     )
     return tuple(sorted(found, key=lambda one: (one.expected, -one.count)))

@@ -43,6 +43,7 @@ def _environment() -> jinja2.Environment:
         "generator_facts": wording.generator_facts,
         "objective_ms": wording.objective_ms,
         "pretty": _pretty_sql,
+        "fidelity_facts": wording.fidelity_facts,
         "recovery": migration.recovery,
         "told": migration.sentence,
     }

@@ -12,6 +12,7 @@ from replay.migration import Migration
 from replay.report import blocking, columns, failures, latency, waits, wording
 from replay.report.coverage import Coverage, coverage
 from replay.report.failures import Failure
+from replay.report.fidelity import Fidelity, fidelity
 from replay.report.latency import Series, TemplateLatency
 from replay.rundir import RunManifest
 from replay.workload import Workload
@@ -48,6 +49,7 @@ class Summary:
     trees: tuple[blocking.Node, ...]
     blocked_s: float
     coverage: Coverage | None  # None: no workload at hand
+    fidelity: Fidelity | None  # the same
     texts: dict[str, str]  # template -> canonical SQL
     runs: tuple[Line, ...]  # this run first
 
@@ -90,6 +92,7 @@ def summarise(runs: Sequence[Path], workload: Path | None = None) -> Summary:
         trees=trees,
         blocked_s=lines[0].blocked_s,
         coverage=coverage(source, attempts, boosted) if source else None,
+        fidelity=fidelity(source, attempts, manifest) if source else None,
         texts=texts,
         runs=lines,
     )

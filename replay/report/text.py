@@ -33,7 +33,7 @@ def write_brief(summary: Summary, console: Console) -> None:
     """Print the verdict, what did it, the migration, what the server refused, and whether to trust the run."""
     for part in (
         *(_verdict(summary), *_capacity(summary), *_causes(summary), *_migration(summary)),
-        *(*_failed(summary), _trust(summary)),
+        *(*_failed(summary), *_fidelity(summary), _trust(summary)),
     ):
         console.print(part)
 
@@ -52,6 +52,7 @@ def _parts(summary: Summary) -> Iterable[RenderableType]:
         yield headed("Latency by template, in ms", _latency(summary.templates))
     if summary.coverage:
         yield headed("Rare paths", _coverage(summary.coverage))
+    yield from _fidelity(summary)
     if len(summary.runs) > 1:
         yield headed("Runs side by side", _runs(summary.runs))
     yield _trust(summary)
@@ -92,6 +93,14 @@ def _migration(summary: Summary) -> Iterable[RenderableType]:
 def _failed(summary: Summary) -> Iterable[RenderableType]:
     if summary.failures:
         yield headed("Failed statements by SQLSTATE", _failures(summary.failures))
+
+
+def _fidelity(summary: Summary) -> Iterable[RenderableType]:
+    if summary.fidelity:
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+        for label, value in wording.fidelity_facts(summary.fidelity):
+            table.add_row(Text(label, style="dim"), value)
+        yield headed("Beside production", table)
 
 
 def _trust(summary: Summary) -> RenderableType:

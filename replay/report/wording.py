@@ -1,9 +1,10 @@
 """How figures and verdicts are told to people, the same on the terminal and in the page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from replay.finding import Finding
+from replay.report.fidelity import Fidelity
 from replay.rundir import RunManifest
 
 _KNOWN_FIGURES = {
@@ -131,6 +132,24 @@ def generator_facts(manifest: RunManifest) -> tuple[tuple[str, str], ...]:
         (_KNOWN_FIGURES.get(name, name.replace("_", " ")), _figure(name, value))
         for name, value in manifest.generator.items()
     )
+
+
+def fidelity_facts(found: Fidelity) -> Iterator[tuple[str, str]]:
+    """How close a run was to production, as label and figures."""
+    ratio = found.replayed_per_s / found.expected_per_s if found.expected_per_s else 0.0
+    yield (
+        "statements a second",
+        f"{figure(found.replayed_per_s)} of {figure(found.expected_per_s)} asked for ({share(ratio)})",
+    )
+    yield "templates' shares in common", share(found.mix_overlap)
+    if found.shape_overlap is not None:
+        yield "transactions' shapes in common", share(found.shape_overlap)
+    there = f"{figure(found.production_concurrency)}, at most {found.production_peak}"
+    here = f"{figure(found.replayed_concurrency)}, at most {found.replayed_peak}"
+    yield "statements in flight", f"{here} (production {there})"
+    for state in dict.fromkeys([*found.production_errors, *found.replayed_errors]):
+        now, then = (of.get(state, 0.0) for of in (found.replayed_errors, found.production_errors))
+        yield f"{state} in a thousand", f"{now:g} (production {then:g})"
 
 
 def _figure(name: str, value: float) -> str:

@@ -127,9 +127,8 @@ def test_only_the_top_failures_are_told_and_the_others_counted(run):
 
 def test_errors_that_production_had_too_stand_last(run):
     made = made_run.workload()
-    first = made.transactions[0]
-    had = made_run.replace(first.statements[0], template=A, error="23505")
-    made = made_run.replace(made, transactions=(made_run.replace(first, statements=(had,)),))
+    had = made_run.replace(made.templates[0], id=A, error_states=(("23505", 3),))
+    made = made_run.replace(made, templates=(had,))
     ended = ["23505", "23505", "42P01"]
     write(run, "attempts", *(attempt(n, 0, A, 0, 0, 1, ended_as=e) for n, e in enumerate(ended)))
     rows = latency.by_template(columns.read_attempts(run), {}, {}, set())

@@ -54,6 +54,7 @@ def judged(
     boosted: tuple[str, ...] = (),
     shapes: tuple[tuple[str, ...], ...] = ((A,),),
     shape_of: list[int] | None = None,
+    left_out: dict[str, int] | None = None,
     **changes: object,
 ) -> Verdict:
     table = attempts(records)
@@ -74,7 +75,14 @@ def judged(
         shapes=shapes,
         **fields,  # type: ignore[arg-type]
     )
-    return judge(table, planned=planned, report=report, objective_ms=250, boosted=boosted)
+    return judge(
+        table,
+        planned=planned,
+        report=report,
+        objective_ms=250,
+        boosted=boosted,
+        left_out=left_out,
+    )
 
 
 def test_a_good_run_is_valid_and_healthy() -> None:
@@ -143,6 +151,19 @@ def test_a_run_that_cannot_be_believed_says_why(changes: dict[str, object], why:
     verdict = judged([packed(n) for n in range(200)], **changes)
     assert not verdict.valid
     assert why in " ".join(verdict.why_not)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "valid"),
+    [({"copy": 50}, True), ({"copy": 40, "listen": 20}, False), ({"session_setting": 900}, True)],
+)
+def test_a_run_that_leaves_out_much_of_production_is_not_valid(
+    left_out: dict[str, int], valid: bool
+) -> None:
+    verdict = judged([packed(n) for n in range(200)], left_out=left_out)
+    assert verdict.valid is valid
+    if not valid:
+        assert "23% of production's transactions are not replayed" in verdict.why_not[0]
 
 
 def test_too_few_transactions_carry_no_verdict() -> None:

@@ -1,0 +1,199 @@
+"""How close the run was to production, as figures: rates, concurrency, shapes, errors.
+
+A mix is compared by its overlap: the part of production's executions that the run had too, 1 where
+every template has the same share. What was meant to differ (rate, speed, boosts) is reckoned in.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from replay.outcome import RETRIED_AFTER
+from replay.report.columns import Attempts, Ints
+from replay.report.failures import SQLSTATE
+from replay.rundir import RunManifest
+from replay.workload import Workload
+
+_PRIME = np.uint64(0x9E3779B97F4A7C15)
+_FURTHEST = 5  # templates that are named
+_LEAST_EXPECTED = 20  # executions: of fewer, chance alone makes a large difference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateRate:
+    """How often one template came, a second."""
+
+    id: str
+    sql: str
+    expected_per_s: float
+    replayed_per_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fidelity:
+    """The run beside the capture."""
+
+    expected_per_s: float  # statements, with rate, speed and boosts as they were asked for
+    replayed_per_s: float
+    mix_overlap: float  # of the templates' shares, 0 … 1
+    furthest: tuple[TemplateRate, ...]  # templates whose rate is furthest off
+    shape_overlap: float | None  # of transactions' shapes; None where boosts change them
+    production_concurrency: float  # statements in flight, on average
+    replayed_concurrency: float
+    production_peak: int
+    replayed_peak: int
+    production_errors: Mapping[str, float]  # SQLSTATE -> of a thousand statements
+    replayed_errors: Mapping[str, float]
+
+
+def fidelity(workload: Workload, attempts: Attempts, manifest: RunManifest) -> Fidelity | None:
+    """Compare a run with what it replayed; None where nothing was sent or nothing was logged."""
+    logged = [t for t in workload.templates if t.source != "statements" and t.calls]
+    sent = attempts.sent
+    if not logged or not sent.any():
+        return None
+    expected = _expected_per_s(workload, manifest)
+    length_s = max(manifest.duration_s, 1e-3)
+    counts = np.bincount(attempts.template.codes[sent], minlength=len(attempts.template.names))
+    replayed = dict(zip(attempts.template.names, (counts / length_s).tolist(), strict=True))
+    calls = sum(t.calls for t in logged)
+    errors = sum((Counter(dict(t.error_states)) for t in logged), Counter())
+    began, ended = attempts.began_us[sent], attempts.ended_us[sent]
+    return Fidelity(
+        expected_per_s=round(sum(expected.values()), 3),
+        replayed_per_s=round(float(sent.sum()) / length_s, 3),
+        mix_overlap=_overlap(expected, replayed),
+        furthest=_furthest(workload, expected, replayed, length_s),
+        shape_overlap=None if manifest.boosted else _shapes(workload, attempts),
+        production_concurrency=round(
+            sum(t.total_ms for t in logged) / 1e3 / workload.window_s * _speed(manifest), 3
+        ),
+        replayed_concurrency=round(float((ended - began).sum()) / 1e6 / length_s, 3),
+        production_peak=workload.manifest.peak_concurrency,
+        replayed_peak=_peak(began, ended),
+        production_errors={s: round(n / calls * 1e3, 3) for s, n in errors.most_common()},
+        replayed_errors=_errors(attempts, int(sent.sum())),
+    )
+
+
+def _speed(manifest: RunManifest) -> float:
+    """How many times production's pace was asked for."""
+    names = {"as_recorded": "speed", "ramp": ""}
+    value = manifest.options.get(names.get(manifest.scenario, "rate"), 1.0)
+    return float(value) if isinstance(value, int | float) else 1.0
+
+
+def _expected_per_s(workload: Workload, manifest: RunManifest) -> dict[str, float]:
+    """Rate of each template of the log, as the run was to have it."""
+    pace = _speed(manifest) / workload.window_s
+    if not manifest.boosted:
+        return {
+            t.id: t.calls * pace for t in workload.templates if t.source != "statements" and t.calls
+        }
+    boosts = _boosts(manifest)
+    rates: dict[str, float] = defaultdict(float)
+    for transaction in workload.transactions:
+        names = [statement.template for statement in transaction.statements]
+        raised = max((boosts[name] for name in names if name in boosts), default=1.0)
+        for name in names:
+            rates[name] += transaction.weight * raised * pace
+    return rates
+
+
+def _boosts(manifest: RunManifest) -> dict[str, float]:
+    """Boost by template, on average over bursts and the time between them."""
+    given = manifest.options.get("boosts")
+    factors = given if isinstance(given, Mapping) else {}
+    burst, every = manifest.options.get("burst_s"), manifest.options.get("every_s")
+    share = burst / every if isinstance(burst, float) and isinstance(every, float) else 1.0
+    found = {}
+    for template in manifest.boosted:
+        named = [f for name, f in factors.items() if name != "rare" and template.startswith(name)]
+        factor = float((named or [factors.get("rare", 1.0)])[-1])
+        found[template] = 1 + (factor - 1) * share
+    return found
+
+
+def _overlap(one: Mapping[str, float], other: Mapping[str, float]) -> float:
+    """Of two distributions, the part that they have in common."""
+    whole, others = sum(one.values()), sum(other.values())
+    if not whole or not others:
+        return 0.0
+    return round(sum(min(v / whole, other.get(name, 0.0) / others) for name, v in one.items()), 4)
+
+
+def _furthest(
+    workload: Workload,
+    expected: Mapping[str, float],
+    replayed: Mapping[str, float],
+    length_s: float,
+) -> tuple[TemplateRate, ...]:
+    texts = {template.id: template.sql for template in workload.templates}
+    off = [
+        (abs(np.log(max(replayed.get(name, 0.0), 0.5 / length_s) / rate)), name)
+        for name, rate in expected.items()
+        if rate * length_s >= _LEAST_EXPECTED
+    ]
+    return tuple(
+        TemplateRate(
+            id=name,
+            sql=texts.get(name, ""),
+            expected_per_s=round(expected[name], 3),
+            replayed_per_s=round(replayed.get(name, 0.0), 3),
+        )
+        for _, name in sorted(off, reverse=True)[:_FURTHEST]
+    )
+
+
+def _shapes(workload: Workload, attempts: Attempts) -> float:
+    """Overlap of the shapes of transactions; those that were not begun have none."""
+    kept: dict[str, float] = defaultdict(float)
+    for transaction in workload.transactions:
+        names = tuple(statement.template for statement in transaction.statements)
+        if names:
+            kept[_hash(names)] += transaction.weight
+    order = np.lexsort((attempts.ordinal, attempts.arrival))
+    order = order[attempts.sent[order]]
+    arrival, codes = attempts.arrival[order], attempts.template.codes[order]
+    _, first = np.unique(arrival, return_index=True)
+    position = np.arange(len(arrival)) - np.repeat(first, np.diff(np.append(first, len(arrival))))
+    values = _values(attempts.template.names)[codes] * _powers(position)
+    found, counts = np.unique(np.add.reduceat(values, first), return_counts=True)
+    seen = dict(zip(map(str, found.tolist()), map(float, counts.tolist()), strict=True))
+    return _overlap(kept, seen)
+
+
+def _hash(names: tuple[str, ...]) -> str:
+    """What tells one sequence of templates from another."""
+    return str(int((_values(names) * _powers(np.arange(len(names)))).sum()))
+
+
+def _values(names: tuple[str, ...]) -> np.ndarray:
+    return np.array([int(name, 16) if name else 0 for name in names], dtype=np.uint64)
+
+
+def _powers(position: Ints) -> np.ndarray:
+    """An odd factor for each position."""
+    mixed = (position.astype(np.uint64) + np.uint64(1)) * _PRIME
+    powers: np.ndarray = (mixed ^ (mixed >> np.uint64(29))) | np.uint64(1)
+    return powers
+
+
+def _peak(began: Ints, ended: Ints) -> int:
+    """Most statements in flight at once."""
+    moments = np.concatenate([began, ended])
+    steps = np.repeat([1, -1], len(began))
+    return int(np.cumsum(steps[np.argsort(moments, kind="stable")]).max(initial=0))
+
+
+def _errors(attempts: Attempts, sent: int) -> dict[str, float]:
+    """SQLSTATE -> of a thousand statements."""
+    counts = np.bincount(attempts.outcome.codes, minlength=len(attempts.outcome.names))
+    told: Counter[str] = Counter()
+    for name, count in zip(attempts.outcome.names, counts.tolist(), strict=True):
+        state = name.removeprefix(RETRIED_AFTER)
+        if count and SQLSTATE.fullmatch(state):
+            told[state] += count
+    return {state: round(count / sent * 1e3, 3) for state, count in told.most_common()}
