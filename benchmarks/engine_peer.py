@@ -1,6 +1,6 @@
 """What a plain locustfile would do: a task with a psycopg cursor, one request event a statement.
 
-Settings come by the environment: PEER_DSN, PEER_USERS, PEER_RATE (statements a second over all
+Settings come by the environment: PEER_DSN, PEER_SQL, PEER_USERS, PEER_RATE (statements a second over all
 users, 0: as fast as it goes) and PEER_OUT, where CPU, statements and lateness are written.
 """
 
@@ -17,6 +17,7 @@ import psycopg  # isort: skip - after locust, so that its waits are cooperative
 
 USERS = int(os.environ["PEER_USERS"])
 RATE = float(os.environ["PEER_RATE"])
+SQL = os.environ["PEER_SQL"]
 WARM_UP_S = 0.5
 
 late_us: list[float] = []
@@ -45,9 +46,11 @@ class Peer(User):
             late_us.append((began - self.beat) * 1e6)
         key = random.randint(1, 100_000)
         with self.connection.cursor() as cursor:
-            cursor.execute("SELECT * FROM t WHERE id = %s", (key,)).fetchall()
+            cursor.execute(SQL, (key,))
+            if cursor.description is not None:
+                cursor.fetchall()
         events.request.fire(
-            request_type="SELECT",
+            request_type=SQL[:6],
             name="by id",
             response_time=(time.perf_counter() - began) * 1000,
             response_length=0,

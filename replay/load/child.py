@@ -62,6 +62,7 @@ class Child:
                 cwd=cwd,
                 env={
                     **environment,
+                    "OPENBLAS_NUM_THREADS": "1",  # numpy's threads would wait by spinning
                     options.TARGET: dsn,
                     channel.ENVIRONMENT: str(theirs.fileno()),
                 },

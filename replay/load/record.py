@@ -40,7 +40,7 @@ DTYPE = np.dtype(
     ]
 )
 assert RECORD.size == DTYPE.itemsize
-BLOCK = 1 << 16  # records that are turned into a table together
+BLOCK = 1 << 15  # records that are turned into a table together
 
 FINAL = 1  # flag: with this record the transaction is over
 EXPECTED = 2  # flag: production had the same error here

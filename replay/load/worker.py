@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 _BEAT_S = 0.25  # a crash loses the records of one beat at most
 _CONNECTING = 8  # sessions of a recording that connect at once
+_YOUNG = 50_000  # objects between two looks for cycles, of which the load makes none
 _CANCEL_S = 3.0  # how long a cancelled statement may take to end
 
 
@@ -127,6 +128,7 @@ class Worker:
                 self._connections.open_all(self._engine)
                 gc.collect()
                 gc.freeze()  # a full collection over all that is loaded would make statements late
+                gc.set_threshold(_YOUNG)
                 origin_ns = barrier()
                 if origin_ns is not None:
                     self._drive(origin_ns, records)
