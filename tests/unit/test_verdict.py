@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from hdrh.histogram import HdrHistogram
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replay.load import record, shard
@@ -233,6 +233,7 @@ def test_settling_gives_every_arrival_exactly_one_end(tmp_path: Path) -> None:
     assert by_arrival[4]["due"] == ORIGIN + 4000
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 1 << 31), min_size=1, max_size=60))
 def test_a_tally_is_the_histogram_that_hdrhistogram_would_have_made(took_us: list[int]) -> None:
     tally = Tally(1)
