@@ -202,7 +202,14 @@ def _write_tables(
     """Write tables whose rows come together, a batch at a time, so that memory is bounded."""
     with ExitStack() as stack:
         writers = [
-            stack.enter_context(pq.ParquetWriter(path / name, schema, compression="zstd"))
+            stack.enter_context(
+                pq.ParquetWriter(
+                    path / name,
+                    schema,
+                    compression="zstd",
+                    use_dictionary=[f.name for f in schema if f.name in columnar.REPEATED],
+                )
+            )
             for name, schema in tables.items()
         ]
         for batch in batches:

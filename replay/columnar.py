@@ -139,6 +139,12 @@ REQUEST_SCHEMA = pa.schema(
         ("priority", pa.uint64()),
     ]
 )
+REPEATED = frozenset(
+    (  # noqa: SIM905 - words are read, and kept in order, more easily as a text
+        "kind source template sql slots prepared error session shape route method agent group stratum lock on relation"
+    ).split()
+)
+"""Columns of texts that repeat: a dictionary makes these smaller, and others larger."""
 _PAIR_FIELDS = ("histogram", "calls_per_slice", "query_ids", "error_states", "statuses")
 
 

@@ -1,4 +1,4 @@
-"""Keyed tokens of words of ASCII letters and digits, compiled: a capture makes tens of thousands.
+"""Keyed tokens of words of letters and digits, compiled: a capture makes tens of thousands.
 
 The keyed function is SipHash-2-4 (Aumasson, Bernstein 2012). Words whose letters and digits stand in
 the same places are permuted among themselves by a Feistel network of its outputs (Luby, Rackoff 1988)
@@ -9,9 +9,8 @@ of reach.
 
 import numpy as np
 
-from replay.capture.kernels import ONE, Bytes, Number, compiled, place
+from replay.capture.kernels import ONE, Ints, Mask, Number, compiled, place
 
-_PERMUTED_AT_MOST = place(1 << 48)
 _ROUNDS = 4
 _HEX_AT_LEAST = 8  # letters of a word that is taken for a hash, if none is beyond f
 _INIT = (0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573)
@@ -21,65 +20,84 @@ _ZERO_DIGIT, _ONE_DIGIT, _SMALL_A = 48, 49, 97
 
 
 def token_of(word: str, key: tuple[np.uint64, np.uint64]) -> str:
-    """The token of a word of ASCII letters and digits; see Tokens.word."""
-    out = np.frombuffer(bytearray(word, "ascii"), np.uint8)
-    _tokenise(out, *key)
-    return out.tobytes().decode("ascii")
+    """The token of a word of letters and digits; see Tokens.word."""
+    lower = word.lower()
+    if len(lower) != len(word):
+        lower = word  # a letter that has no single small one
+    letters = np.fromiter(map(ord, lower), np.int64, len(word))
+    upper = np.fromiter(map(str.isupper, word), np.bool_, len(word))
+    tokenise(letters, upper, *key)
+    return "".join(map(chr, letters.tolist()))
 
 
 @compiled
-def _tokenise(word: Bytes, key: np.uint64, other_key: np.uint64) -> None:
-    """Put a word's token in its place."""
-    count = word.size
+def tokenise(letters: Ints, upper: Mask, key: np.uint64, other_key: np.uint64) -> None:
+    """Put a word's token in the place of its letters, which are small ones; `upper` says which were not."""
+    count = letters.size
     base = np.empty(count, np.int64)
     choices = np.empty(count, np.uint64)
-    small = np.empty(count, np.int64)
     is_number, is_hash = True, count >= _HEX_AT_LEAST
     for at in range(count):
-        small[at] = word[at] | 32 if 65 <= word[at] <= 90 else word[at]
-        is_number &= small[at] < 58
-        is_hash &= small[at] <= 102
+        is_number &= letters[at] < 58
+        is_hash &= letters[at] <= 102
     size, domain, tweak, number = ONE, 1.0, place_of(count), place_of(0)
     for at in range(count):
-        if small[at] >= _SMALL_A:
-            base[at], choices[at] = _SMALL_A, np.uint64(6 if is_hash else 26)
-        elif is_number and at == 0:  # no number gains or loses a leading zero
-            base[at] = _ZERO_DIGIT if small[at] == _ZERO_DIGIT else _ONE_DIGIT
-            choices[at] = np.uint64(1 if small[at] == _ZERO_DIGIT else 9)
-        else:
-            base[at], choices[at] = _ZERO_DIGIT, np.uint64(10)
+        letter = letters[at]
+        base[at], choices[at] = _alphabet(letter, is_hash)
+        if is_number and at == 0:  # no number gains or loses a leading zero
+            base[at] = _ZERO_DIGIT if letter == _ZERO_DIGIT else _ONE_DIGIT
+            choices[at] = np.uint64(1 if letter == _ZERO_DIGIT else 9)
         tweak = drawn(tweak, np.uint64(base[at]) << np.uint64(8) | choices[at], key, other_key)
         domain *= choices[at]
         if domain <= 2.0**48:
             size *= choices[at]
-            number = number * choices[at] + np.uint64(small[at] - base[at])
+            place = np.uint64((letter - base[at]) % np.int64(choices[at]))
+            number = number * choices[at] + place
     if domain <= 2.0**48:
         if size > ONE:
             before = _walk(number, size, tweak, key, other_key, True)
             number = _walk((before + ONE) % size, size, tweak, key, other_key, False)
         for step in range(count):
             at = count - 1 - step
-            _put(word, at, base[at] + np.int64(number % choices[at]))
+            letters[at] = _cased(base[at] + np.int64(number % choices[at]), upper[at])
             number //= choices[at]
         return
     whole = tweak
     for at in range(count):
-        whole = drawn(whole, np.uint64(small[at]), key, other_key)
+        whole = drawn(whole, np.uint64(letters[at]), key, other_key)
     for at in range(count):
-        letter = drawn(whole, np.uint64(at), key, other_key) % choices[at]
-        _put(word, at, base[at] + np.int64(letter))
+        draw = drawn(whole, np.uint64(at), key, other_key) % choices[at]
+        letters[at] = _cased(base[at] + np.int64(draw), upper[at])
+
+
+@compiled
+def _alphabet(letter: Number, is_hash: bool) -> tuple[Number, np.uint64]:
+    """Where the alphabet of a small letter or digit begins, and how many it has.
+
+    Letters beyond ASCII become others of the same length in UTF-8.
+    """
+    if letter < 58:
+        return _ZERO_DIGIT, np.uint64(10)
+    if letter < 0x80:
+        return _SMALL_A, np.uint64(6 if is_hash else 26)
+    if letter < 0x800:
+        return 0x430, np.uint64(32)
+    if letter < 0x10000:
+        return 0x4E00, np.uint64(0x51A6)
+    return 0x20000, np.uint64(0xA6D7)
+
+
+@compiled
+def _cased(letter: Number, upper: bool) -> Number:
+    """The letter, large where that is asked for and there is one: Latin and Cyrillic ones are 32 before."""
+    has_case = _SMALL_A <= letter < 123 or 0x430 <= letter < 0x450
+    return letter - 32 if upper and has_case else letter
 
 
 @compiled
 def place_of(number: Number) -> np.uint64:
     """The number, unsigned."""
     return np.uint64(number)
-
-
-@compiled
-def _put(word: Bytes, at: Number, letter: Number) -> None:
-    """Write a letter in the case of the one that stands there."""
-    word[at] = letter - 32 if 65 <= word[at] <= 90 and letter >= _SMALL_A else letter
 
 
 @compiled

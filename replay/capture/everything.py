@@ -14,7 +14,7 @@ import numpy as np
 from replay.capture.bottomk import Weights
 from replay.capture.formats.columns import Ints
 from replay.capture.sample import Strata
-from replay.capture.store import Stored, StoredExecution
+from replay.capture.stored import BATCH_AT_MOST, Batch, Stored, StoredExecution, batch_of
 from replay.capture.units import Priorities, Units
 from replay.capture.vault import Vault
 
@@ -63,8 +63,18 @@ class Everything(Strata):
         order = np.lexsort((np.frombuffer(self._priorities, np.uint64), starts))
         return order, np.ones(order.size)
 
-    def units(self, numbers: Ints) -> Iterator[Stored]:
-        """The units of those numbers."""
+    def batches(self, numbers: Ints, most: int) -> Iterator[Batch]:
+        """The units of those numbers in that order, so many at once at most; fewer of long ones."""
+        held: list[Stored] = []
+        size = begin = 0
+        for place, unit in enumerate(self._units(numbers)):
+            held.append(unit)
+            size += sum(len(execution.record) for execution in unit.executions)
+            if len(held) == most or size > BATCH_AT_MOST or place == numbers.size - 1:
+                yield batch_of(held, numbers[begin : place + 1])
+                held, size, begin = [], 0, place + 1
+
+    def _units(self, numbers: Ints) -> Iterator[Stored]:
         self._close_block()
         for number in numbers.tolist():
             block = bisect_right(self._firsts, number) - 1

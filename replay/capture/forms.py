@@ -7,23 +7,23 @@ NUMBER = re.compile(
 )
 PADDED = re.compile(r"000\d{2,60}")  # a counter; two zeros begin a telephone number abroad
 TIME = re.compile(r"\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[+-]\d\d(?::?\d\d){0,2}|Z)?")
-_UNIT = (
-    r"(?:microsecond|millisecond|second|sec|minute|min|hour|day|week|month|mon|quarter|year|decade"
-    r"|century|centurie|millennium|millennia)s?"
+UNITS = (
+    "microsecond|millisecond|second|sec|minute|min|hour|day|week|month|mon|quarter|year|decade"
+    "|century|centurie|millennium|millennia"
 )
+_UNIT = rf"(?:{UNITS})s?"
 INTERVAL = re.compile(
     rf"(?=.)(?:[+-]?\d+(?:\.\d+)? ?{_UNIT} ?)*(?:[+-]?\d+:\d\d(?::\d\d(?:\.\d+)?)?)?(?: ?ago)?"
     r"|-?P(?=.)(?:-?\d+[YMWD])*(?:T(?:-?\d+(?:\.\d+)?[HMS])+)?",
     re.IGNORECASE,
 )
 # Words by which SQL itself names something; as whole values they are code, not data.
-SQL_WORD = re.compile(
-    rf"{_UNIT}|true|false|null|[tfyn]|yes|no|on|off|nan|-?infinity|now|today|tomorrow|yesterday|epoch|allballs"
-    r"|dow|doy|isodow|isoyear|timezone|julian|utc|gmt|empty|english|simple"
-    r"|(?:Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Etc|Europe|Indian|Pacific)"
-    r"(?:/[A-Za-z_]+){1,2}",
-    re.IGNORECASE,
+WORDS = (
+    "true|false|null|t|f|y|n|yes|no|on|off|nan|infinity|-infinity|now|today|tomorrow|yesterday|epoch"
+    "|allballs|dow|doy|isodow|isoyear|timezone|julian|utc|gmt|empty|english|simple"
 )
+ZONES = "Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Etc|Europe|Indian|Pacific"
+SQL_WORD = re.compile(rf"{_UNIT}|{WORDS}|(?:{ZONES})(?:/[A-Za-z_]+){{1,2}}", re.IGNORECASE)
 # A pattern of to_char, to_date or to_timestamp.
 TEMPLATE_PATTERN = re.compile(
     r"(?=.*(?:YY|HH|MM|DD|Mon|Day|:))(?:FM|TM|YYYY|YY|IYYY|MM|Month|MON|Mon|DDD|DD|Day|Dy|HH24|HH12|HH|MI|SS|MS|US|AM|PM|TZ|OF"

@@ -21,6 +21,7 @@ import numpy.typing as npt
 F = TypeVar("F", bound=Callable[..., Any])
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 Hashes = npt.NDArray[np.uint64]
 Number = Any
 """A number in compiled code, of whatever type the compiler gives it."""

@@ -11,9 +11,10 @@ from itertools import groupby
 
 import numpy as np
 
-from replay.capture.assemble import build_places, calibrated
+from replay.capture.assemble import calibrated
 from replay.capture.bottomk import Weights
 from replay.capture.conflicts import epoch_us
+from replay.capture.places import build_places
 from replay.capture.registry import Registry
 from replay.capture.sample import Strata
 from replay.workload import Place, Transaction, Workload

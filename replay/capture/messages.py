@@ -31,7 +31,6 @@ _STATEMENT, _STATEMENT_ENDS = _word(b"statemen"), _word(b"t: ")
 _FETCH, _FETCH_ENDS = _word(b"fetch fr"), _word(b"om ")
 _EXECUTE, _PARSE, _BIND, _UNIT = map(_word, (b"execute ", b"parse ", b"bind ", b" ms"))
 _POINT, _COLON, _BLANK = 46, 58, 32
-_UNNAMED = "<unnamed>"
 _PARAMETERS = re.compile(r"[Pp]arameters: (?=\$1 = )")
 _PARAMETER = re.compile(r"\$(\d+) = (?:NULL|'((?:[^']|'')*)')(?:, )?")
 
@@ -44,15 +43,6 @@ def said(messages: Texts) -> tuple[Ints, Ints, Ints]:
     kinds, durations, begins = (np.zeros(len(messages), np.int64) for _ in range(3))
     _say(messages.data, messages.begins, messages.ends, kinds, durations, begins)
     return kinds, durations, begins
-
-
-def call_of(message: str) -> tuple[str | None, str]:
-    """Name of the prepared statement (None: simple protocol) and SQL of a statement's message."""
-    text = message[message.find(" ms  ", 10, 40) + 5 :] if message[:10] == "duration: " else message
-    if text.startswith("statement: "):
-        return None, text[11:]
-    _, _, called = text.partition(" ")  # execute, bind or parse
-    return _named(called)
 
 
 def parameters(text: str) -> dict[int, str | None]:
@@ -140,9 +130,3 @@ def _is_at(data: Bytes, at: np.uint64, end: np.uint64, size: Number, word: np.ui
     """Whether the word's bytes, at most eight, stand there."""
     behind = at + place(size)
     return behind <= end and up_to(data, at, behind) == word
-
-
-def _named(called: str) -> tuple[str, str]:
-    """Name and text of `NAME: text` or `NAME/PORTAL: text`."""
-    name, _, text = called.partition(": ")
-    return ("" if name == _UNNAMED else name.partition("/")[0]), text

@@ -19,9 +19,12 @@ from functools import lru_cache
 from ipaddress import IPv4Address
 from re import Match
 
+import pyarrow as pa
+
 from data_gen.profile import ColumnProfile, SchemaObject, SchemaProfile, TableProfile
 from replay.capture import forms, recognise
 from replay.capture.bodies import without_secrets
+from replay.capture.distinct import Distinct
 from replay.capture.policy import KEPT, POLICY
 from replay.capture.tokens import Tokens
 
@@ -74,10 +77,25 @@ class Scrubber:
         self._further = timedelta(days=first + self._tokens.draw("days", "") % (last - first))
         self._today = today or datetime.now(UTC).date()
         self._scrubbed = lru_cache(maxsize=1 << 16)(self._scrub)
+        self._distinct: Distinct | None = None
 
     def value(self, text: str | None) -> str | None:
         """The token of a value in PostgreSQL's text form; NULL stays."""
         return None if text is None else self._scrubbed(text)
+
+    def column(self, values: pa.BinaryArray) -> pa.StringArray:
+        """The tokens of values in PostgreSQL's text form, in UTF-8; NULL stays."""
+        if self._distinct is None:
+            self._distinct = Distinct(
+                self._tokens,
+                self._kept,
+                self._today,
+                self._days,
+                self._further.days,
+                self._scrubbed,
+            )
+        coded = values.dictionary_encode()
+        return self._distinct.tokens(coded.dictionary).take(coded.indices)
 
     def bits(self, literal: str) -> str:
         """The token of a bit string literal, B'…' or X'…'; as long."""
@@ -272,6 +290,10 @@ class KeepValues(Scrubber):
     def value(self, text: str | None) -> str | None:
         """The value."""
         return text
+
+    def column(self, values: pa.BinaryArray) -> pa.StringArray:
+        """The values."""
+        return values.cast(pa.string())
 
     def bits(self, literal: str) -> str:
         """The literal."""

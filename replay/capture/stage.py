@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,18 +17,14 @@ from data_gen.labels import schema_literals
 from data_gen.profile import SchemaProfile
 from replay import __version__
 from replay.capture import warm
-from replay.capture.assemble import (
-    build_places,
-    build_templates,
-    build_transactions,
-    fitted,
-    moment,
-)
+from replay.capture.assemble import build_templates, fitted, moment
 from replay.capture.digest import Filters
 from replay.capture.formats.columns import Hints
 from replay.capture.inputs import HOW_TO_LOG, find_inputs, server_logs
 from replay.capture.joints import joined_as_used
+from replay.capture.kept import Assembly
 from replay.capture.memory import give_back
+from replay.capture.places import build_places
 from replay.capture.reading import Reading
 from replay.capture.sampling import notes as sampling_notes
 from replay.capture.sampling import sampling_of
@@ -37,7 +32,6 @@ from replay.capture.scrub import scrubber
 from replay.capture.statements import join
 from replay.capture.untold import notes as untold_notes
 from replay.errors import InputError
-from replay.made import Made
 from replay.workload import Manifest, Source, Template, Workload
 
 if TYPE_CHECKING:  # what asks a server brings its driver along
@@ -181,25 +175,20 @@ class _Capture:
             today=moment(tally.end_us).date(),
             keep_values=self._options.keep_values,
         )
-        transactions = partial(
-            build_transactions,
-            registry,
-            reading.everything or store,
-            numbers,
-            weights,
-            tally.begin_us,
-            scrub,
-            self._sampling,
+        assembly = Assembly(
+            registry=registry,
+            begin_us=tally.begin_us,
+            scrubber=scrub,
+            sampling=self._sampling,
         )
-        places = partial(build_places, registry, reading.sampler, numbers)
         templates = self._joined(templates)
         return Captured(
             workload=Workload(
                 manifest=self._manifest(scrub.policy, templates),
                 templates=templates,
-                transactions=Made(numbers.size, transactions),
+                transactions=assembly.transactions(reading.everything or store, numbers, weights),
                 conflicts=reading.conflicts.told({t.id: t.sql for t in registry.templates}),
-                places=Made(reading.sampler.held(), places),
+                places=build_places(registry, reading.sampler, numbers),
             ),
             profile=scrub.profile(joined_as_used(asked.profile, templates)) if asked else None,
             interrupted=reading.interrupted,

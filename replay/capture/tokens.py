@@ -8,25 +8,22 @@ draws from the key.
 from functools import lru_cache
 from hashlib import blake2b, sha256, shake_256
 
-from replay.capture.ciphers import token_of
-from replay.capture.kernels import place
+import numpy as np
 
-# Code points.
-_DIGITS = range(ord("0"), ord("9") + 1)
-_LETTERS = range(ord("a"), ord("z") + 1)
-_HEX_LETTERS = range(ord("a"), ord("f") + 1)
-# Letters beyond ASCII, by their length in UTF-8.
-_LONGER = {2: range(0x430, 0x450), 3: range(0x4E00, 0x9FA6), 4: range(0x20000, 0x2A6D7)}
+from replay.capture.ciphers import token_of
+from replay.capture.kernels import Ints, place
+
 _PERMUTED_AT_MOST = 1 << 48  # larger domains are hashed into: collisions are out of reach
 _WRITTEN_AT_MOST = 14_000  # bits of a number that Python writes in decimal
 _WORD_AT_MOST, _PIECE = 1000, 64  # letters; a longer word goes by pieces: bytes in base64, perhaps
 _FORTH, _BACK = range(4), range(3, -1, -1)  # rounds of the Feistel network
 
-_SMALL = 9_999  # whole numbers up to here stay
-_SEGMENTS = 64  # of an octave
+SMALL = 9_999  # whole numbers up to here stay
+SEGMENTS = 64  # of an octave
+STEPS = 44  # bits of the numbers that compiled code moves
 _UNIT = 1 << 16  # fixed point of the slopes
 _STEEPEST, _FLATTEST = _UNIT // 2, _UNIT // 20  # slopes 1.5 and 1.05, less 1
-_FIRST_OCTAVE = _SMALL.bit_length() - 1
+_FIRST_OCTAVE = SMALL.bit_length() - 1
 
 
 class Tokens:
@@ -35,8 +32,8 @@ class Tokens:
     def __init__(self, key: bytes) -> None:
         self._key = sha256(key).digest()
         halves = (self.draw("words", half) for half in ("one", "other"))
-        self._word_key = place(next(halves)), place(next(halves))
-        self._short = lru_cache(maxsize=1 << 16)(self._word)
+        self.word_key = place(next(halves)), place(next(halves))
+        self._short = lru_cache(maxsize=1 << 16)(lambda word: token_of(word, self.word_key))
         self._subkey = lru_cache(maxsize=1 << 12)(lambda purpose: self.drawn("rounds", purpose, 32))
         self._octaves: list[tuple[int, tuple[int, ...]]] = []
 
@@ -52,7 +49,10 @@ class Tokens:
         return shake_256(self._key + text).digest(size)
 
     def word(self, word: str) -> str:
-        """Same length; a digit for a digit, a letter for a letter of the same case."""
+        """Same length; a digit for a digit, a letter for a letter of the same case.
+
+        Case does not matter to the choice, so that lower() of a token is the token of lower().
+        """
         if len(word) <= _WORD_AT_MOST:
             return self._short(word)
         pieces = (word[at : at + _PIECE] for at in range(0, len(word), _PIECE))
@@ -70,11 +70,11 @@ class Tokens:
     def integer(self, value: int) -> int:
         """Strictly increasing; numbers of up to four digits stay, slopes lie in 1.05 to 1.5."""
         size = abs(value)
-        if size <= _SMALL:
+        if size <= SMALL:
             return value
         octave = size.bit_length() - 1
         before, slopes = self._octave(octave)
-        width = (1 << octave) // _SEGMENTS
+        width = (1 << octave) // SEGMENTS
         segment, within = divmod(size - (1 << octave), width)
         extra = before + sum(slopes[:segment]) * width + slopes[segment] * within
         moved = size + extra // _UNIT
@@ -85,40 +85,28 @@ class Tokens:
         count = len(digits)
         return f"{self.permuted(f'hex{count}', int(digits, 16), 16**count):0{count}x}"
 
-    def _word(self, word: str) -> str:
-        """A word of few letters.
+    def steps(self) -> tuple[Ints, Ints, Ints]:
+        """`integer` of numbers of up to `STEPS` bits, by their octave, in units of 2**-16.
 
-        Case does not matter to the choice, so that lower() of a token is the token of lower().
+        What is added before an octave; within it up to a segment's begin, and in a segment.
         """
-        if word.isascii() and word.isalnum():
-            return token_of(word, self._word_key)
-        lower = word.lower()
-        if len(lower) != len(word):
-            lower = word  # a letter that has no single small one
-        alphabets = _alphabets(lower)
-        number, size = 0, 1
-        for letter, alphabet in zip(lower, alphabets, strict=True):
-            number = number * len(alphabet) + (ord(letter) - alphabet[0]) % len(alphabet)
-            size *= len(alphabet)
-        letters = []
-        number = self.permuted("word" + "".join(chr(a[0]) for a in alphabets), number, size)
-        for alphabet in reversed(alphabets):
-            number, index = divmod(number, len(alphabet))
-            letters.append(chr(alphabet[index]))
-        token = "".join(reversed(letters))
-        return "".join(t.upper() if w.isupper() else t for t, w in zip(token, word, strict=True))
+        octaves = [(0, (0,) * SEGMENTS)] * _FIRST_OCTAVE
+        octaves += [self._octave(octave) for octave in range(_FIRST_OCTAVE, STEPS)]
+        slopes = np.array([slopes for _, slopes in octaves])
+        sums = np.cumsum(slopes, axis=1) - slopes
+        return np.array([before for before, _ in octaves]), sums, slopes
 
     def _octave(self, octave: int) -> tuple[int, tuple[int, ...]]:
         """What the octaves before have added, and this octave's slopes by segment."""
         while len(self._octaves) <= octave - _FIRST_OCTAVE:
             number = len(self._octaves) + _FIRST_OCTAVE
-            drawn = self.drawn("slopes", str(number), 4 * _SEGMENTS)
+            drawn = self.drawn("slopes", str(number), 4 * SEGMENTS)
             draws = (int.from_bytes(drawn[i : i + 4], "big") for i in range(0, len(drawn), 4))
             slopes = tuple(_FLATTEST + draw % (_STEEPEST - _FLATTEST) for draw in draws)
             added = 0
             if self._octaves:
                 before, last = self._octaves[-1]
-                added = before + sum(last) * ((1 << (number - 1)) // _SEGMENTS)
+                added = before + sum(last) * ((1 << (number - 1)) // SEGMENTS)
             self._octaves.append((added, slopes))
         return self._octaves[octave - _FIRST_OCTAVE]
 
@@ -143,16 +131,3 @@ class Tokens:
 def _round(key: bytes, turn: int, half: int) -> int:
     text = (half << 2 | turn).to_bytes(8, "big")
     return int.from_bytes(blake2b(text, key=key, digest_size=8).digest(), "big")
-
-
-def _alphabets(word: str) -> list[range]:
-    """What each letter of a word in lower case may become."""
-    if word.isascii() and word.isdigit():  # no number gains or loses a leading zero
-        return [_DIGITS[:1] if word[0] == "0" else _DIGITS[1:]] + [_DIGITS] * (len(word) - 1)
-    letters = _LETTERS
-    if len(word) >= 8 and all(c in "0123456789abcdef" for c in word):  # a hash, most likely
-        letters = _HEX_LETTERS
-    return [
-        (letters if c.isalpha() else _DIGITS) if c.isascii() else _LONGER[len(c.encode())]
-        for c in word
-    ]

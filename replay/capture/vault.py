@@ -5,6 +5,7 @@ the process.
 """
 
 import hashlib
+import os
 import secrets
 import tempfile
 import weakref
@@ -20,7 +21,7 @@ class Vault:
     """Bytes by their offset; what is put stays."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="replay-")  # noqa: SIM115 - closed with us
+        self._file = tempfile.TemporaryFile(prefix="replay-", buffering=0)  # noqa: SIM115 - closed with us
         weakref.finalize(self, self._file.close)
         self._key = secrets.token_bytes(32)
         self._pages = 0
@@ -43,8 +44,9 @@ class Vault:
         return pages[begin - first * _PAGE : end - first * _PAGE]
 
     def _read_page(self, number: int) -> bytes:
-        self._file.seek(number * _PAGE)
-        return self._ciphered(number, self._file.read(_PAGE))
+        # Not by the file's position: processes that are made of this one share it.
+        page = os.pread(self._file.fileno(), _PAGE, number * _PAGE)
+        return self._ciphered(number, page)
 
     def _ciphered(self, number: int, page: bytes) -> bytes:
         """XOR with a stream of the key and the page's number, which serves no other page."""

@@ -62,7 +62,7 @@ def _compile_requests() -> None:
 def _compile() -> None:
     # capture itself asks for this module
     from replay.capture import Options, capture  # noqa: PLC0415
-    from replay.capture.store import pieces  # noqa: PLC0415
+    from replay.capture.stored import pieces  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as directory:
         csv, jsonlog, stderr = (Path(directory) / name for name in ("a.csv", "b.json", "c.log"))

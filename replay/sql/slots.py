@@ -24,6 +24,7 @@ from replay.sql.text import folded, joined
 
 _LETTERS = {Lexeme.STRING: "s", Lexeme.NUMBER: "n", Lexeme.BITS: "b"}
 _LITERAL = {"s": string_literal, "n": number_literal, "b": bits_literal}
+_COMMON = {token: lexeme(token) for token in ("(", ")", ",", ".", "=", "select", "and")}
 _PIECE = re.compile(r'"(?:[^"]|"")*+"|[A-Za-z_\x80-\U0010ffff][\w$]*+|\$([0-9]++)')
 # Types whose length is no expression in PostgreSQL's grammar: varchar(40) stays as it is.
 _MODIFIED = frozenset(
@@ -41,6 +42,7 @@ class Slotted:
     sql: str
     slots: str  # a letter a slot: p, s, n, b
     literals: tuple[str, ...]  # values of the slots that are no parameters, in order
+    fixed: tuple[int, ...] = ()  # which of the text's literals are no values: they stay in `sql`
 
 
 def extract(sql: str) -> Slotted:
@@ -50,28 +52,33 @@ def extract(sql: str) -> Slotted:
     in the text.
     """
     scanned = scan(sql)
-    tokens = [(token, lexeme(token)) for token in scanned]
+    tokens = [(token, _COMMON.get(token) or lexeme(token)) for token in scanned]
     places = positions(scanned)
     parameters = [int(token[1:]) for token, kind in tokens if kind is Lexeme.PARAMETER]
     slots = ["p"] * max(parameters, default=0)
     words: list[str] = []
     literals: list[str] = []
+    fixed: list[int] = []
+    passwords = "password" in sql.lower()
     for at, (token, kind) in enumerate(tokens):
         if kind is Lexeme.WORD:
             words.append(folded(token))
-        elif (
-            kind not in _LETTERS or at in places or (kind is Lexeme.NUMBER and _is_modifier(words))
-        ):
+        elif kind not in _LETTERS:
+            words.append(token)
+        elif at in places or (kind is Lexeme.NUMBER and _is_modifier(words)):
+            fixed.append(len(literals) + len(fixed))
             words.append(token)
         else:
             literals.append(_value(token, kind, words))
             slots.append(_LETTERS[kind])
             words.append(f"${len(slots)}")
-        if words[-2:-1] == ["password"] and is_bare_password(words, len(words) - 1):
+        if passwords and words[-2:-1] == ["password"] and is_bare_password(words, len(words) - 1):
             literals.append(words.pop().strip('"'))
             slots.append("s")
             words.append(f"${len(slots)}")
-    return Slotted(sql=joined(words), slots="".join(slots), literals=tuple(literals))
+    return Slotted(
+        sql=joined(words), slots="".join(slots), literals=tuple(literals), fixed=tuple(fixed)
+    )
 
 
 def render(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from replay.capture.cells import NULL, Growing, bind
 from replay.capture.extractor import Extractor
 from replay.capture.formats.texts import Texts
 from replay.capture.masks import hash_of
@@ -18,11 +19,11 @@ from replay.capture.messages import (
     NOTHING,
     PREPARED,
     RAN,
-    call_of,
     decoded,
     parameters,
     said,
 )
+from replay.capture.retell import calls
 from replay.capture.templates import Templates
 from replay.sql.fingerprint import fingerprint
 from replay.sql.slots import extract
@@ -152,8 +153,18 @@ def test_quick_look_up_finds_what_the_fingerprint_says(found, block):
 @given(st.lists(texts, min_size=2, max_size=30))
 def test_literals_are_those_that_a_scan_takes_out(found):
     quick = Extractor()
-    for text in map(decoded, found * 2):
-        assert quick(text) == extract(text), text
+    texts = [decoded(text).encode() for text in found * 2]
+    ends = np.cumsum([0, *map(len, texts)])
+    for part in (slice(0, len(found)), slice(None), slice(len(found), None)):
+        data = Growing(np.frombuffer(b"".join(texts), np.uint8))
+        taken = quick(data, np.stack((ends[:-1], ends[1:]), 1)[part])
+        values = data.column(taken.cells).to_pylist()
+        for row, text in enumerate(texts[part]):
+            shape, expected = taken.shapes[taken.shape[row]], extract(text.decode())
+            assert (shape.sql, shape.slots) == (expected.sql, expected.slots), text
+            own = values[taken.first[row] : taken.first[row + 1]]
+            literals = [None] * shape.parameters + [one.encode() for one in expected.literals]
+            assert own == literals, text
 
 
 @settings(deadline=None)
@@ -212,6 +223,20 @@ def expected(message: bytes) -> tuple[int, int, bytes]:
     return NOTHING, 0, b""
 
 
+def named(message: bytes) -> bytes | None:
+    """Name of a message's prepared statement, by the pattern."""
+    name = MESSAGE.fullmatch(message)["name"]
+    return name if name is None else b"" if name == b"<unnamed>" else name.partition(b"/")[0]
+
+
+def called(message: bytes) -> tuple[bytes | None, bytes]:
+    """The same and its SQL, as they are told when it is read again."""
+    names, sql = np.zeros((1, 2), np.int64), np.zeros((1, 2), np.int64)
+    calls(np.frombuffer(message, np.uint8), np.array([[0, len(message)]]), names, sql)
+    begin, end = names[0].tolist()
+    return (message[begin:end] if begin >= 0 else None), message[sql[0, 0] : sql[0, 1]]
+
+
 @settings(deadline=None, max_examples=300)
 @given(st.lists(messages, min_size=1, max_size=20))
 def test_messages_say_what_a_pattern_says(found):
@@ -224,7 +249,7 @@ def test_messages_say_what_a_pattern_says(found):
         if kind in (RAN, BEGINS, PREPARED):
             at = sum(map(len, found[:place]))
             assert message[begins[place] - at :] == sql, message
-            assert call_of(decoded(message))[1] == decoded(sql)
+            assert called(message) == (named(message), sql), message
 
 
 def test_messages_of_a_part_of_an_array_are_its_own():
@@ -293,3 +318,39 @@ def test_a_table_of_hashes_that_is_full_starts_anew(monkeypatch):
         assert looked_up(templates, texts[at : at + 1000]) == list(range(at, at + 1000))
     assert looked_up(templates, texts[::100]) == list(range(0, 20_000, 100))
     assert len(templates.known) == 20_000
+
+
+LISTS = st.builds(
+    lambda head, parts, end: head + ", ".join(parts) + end,
+    st.sampled_from(["Parameters: ", "parameters: ", "extended query with parameters: ", "", "x"]),
+    st.lists(
+        st.builds(
+            lambda number, value: f"${number} = {value}",
+            st.integers(1, 12),
+            st.sampled_from(["NULL", "''", "'a'", "'it''s'", "'\n, $2 = ''x'''", "'ü", "N", ""]),
+        ),
+        max_size=6,
+    ),
+    st.sampled_from(["", "", ", ", ",", "'", " $1 = 'x'"]),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.tuples(LISTS, st.integers(0, 12)), min_size=1, max_size=8), st.booleans())
+def test_parameters_by_columns_are_those_of_each_text(found, in_order):
+    if in_order:
+        listed = ", ".join(f"${n} = '{n}'" for n in range(1, 12))
+        found = [(f"Parameters: {listed}", wanted) for _, wanted in found]
+    texts = [text.encode() for text, _ in found]
+    wanted = np.array([number for _, number in found])
+    ends, first = np.cumsum([0, *map(len, texts)]), np.concatenate(([0], np.cumsum(wanted)))
+    data = Growing(np.frombuffer(b"".join(texts), np.uint8))
+    cells = np.full((first[-1], 3), (0, 0, NULL))
+    there = bind(data, np.stack((ends[:-1], ends[1:]), 1), first, wanted, cells)
+    values = [None if v is None else v.decode() for v in data.column(cells).to_pylist()]
+    for row, (text, count) in enumerate(found):
+        expected = parameters(text)
+        own = values[first[row] : first[row + 1]]
+        assert own == [expected.get(number) for number in range(1, count + 1)], text
+        told = all(number in expected for number in range(1, count + 1))
+        assert (there[row] == count) == told, text

@@ -16,7 +16,8 @@ from replay.capture.bottomk import BottomK
 from replay.capture.calibrate import calibrate
 from replay.capture.executions import NONE
 from replay.capture.sample import Sampler
-from replay.capture.store import Store, Stored
+from replay.capture.store import Store
+from replay.capture.stored import Stored
 from replay.capture.units import NEVER, priorities, session_seed
 
 Kept = list[tuple[Stored, float]]
