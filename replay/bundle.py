@@ -20,7 +20,7 @@ from replay import columnar, documents
 from replay.documents import MANIFEST, Kind
 from replay.errors import EnvironmentFaultError, InputError
 from replay.made import Made
-from replay.requests import RequestLog, Requests
+from replay.requests import RequestLog, Requests, as_template
 from replay.workload import Manifest, Transaction, Workload
 
 _KIND = Kind(name="workload", version=2, made_by="replay capture")
@@ -161,6 +161,25 @@ def read_requests(path: Path) -> Requests | None:
         log=msgspec.json.decode(file.read_bytes(), type=RequestLog),
         routes=tuple(columnar.routes_of(pq.read_table(path / ROUTES))),
         kept=tuple(columnar.requests_of(pq.read_table(path / REQUESTS))),
+    )
+
+
+def read_replayed(path: Path, *, service: bool, statements: bool = True) -> Workload:
+    """The workload as a run sees it: one that sent requests to a service knows routes as templates.
+
+    Without `statements` it knows nothing else then.
+    """
+    workload = read(path)
+    requests = read_requests(path) if service else None
+    if requests is None:
+        return workload
+    routes = tuple(map(as_template, requests.routes))
+    kept = workload.templates if statements else ()
+    executions = requests.log.requests + (workload.manifest.executions if statements else 0)
+    return replace(
+        workload,
+        manifest=replace(workload.manifest, executions=executions),
+        templates=(*routes, *kept),
     )
 
 

@@ -17,6 +17,14 @@ RETRIED_AFTER = "retried:"  # and a SQLSTATE: of a statement after which its tra
 LOST = "lost"  # the connection broke; counted as failed
 
 
+_REFUSED = 400  # the first status of HTTP that is no success
+
+
+def http_code(status: int) -> str:
+    """A service's answer in the place of a SQLSTATE: five characters; empty for a success."""
+    return f"H{status:04}" if status >= _REFUSED else ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accounting:
     """Transactions of a run, counted; `check` holds the identity."""

@@ -6,7 +6,11 @@ The other half of what a workload holds; see `workload.py`.
 from dataclasses import dataclass
 from datetime import datetime
 
-from replay.workload import Skip
+from replay.outcome import http_code
+from replay.workload import Skip, Template
+
+REQUEST = "request"
+"""Kind of a route's template."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,3 +79,24 @@ class Requests:
     log: RequestLog
     routes: tuple[Route, ...]  # by calls, most first
     kept: tuple[Request, ...]  # by begin
+
+
+def as_template(route: Route) -> Template:
+    """A route as reports know templates."""
+    failed = [(code, calls) for status, calls in route.statuses if (code := http_code(status))]
+    return Template(
+        id=route.id,
+        sql=f"{route.method} {route.route}",
+        kind=REQUEST,
+        tables=(),
+        calls=route.calls,
+        errors=sum(calls for _, calls in failed),
+        total_ms=route.total_ms,
+        histogram=route.histogram,
+        calls_per_slice=route.calls_per_slice,
+        first_seen=route.first_seen,
+        last_seen=route.last_seen,
+        kept=route.kept,
+        rare=route.rare,
+        error_states=tuple(failed),
+    )

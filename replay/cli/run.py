@@ -197,6 +197,14 @@ def _boosts(
     help="The p95 from due that the service promises: what is above it is called broken.",
 )
 @click.option(
+    "--service",
+    default="",
+    metavar="URL",
+    help="Send the captured requests (capture --http) to the service before the target, http://HOST:PORT, "
+    "in the place of its statements: GET and HEAD alone, a cookie jar for each captured session. The "
+    "service must be this machine's, or answer /.well-known/replay-staging.",
+)
+@click.option(
     "--bind",
     type=click.Choice(BINDINGS),
     default="generated",

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from replay import bundle, target
+from replay import bundle, service, target
 from replay.bind import Binder
 from replay.conduct.amplify import Amplify, lengthened
 from replay.conduct.amplify import arrivals as amplified
 from replay.conduct.options import RAMP, RECORDED, SCENARIOS, RunOptions
+from replay.conduct.visits import Visits, visits
 from replay.errors import InputError
 from replay.load import pace, ramp, schedule, shard, timeline
 from replay.load.settings import before_each
@@ -52,9 +53,17 @@ def bake(
     The shards of the workers in `only` are written, all where none are given.
     Raises InputError where the options name no template, or the target's data is another workload's.
     """
-    workload = bundle.read(workload_path)
+    captured = bundle.read(workload_path)
+    asked = _visits(workload_path, captured) if options.service else None
+    workload = asked.workload if asked else captured
     boosts = expand_boosts(workload, options)
-    binder = binder_for(workload_path, workload, connection, identity=options.identity)
+    known = (
+        replace(captured, transactions=(*captured.transactions, *workload.transactions))
+        if asked
+        else captured
+    )
+    binder = binder_for(workload_path, known, connection, identity=options.identity)
+    where = service.find(options.service) if options.service else None
     rngs = np.random.default_rng(options.seed).spawn(2)
     examples: dict[str, tuple[str, tuple[str | None, ...]]] = {}
     steps = _steps(workload, options) if options.scenario == RAMP else ()
@@ -62,6 +71,9 @@ def bake(
     def planned() -> Iterator[shard.PlannedTransaction]:
         for due_us, planned_one, more in _arrivals(workload, options, boosts, steps, rngs[0]):
             transaction, values = _bound(planned_one, binder, options.amplify, rngs[1])
+            if asked is not None and where is not None:
+                yield asked.plan(due_us, transaction, values, where)
+                continue
             for statement, bound in zip(transaction.statements, values, strict=True):
                 if statement.template not in examples:
                     examples[statement.template] = render(statement.sql, statement.slots, bound)
@@ -91,6 +103,18 @@ def _bound(
         return transaction, values
     more = [binder.bind(transaction, rng) for _ in range(amplify.lists - 1)]
     return lengthened(transaction, [values, *more])
+
+
+def _visits(workload_path: Path, workload: Workload) -> Visits:
+    """The workload's requests; raises InputError where it has none."""
+    requests = bundle.read_requests(workload_path)
+    if requests is None:
+        raise InputError(f"{workload_path}: holds no requests; capture again with --http LOG")
+    try:
+        profile = bundle.read_profile(workload_path)
+    except InputError:
+        profile = None  # values are sent as captured
+    return visits(requests, workload.manifest, profile)
 
 
 def settled(options: RunOptions, workload_path: Path) -> RunOptions:

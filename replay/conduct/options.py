@@ -44,6 +44,7 @@ class RunOptions:
     at_s: float | None = None  # when; None: after a third of the duration
     repeat: int = 1  # times
     log: Path | None = None  # the target's log, where the server's own answer does not lead to it
+    service: str = ""  # URL of the service that captured requests are sent to, not statements
     amplify: Amplify | None = None  # what else is made more of than the rate
 
     def check(self) -> None:
@@ -79,6 +80,10 @@ class RunOptions:
                 f"--at {self.migration_at_s:g} is not before the load's end: give a longer --duration"
             )
 
+        if self.service and self.scenario == RECORDED:
+            raise InputError(
+                "a capture keeps a sample of requests: replay them with mix, storm or ramp"
+            )
         for complaint in self._contradictions():
             raise InputError(complaint)
 

@@ -198,6 +198,7 @@ def _drive(
             statement_timeout_ms=options.statement_timeout_ms,
             duration_s=options.duration_s,
             drain_s=_DRAIN_S,
+            service=options.service,
             ready=during.start if during is not None else None,
         )
         if during is not None:
@@ -306,6 +307,10 @@ def _name_causes(out: Path, workload_path: Path, manifest: RunManifest) -> RunMa
         profile = bundle.read_profile(workload_path)
     except InputError:
         profile = None  # a restored copy is replayed without a profile
-    evidence = gather(out, bundle.read(workload_path), profile)
+    evidence = gather(
+        out,
+        bundle.read_replayed(workload_path, service=bool(manifest.options.get("service"))),
+        profile,
+    )
     rundir.write_findings(out, diagnose(evidence))
     return manifest

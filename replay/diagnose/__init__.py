@@ -26,7 +26,7 @@ def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
     """
     if not evidence.suspect:
         return ()
-    found = [finding for rule in RULES for finding in rule(evidence)]
+    found = [_with_routes(finding, evidence) for rule in RULES for finding in rule(evidence)]
     ranked = sorted(found, key=lambda finding: -finding.explained_s)
     if evidence.run.healthy:
         return _with_shared_fixes(ranked or list(bad_seconds(evidence)))
@@ -35,6 +35,12 @@ def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
     if not found and not (failing and explains(evidence)):
         ranked.append(unexplained(evidence))
     return _with_shared_fixes(ranked)
+
+
+def _with_routes(finding: Finding, evidence: Evidence) -> Finding:
+    """The finding of a run that sent requests names the routes among its templates, too."""
+    routes = [one.sql for one in finding.templates if evidence.is_route(one.id)]
+    return replace(finding, routes=tuple(routes)) if routes else finding
 
 
 def _with_shared_fixes(ranked: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -27,6 +27,7 @@ from replay.diagnose.timeline import Timeline
 from replay.diagnose.trends import Trend
 from replay.finding import Culprit
 from replay.migration import Migration
+from replay.requests import REQUEST
 from replay.rundir import RunManifest
 from replay.sql.fingerprint import fingerprint
 from replay.sql.resolve import ColumnUse, predicates
@@ -103,6 +104,11 @@ class Evidence:
             return known.sql
         steps = self.migration.statements if self.migration is not None else ()
         return next((step.sql for step in steps if step.template == who), who)
+
+    def is_route(self, who: str) -> bool:
+        """Whether a template is a route of the service."""
+        known = self.templates.get(who)
+        return known is not None and known.kind == REQUEST
 
     def culprit(self, who: str) -> Culprit:
         """The template, or the session, as a finding names it."""

@@ -8,6 +8,7 @@ import numpy as np
 from replay.diagnose.attempts import Attempts
 from replay.diagnose.scans import PlanFigures
 from replay.outcome import OK
+from replay.requests import REQUEST
 from replay.workload import Template, Workload
 
 
@@ -51,16 +52,21 @@ def by_template(
     """Figures of every template of the workload and of the run."""
     known = {template.id: template for template in workload.templates}
     codes = {name: code for code, name in enumerate(attempts.names)}
-    executions = max(workload.manifest.executions, 1)
+    requests = sum(one.calls for one in workload.templates if one.kind == REQUEST)
+    executions = max(workload.manifest.executions - requests, 1)
     return {
         name: _figures(
             *(name, codes.get(name, -1), attempts, known.get(name), plans.get(name)),
-            executions=executions,
+            executions=requests if _is_route(known.get(name)) else executions,
             objective_ms=objective_ms,
         )
         for name in dict.fromkeys([*known, *attempts.names])
         if name
     }
+
+
+def _is_route(template: Template | None) -> bool:
+    return template is not None and template.kind == REQUEST
 
 
 def by_second(attempts: Attempts) -> tuple[Second, ...]:

@@ -49,6 +49,8 @@ class Connections:
         self._news = threading.Event()
         self._closing = threading.Event()
 
+    new_session = staticmethod(Session)
+
     def open_all(self, engine: Engine) -> None:
         """Open every session of the pool.
 
@@ -146,6 +148,12 @@ class Connections:
         self._closing.set()
         self._news.set()
 
+    def cancel(self, sessions: Iterable[Session], timeout_s: float) -> None:
+        """Ask the server to end what these sessions have under way, all at once."""
+        connections = [s.connection for s in sessions if s.connection is not None]
+        tasks = [partial(_cancel, connection, timeout_s) for connection in connections]
+        _together(tasks, timeout_s)
+
     def close_all(self, engine: Engine) -> None:
         """Close every connection that is open."""
         lost = [connection for _, connection in self._lost]
@@ -173,12 +181,6 @@ class Connections:
             connection.close()
             raise
         return connection
-
-
-def cancel(sessions: Iterable[Session], timeout_s: float) -> None:
-    """Ask the server to end what these sessions have under way, all at once."""
-    connections = [s.connection for s in sessions if s.connection is not None]
-    _together([partial(_cancel, connection, timeout_s) for connection in connections], timeout_s)
 
 
 def _together(tasks: Iterable[Callable[[], None]], timeout_s: float | None = None) -> None:

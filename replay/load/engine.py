@@ -70,6 +70,7 @@ class Engine:
         lost: Callable[[Session, psycopg.Connection | None], None],
         settings: tuple[bytes, ...] = (b"",),
         retries: int = 0,
+        new_session: Callable[..., Session] = Session,
     ) -> None:
         """`settings` are the texts that arrivals name, to be run in a session before them."""
         self.records = bytearray()  # packed, not yet written
@@ -77,7 +78,7 @@ class Engine:
         self.lost_connections = 0
         self.refused_settings = 0  # that the server did not take
         self.sessions = tuple(
-            Session(slot, loop, answered=self._answered, broken=self._broken, trap=self._trap)
+            new_session(slot, loop, answered=self._answered, broken=self._broken, trap=self._trap)
             for slot in range(pool)
         )
         self._loop = loop

@@ -39,6 +39,7 @@ def launch(
     statement_timeout_ms: int,
     duration_s: float,
     drain_s: float,
+    service: str = "",
     ready: Callable[[int], None] | None = None,
 ) -> LoadReport:
     """Drive the shards and leave attempts.parquet in the run directory.
@@ -60,6 +61,7 @@ def launch(
         "statement-timeout-ms": statement_timeout_ms,
         "duration": duration_s,
         "drain": drain_s,
+        "service": service,
     }
     file = _scenario_file(scenario)
     children: list[Child] = []

@@ -17,6 +17,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("Replay")
     group.add_argument("--workload", help="Workload directory to replay")
     group.add_argument("--target", help=f"DSN of a marked database; or {TARGET} in the environment")
+    group.add_argument("--service", default="", help="URL that captured requests are sent to")
     group.add_argument("--shards", help="Load that is baked already, instead of a workload")
     group.add_argument("--run-directory", help="Keep the attempts' records here")
     group.add_argument("--worker-index", type=int, default=0, help="Which shard to drive")

@@ -65,6 +65,8 @@ _NAMES = {
 
 def outcome_name(code: bytes) -> str:
     """The outcome (see outcome.py) behind a record's five bytes."""
+    if code[:1] == b"H" and code[1:].isdigit():
+        return f"http {int(code[1:])}"
     return _NAMES.get(code, code.decode())
 
 

@@ -236,12 +236,13 @@ class ReplayUser(User):
             shards=shards,
             run=run,
             worker=place.worker,
-            dsn=options.target_of(parsed),
+            dsn="" if parsed.service else options.target_of(parsed),
             pool=place.share(parsed.pool),
             pool_timeout_ms=parsed.pool_timeout_ms,
             statement_timeout_ms=parsed.statement_timeout_ms,
             duration_s=parsed.duration,
             drain_s=parsed.drain,
+            service=parsed.service,
         )
         feed = _Feed(self.environment.stats, index)
         return Worker(work, index, gevent.get_hub().loop, feed.add)

@@ -16,13 +16,15 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from replay import service
 from replay.errors import EnvironmentFaultError
-from replay.load.connections import Connections, cancel
+from replay.load.connections import Connections
 from replay.load.engine import Engine
 from replay.load.ramp import Lookout, read_steps
 from replay.load.record import DTYPE, records_file
 from replay.load.recorded import Recorded
 from replay.load.report import FAILED, FINISHED, INTERRUPTED, WorkerReport, write_worker
+from replay.load.services import Services
 from replay.load.shard import Index, read_arrivals, read_sessions, read_shard
 from replay.load.tally import FIGURES, RECENT, News, Tally
 from replay.load.webui import Live
@@ -48,6 +50,7 @@ class WorkerTask:
     statement_timeout_ms: int
     duration_s: float
     drain_s: float
+    service: str = ""  # URL, where requests are sent to a service instead of statements
 
 
 class Worker:
@@ -61,7 +64,7 @@ class Worker:
         self._index = index
         self._tell = tell
         self._tally = Tally(len(index.templates))
-        self._connections = Connections(task.dsn, task.statement_timeout_ms)
+        self._connections = _connections(task)
         self._over = threading.Event()
         self._stopped = False
         self._disk_full = False
@@ -96,6 +99,7 @@ class Worker:
             lost=lost,
             settings=self._index.settings,
             retries=self._index.retries,
+            new_session=self._connections.new_session,
         )
 
     def live(self) -> Live:
@@ -196,7 +200,7 @@ class Worker:
         self._over.clear()
         under_way = self._engine.end()
         if under_way:
-            cancel(under_way, _CANCEL_S)
+            self._connections.cancel(under_way, _CANCEL_S)
             self._over.wait(_CANCEL_S)
         self._engine.close()
         self._flush(records)
@@ -226,6 +230,12 @@ class Worker:
             reconnections=self._connections.reopened,
             **by_figure,
         )
+
+
+def _connections(task: WorkerTask) -> Connections | Services:
+    if task.service:
+        return Services(service.find(task.service), task.statement_timeout_ms)
+    return Connections(task.dsn, task.statement_timeout_ms)
 
 
 def _in_background(work: Callable[[Engine], None], engine: Engine) -> None:

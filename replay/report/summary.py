@@ -104,13 +104,18 @@ def find_workload(run: Path, manifest: RunManifest, given: Path | None) -> Workl
         beside = run.resolve().parent / manifest.workload
         if not beside.is_dir() or bundle.workload_id(beside) != manifest.workload_id:
             return None
-        return bundle.read(beside)
+        return _replayed(beside, manifest)
     if bundle.workload_id(given) != manifest.workload_id:
         raise InputError(
             f"{given}: is not the workload that {run} replayed ({manifest.workload}); "
             "name that one with --workload, or leave the option out"
         )
-    return bundle.read(given)
+    return _replayed(given, manifest)
+
+
+def _replayed(workload: Path, manifest: RunManifest) -> Workload:
+    service = bool(manifest.options.get("service"))
+    return bundle.read_replayed(workload, service=service, statements=False)
 
 
 def _line(run: Path, trees: Sequence[blocking.Node]) -> Line:

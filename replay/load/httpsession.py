@@ -1,0 +1,232 @@
+"""One connection to a service, driven by the event loop: send a request, hear its status.
+
+As `session`, but HTTP/1.1: geventhttpclient's parser reads the answer, a plain non-blocking socket
+carries it. A connection that the service closes behind an answer, or lets go while it is idle, is
+opened again when the next request needs it, as browsers and clients do; how long that takes is part
+of that request's time.
+"""
+
+import contextlib
+import errno
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from geventhttpclient.response import HTTPParseError, HTTPResponse
+
+from replay.load.record import CODE_OK
+from replay.load.session import LOST, RUNNING, Session
+from replay.load.shard import Call
+from replay.load.wire import Plain, Tls
+from replay.outcome import http_code
+from replay.service import Service
+
+_READ, _WRITE = 1, 2  # libev's EV_READ, EV_WRITE
+_CHUNK = 1 << 16
+_END = b"\r\n"
+
+
+@dataclass(slots=True)
+class Cookies:
+    """What the service has set, by captured session."""
+
+    _jars: dict[bytes, dict[str, str]] = field(default_factory=dict)
+
+    def header(self, session: bytes) -> bytes:
+        """The header of a session's cookies; empty where it has none."""
+        jar = self._jars.get(session)
+        if not jar:
+            return b""
+        return b"Cookie: " + "; ".join(map("=".join, jar.items())).encode("latin-1") + _END
+
+    def take(self, session: bytes, told: str | list[str]) -> None:
+        """Keep what Set-Cookie says; a cookie that is empty, or has expired, is taken back."""
+        jar = self._jars.setdefault(session, {})
+        for line in [told] if isinstance(told, str) else told:
+            pair, _, attributes = line.partition(";")
+            name, _, value = pair.strip().partition("=")
+            if not value or "max-age=0" in attributes.lower().replace(" ", ""):
+                jar.pop(name, None)
+            else:
+                jar[name] = value
+
+
+class HttpSession(Session):
+    """A pool slot: its connection to the service, and the request that it carries.
+
+    A request's values are its head without the last line, and its captured session.
+    """
+
+    __slots__ = (
+        "_cookies",
+        "_fresh",
+        "_of",
+        "_outgoing",
+        "_request",
+        "_response",
+        "_service",
+        "_sock",
+        "_wire",
+    )
+
+    def __init__(
+        self,
+        slot: int,
+        loop: Any,
+        *,
+        service: Service,
+        cookies: Cookies,
+        answered: Callable[[Session, bytes, int], None],
+        broken: Callable[[Session], None],
+        trap: Callable[[BaseException], None],
+    ) -> None:
+        super().__init__(slot, loop, answered=answered, broken=broken, trap=trap)
+        self._service = service
+        self._cookies = cookies
+        self._sock: socket.socket | None = None
+        self._outgoing = b""  # what the socket had no room for
+
+    def detach(self) -> None:
+        """Close the connection."""
+        self._close()
+        self.state = LOST
+
+    def send(self, call: Call, values: tuple[bytes | None, ...]) -> None:
+        """Send one request; `answered` follows with its status, or `broken`."""
+        head, session = values
+        assert head is not None
+        assert session is not None
+        self.template = call.template
+        self._of = session
+        self._request = head + self._cookies.header(session) + _END
+        self._transmit()
+
+    def _transmit(self) -> None:
+        self._response = HTTPResponse("HEAD" if self._request.startswith(b"HEAD ") else "GET")
+        self._fresh = self._sock is None
+        try:
+            if self._fresh:
+                self._connect()
+            else:
+                self._put(self._wire.encode(self._request))
+        except OSError:
+            self._failed()
+
+    def _connect(self) -> None:
+        """Begin to connect: the request goes out when the socket can be written to."""
+        service = self._service
+        sock = socket.socket(service.family, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sock = sock
+        self._wire = Plain() if service.tls is None else Tls(service.tls, service.host)
+        self._outgoing = b""
+        self._reader = self._loop.io(sock.fileno(), _READ)
+        self._writer = self._loop.io(sock.fileno(), _WRITE)
+        begun = sock.connect_ex(service.address)
+        if begun not in (0, errno.EINPROGRESS):
+            raise OSError(begun, os.strerror(begun))
+        self._writer.start(self._connected)
+
+    def _connected(self) -> None:
+        try:
+            assert self._sock is not None
+            self._writer.stop()
+            if self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                self._failed()
+            else:
+                self._reader.start(self._readable)
+                self._put(self._wire.encode(self._request))
+        except OSError:
+            self._failed()
+        except BaseException as error:  # noqa: BLE001 - the hub would swallow it
+            self._trap(error)
+
+    def _put(self, data: bytes) -> None:
+        """Send bytes; what finds no room waits."""
+        assert self._sock is not None
+        if not self._outgoing and data:
+            with contextlib.suppress(BlockingIOError):
+                data = data[self._sock.send(data) :]
+        if data and not self._outgoing:
+            self._writer.start(self._writable)
+        self._outgoing += data
+
+    def _writable(self) -> None:
+        try:
+            data, self._outgoing = self._outgoing, b""
+            self._writer.stop()
+            self._put(data)
+        except OSError:
+            self._failed()
+        except BaseException as error:  # noqa: BLE001 - the hub would swallow it
+            self._trap(error)
+
+    def _readable(self) -> None:
+        """Take in what has come; this runs once a request."""
+        try:
+            assert self._sock is not None
+            try:
+                data = self._sock.recv(_CHUNK)
+            except BlockingIOError:
+                return
+            if not data:
+                self._ended()
+                return
+            plain = self._wire.decode(data)
+            if pending := self._wire.pending():
+                self._put(pending)
+            if self.state != RUNNING:
+                self._close()  # nothing was asked for
+            elif plain:
+                self._response.feed(plain)
+                if self._response.message_complete:
+                    self._over()
+        except (OSError, HTTPParseError):
+            self._failed()
+        except BaseException as error:  # noqa: BLE001 - the hub would swallow it
+            self._trap(error)
+
+    def _ended(self) -> None:
+        """The service has closed the connection: where nothing tells a length, that is the end."""
+        response = self._response
+        if self.state != RUNNING:
+            self._close()
+        elif response.headers_complete and not (
+            response.get("content-length") or response.get("transfer-encoding")
+        ):
+            self._over(closed=True)
+        else:
+            self._failed()
+
+    def _over(self, *, closed: bool = False) -> None:
+        """The answer is whole."""
+        response = self._response
+        told = response.get("set-cookie")
+        if told:
+            self._cookies.take(self._of, told)
+        if closed or response.should_close():
+            self._close()
+        code = http_code(response.status_code)
+        self._answered(self, code.encode() if code else CODE_OK, -1)
+
+    def _failed(self) -> None:
+        """The connection broke. One that was idle before may just have been let go: try a new one."""
+        stale = not self._fresh and not self._response.message_begun
+        self._close()
+        if self.state != RUNNING:
+            return
+        if stale:
+            self._transmit()
+        else:
+            self._broken(self)
+
+    def _close(self) -> None:
+        if self._sock is not None:
+            for watcher in (self._reader, self._writer):
+                watcher.stop()
+                watcher.close()
+            self._sock.close()
+            self._sock = None

@@ -1,0 +1,95 @@
+"""The pool's connections to a service over their life, as `connections` has them to a server."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+
+import psycopg
+
+from replay.load.engine import Engine
+from replay.load.httpsession import Cookies, HttpSession
+from replay.load.session import Answered, Session
+from replay.service import Service, require_staging
+
+log = logging.getLogger(__name__)
+
+_PAUSE_S = 0.1  # after a broken connection, before its place is tried again
+_LOOK_S = 0.5
+
+
+class Services:
+    """Makes the sessions of one engine, and brings broken ones back."""
+
+    def __init__(self, service: Service, timeout_ms: int) -> None:
+        self.reopened = 0
+        self._service = service
+        self._timeout_ns = timeout_ms * 1_000_000
+        self._cookies = Cookies()
+        self._lost: deque[Session] = deque()
+        self._news = threading.Event()
+        self._closing = threading.Event()
+
+    def new_session(
+        self,
+        slot: int,
+        loop: object,
+        *,
+        answered: Answered,
+        broken: Callable[[Session], None],
+        trap: Callable[[BaseException], None],
+    ) -> Session:
+        """A session of this service's."""
+        return HttpSession(
+            slot,
+            loop,
+            service=self._service,
+            cookies=self._cookies,
+            answered=answered,
+            broken=broken,
+            trap=trap,
+        )
+
+    def open_all(self, engine: Engine) -> None:
+        """Look that the service is there, and staging's; raises as `require_staging` does."""
+        require_staging(self._service)
+        for session in engine.sessions:
+            engine.add(session)
+
+    def lost(self, session: Session, _connection: psycopg.Connection | None) -> None:
+        """A session broke: told by the event loop, which may not wait."""
+        self._lost.append(session)
+        self._news.set()
+
+    def reopen_forever(self, engine: Engine) -> None:
+        """Give broken sessions another try, a moment later, until the run ends."""
+        while not self._closing.is_set():
+            if not self._lost:
+                self._news.wait()
+                self._news.clear()
+                continue
+            if not self._closing.wait(_PAUSE_S):
+                for _ in range(len(self._lost)):
+                    self.reopened += 1
+                    engine.add(self._lost.popleft())
+
+    def watch_silent(self, engine: Engine) -> None:
+        """Give up requests that take longer than a client waits."""
+        while not self._closing.wait(_LOOK_S):
+            for session, began in engine.silent_since(time.monotonic_ns() - self._timeout_ns):
+                engine.give_up(session, began)
+
+    def stop_reopening(self) -> None:
+        """Lost sessions stay lost."""
+        self._closing.set()
+        self._news.set()
+
+    def cancel(self, sessions: Iterable[Session], _timeout_s: float) -> None:
+        """HTTP has no cancel: what is under way is closed after the pause that it gets."""
+        log.debug("%d requests are under way", len(tuple(sessions)))
+
+    def close_all(self, engine: Engine) -> None:
+        """Close every connection that is open."""
+        for session in engine.sessions:
+            session.detach()

@@ -1,0 +1,157 @@
+"""Requests, from a service's access log to a replay against the service on staging."""
+
+import hashlib
+import http.client
+import json
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pyarrow.parquet as pq
+import pytest
+
+from replay import bundle
+from replay.cli import status
+
+ROOT = Path(__file__).parents[2]
+GALLERY = ROOT / "scenarios/incidents/ironworker"
+TASKS = 30_000
+FILL = f"""
+INSERT INTO accounts (name, email, plan) SELECT 'a' || i, 'o' || i || '@x.test', 'free'
+FROM generate_series(1, 50) i;
+INSERT INTO projects (account_id, name, token) SELECT 1 + i % 50, 'p' || i, md5('t' || i)
+FROM generate_series(1, 400) i;
+INSERT INTO project_counters (project_id) SELECT id FROM projects;
+INSERT INTO codes (project_id, name, runtime, revision) SELECT i, 'w' || i, 'ruby', 1
+FROM generate_series(1, 400) i;
+INSERT INTO tasks (project_id, code_id, state, priority, payload, callback_id)
+SELECT p, p, 'done', 1, '{{}}', 'cb-' || md5('c' || i)
+FROM (SELECT i, 1 + floor(400 * power(random(), 3))::bigint AS p FROM generate_series(1, {TASKS}) i) x;
+INSERT INTO task_logs (task_id, line) SELECT 1 + floor({TASKS} * random()), 'l' || i
+FROM generate_series(1, 10000) i;
+"""
+
+
+@contextmanager
+def service(dsn: str, *options: object):
+    """The URL of a service over a database."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scenarios.incidents.ironworker.service", *map(str, options)],
+        env={**os.environ, "REPLAY_SERVICE_DSN": dsn},
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        text=True,
+    )
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait(10)
+        process.stdout.close()
+
+
+def visit(url: str, count: int) -> Counter:
+    """Ask a service for so many things; statuses."""
+    rng = random.Random(7)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc)
+    statuses: Counter = Counter()
+    for number in range(count):
+        task, project = 1 + int(TASKS * rng.random() ** 3), 1 + int(400 * rng.random() ** 3)
+        method, path = rng.choice(
+            [
+                *[("GET", f"/tasks/{task}")] * 5,
+                *[("GET", f"/projects/{project}/counters")] * 2,
+                ("GET", f"/projects/{project}/tasks"),
+                ("GET", f"/tasks/{task}/log"),
+                ("POST", f"/projects/{project}/tasks"),
+            ]
+        )
+        if number % 200 == 100:
+            digest = hashlib.md5(f"c{task}".encode(), usedforsecurity=False).hexdigest()
+            method, path = "GET", f"/callbacks/cb-{digest}"
+        if number % 100 == 50:
+            path = f"/tasks/{10**9 + number}"
+            method = "GET"
+        connection.request(method, path, headers={"Cookie": f"session=s{number % 9}"})
+        answer = connection.getresponse()
+        answer.read()
+        statuses[answer.status] += 1
+    connection.close()
+    return statuses
+
+
+@pytest.fixture(scope="module")
+def replayed(server, tmp_path_factory):
+    """What production's service answered, and the directory with what came of it."""
+    directory = tmp_path_factory.mktemp("service")
+    names = ("service_production", "service_staging")
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        for name in names:
+            connection.execute(f"CREATE DATABASE {name}")
+    production, staging = map(server.dsn, names)
+    with psycopg.connect(production, autocommit=True) as connection:
+        for script in ("schema.sql", "", "keys.sql"):
+            connection.execute(
+                (GALLERY / script).read_text().replace("VACUUM ", "") if script else FILL
+            )
+        connection.execute("ANALYZE")
+    log = directory / "access.json"
+    with service(production, "--access-log", log) as url:
+        statuses = visit(url, 400)
+    workload = directory / "shop.workload"
+    server_log = server.log_directory / "server.json"
+    arguments = [server_log, "--http", log, "--stats", production, "-o", workload]
+    assert status(["capture", *map(str, arguments)]) == 0
+    assert status(["mark-staging", staging]) == 0
+    assert status(["generate", str(workload), "--target", staging]) == 0
+    requests = bundle.read_requests(workload)
+    assert requests is not None
+    per_s = requests.log.requests / (requests.log.end - requests.log.begin).total_seconds()
+    with service(staging) as url:
+        options = ["--target", staging, "--service", url, "--duration", "3"]
+        options += ["--rate", str(100 / per_s)]
+        code = status(["run", str(workload), *options, "-o", str(directory / "web.run")])
+        assert code in (0, 3)  # a busy machine may make the run not valid
+    yield statuses, directory
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        for name in names:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_requests_ask_for_rows_that_exist_and_fail_where_production_failed(replayed):
+    statuses, directory = replayed
+    attempts = pq.read_table(directory / "web.run" / "attempts.parquet").to_pylist()
+    sent = [row for row in attempts if row["began_us"] >= 0]
+    assert len(sent) > 200
+    outcomes = Counter(row["outcome"] for row in sent)
+    assert set(outcomes) <= {"ok", "http 404"}
+    # Every hundredth request asked for a task that is not there.
+    assert statuses[404] / statuses.total() == pytest.approx(0.01, abs=0.002)
+    assert 0 < outcomes["http 404"] / len(sent) < 0.05
+
+
+def test_the_books_say_what_was_left_out(replayed, capsys):
+    _, directory = replayed
+    assert status(["report", str(directory / "web.run"), "--json"]) in (0, 3)
+    document = json.loads(capsys.readouterr().out)
+    accounting = document["accounting"]
+    assert accounting["planned"] == accounting["started"] + accounting["skipped"]
+    shown = {row["sql"] for row in document["latency"]}
+    assert {"GET /tasks/{int}", "GET /projects/{int}/tasks"} <= shown
+    assert not any(sql.startswith("POST") for sql in shown)
+
+
+def test_a_service_that_is_not_proven_to_be_staging_is_refused(replayed, server, capsys):
+    _, directory = replayed
+    options = ["--target", server.dsn("service_staging"), "-o", str(directory / "no.run")]
+    workload = str(directory / "shop.workload")
+    assert status(["run", workload, "--service", "http://127.0.0.1:1", *options]) == 5
+    assert "does not answer" in capsys.readouterr().err
+    assert status(["run", workload, "--service", "ftp://x", *options]) == 2
+    assert "write http://HOST:PORT" in " ".join(capsys.readouterr().err.split())
