@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 from made_hunt import path
 
-from replay.conduct.bake import RunOptions
+from replay import rundir
+from replay.conduct.options import RunOptions
 from replay.errors import InputError
 from replay.finding import Culprit, Finding
-from replay.hunt import amplifiers, result
+from replay.hunt import amplifiers, probe, result
 from replay.hunt.notebook import FINISHED, Notebook, Notes, Trial
 from replay.hunt.probe import Prober, Subject, options_of
 from replay.hunt.solo import Solo
@@ -137,3 +138,28 @@ def test_the_baseline_is_the_mix():
     found = options_of(Subject(key="baseline", paths=()), 1.0, BASE)
     assert (found.scenario, dict(found.boosts)) == ("mix", {})
     found.check()
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "rule", "broke", "runs"),
+    [
+        ([False], 0, False, 1),
+        ([True], 7, True, 1),
+        ([True, False], 0, False, 2),  # nobody knew why, and it did not come again
+        ([True, True], 0, True, 2),
+        ([None, False], 0, False, 2),  # not to be believed the first time
+        ([None, None], 0, None, 2),
+    ],
+)
+def test_what_nobody_can_explain_or_believe_has_a_second_chance(
+    monkeypatch, tmp_path, outcomes, rule, broke, runs
+):
+    seeds = []
+    findings = trial(1, broke=True, rule=rule).findings
+    left = iter(outcomes)
+    monkeypatch.setattr(probe, "run", lambda _w, _d, _out, options, say: seeds.append(options.seed))
+    monkeypatch.setattr(probe, "judge", lambda *_: (next(left), "why"))
+    monkeypatch.setattr(rundir, "read_findings", lambda _: findings)
+    prober = Prober(tmp_path, "host=/nowhere", Notebook.open(tmp_path, NOTES), BASE, lambda _: None)
+    assert prober.trial(Subject(key="a", paths=(RARE,)), 8.0).broke is broke
+    assert seeds == [0, 1][:runs]
