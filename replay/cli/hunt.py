@@ -25,7 +25,7 @@ _SHOWN = 15  # predictions, for people
     ),
 )
 @options.directory("workload")
-@options.target(required=True)
+@options.target(required=False)
 @click.option(
     "-o",
     "--out",
@@ -86,7 +86,7 @@ _SHOWN = 15  # predictions, for people
 @click.option("--rate-only", is_flag=True, help="Turn no other dial than the rate.")
 @options.seed("arrivals and values")
 @options.as_json
-def command(workload: Path, target: str, out: Path, as_json: bool, **chosen: Any) -> int:
+def command(workload: Path, target: str | None, out: Path, as_json: bool, **chosen: Any) -> int:
     """Hunt for the path of a WORKLOAD that breaks staging, and at what multiple of its peak.
 
     Each path is run alone, a model predicts where it collapses, and the worst are confirmed by

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from replay import bundle, embedded, rundir, target
-from replay.conduct.bake import RunOptions
+from replay.conduct.options import RunOptions
 from replay.conduct.prepare import PRIVATE_SETTINGS, copy_staging, new_staging
 from replay.conduct.production import capture, drive, fill, run_script
 from replay.conduct.run import run

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replay import bundle, target
-from replay.conduct.bake import RunOptions, binder_for
+from replay.conduct.bake import binder_for
+from replay.conduct.options import RunOptions
+from replay.conduct.prepare import STAGING, private_staging
 from replay.errors import InputError
 from replay.hunt import deadlocks, paths, result
 from replay.hunt.confirm import BASELINE, Confirmation, OverBudgetError, Plan
@@ -40,22 +42,36 @@ class HuntOptions:
     seed: int = 0
 
 
-def hunt(workload_path: Path, dsn: str, out: Path, options: HuntOptions, *, say: Say) -> Hunted:
+def hunt(
+    workload_path: Path, dsn: str | None, out: Path, options: HuntOptions, *, say: Say
+) -> Hunted:
     """Hunt in a marked target that was generated from the workload; leaves `out` with every trial.
 
+    Without a `dsn` a private server is started, filled from the workload, and stopped afterwards.
     An unfinished hunt of the same workload, target and options that stands there is gone on with.
     Raises what `run` raises. KeyboardInterrupt goes on to the caller; all that was measured is kept.
     """
-    workload = bundle.read(workload_path)
-    with target.connect_target(dsn, source=workload.manifest.source) as connection:
+    if dsn is None:
+        with private_staging(workload_path, seed=options.seed, say=say) as private:
+            # Made from the same seed, one private server is as good as another.
+            return _hunt(workload_path, private.dsn(STAGING), "private", out, options, say)
+    with target.connect_target(
+        dsn, source=bundle.read_manifest(workload_path).source
+    ) as connection:
         here = target.identity(connection)
-    cores = options.cores or _cores_here()
+    name = f"{here.system_identifier}/{here.database}"
+    return _hunt(workload_path, dsn, name, out, options, say)
+
+
+def _hunt(
+    workload_path: Path, dsn: str, name: str, out: Path, options: HuntOptions, say: Say
+) -> Hunted:
     fresh = Notes(
         workload_id=bundle.workload_id(workload_path),
-        target=f"{here.system_identifier}/{here.database}",
+        target=name,
         seed=options.seed,
         pool=options.pool,
-        cores=cores,
+        cores=options.cores or _cores_here(),
         trial_s=options.trial_s,
     )
     notebook = Notebook.open(out, fresh)
@@ -64,6 +80,7 @@ def hunt(workload_path: Path, dsn: str, out: Path, options: HuntOptions, *, say:
             f"resume      {len(notebook.notes.solos)} profiles and {len(notebook.notes.trials)} "
             f"trials are known from before"
         )
+    workload = bundle.read(workload_path)
     return _Hunt(workload_path, workload, dsn, notebook, options, say).conduct()
 
 

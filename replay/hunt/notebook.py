@@ -38,7 +38,7 @@ class Notes:
     """All that is written down."""
 
     workload_id: str
-    target: str  # system identifier and database
+    target: str  # system identifier and database, or "private"
     seed: int
     pool: int
     cores: float

@@ -17,7 +17,7 @@ from psycopg import conninfo, sql
 
 from replay import rundir, target
 from replay.conduct.amplify import Amplify
-from replay.conduct.bake import RunOptions
+from replay.conduct.options import RunOptions
 from replay.conduct.run import run
 from replay.finding import Finding
 from replay.hunt import amplifiers, knee
