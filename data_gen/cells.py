@@ -1,8 +1,8 @@
 """Columns of values as padded byte matrices, and their rows as COPY BINARY wants them.
 
 A value is the concatenation of *pieces*; a piece is a matrix with a row a value, of which only the
-first `lengths` bytes count. Whole rows are laid side by side in one matrix, and what does not count
-is masked out at once: that concatenates values of any length at memory speed.
+first `lengths` bytes count. Rows are laid out piece by piece, each at the place where the row has
+come to: that concatenates values of any length at memory speed.
 Source of the format: PostgreSQL 18 manual, COPY, "Binary Format".
 """
 
@@ -68,37 +68,32 @@ def fixed(numbers: npt.NDArray[np.generic]) -> Piece:
 
 def copy_rows(columns: Sequence[Cells]) -> memoryview:
     """The rows of a COPY BINARY stream, without header and trailer."""
+    # The compiler is loaded by who lays out rows, not by who asks for a value.
+    from data_gen.loops import put, put_lengths  # noqa: PLC0415
+
     count = columns[0].pieces[0].data.shape[0]
-    width = 2 + sum(4 + cells.width for cells in columns)
-    matrix = np.empty((count, width), np.uint8)
-    keep: Flags | None = None
-    matrix[:, :2] = np.frombuffer(len(columns).to_bytes(2, "big"), np.uint8)
-    at = 2
-    for cells in columns:
-        length = np.zeros(count, np.int64)
-        place = at + 4
-        for piece in cells.pieces:
-            wide = piece.data.shape[1]
-            matrix[:, place : place + wide] = piece.data
-            counted = _counted(piece, cells.null)
-            if counted is not None:
-                if keep is None:
-                    keep = np.ones((count, width), bool)
-                keep[:, place : place + wide] = np.arange(wide) < counted[:, None]
-            length += wide if counted is None else counted
-            place += wide
-        if cells.null is not None:
-            length[cells.null] = -1
-        matrix[:, at : at + 4] = fixed(length.astype(">i4")).data
-        at = place
-    return (matrix.reshape(-1) if keep is None else matrix[keep]).data
+    counted = [[_counted(piece, cells.null) for piece in cells.pieces] for cells in columns]
+    totals = [sum(lengths, np.zeros(count, np.int64)) for lengths in counted]
+    sizes = sum(totals, np.full(count, 2 + 4 * len(columns), np.int64))
+    at = np.cumsum(sizes) - sizes
+    out = np.empty(int(sizes.sum()), np.uint8)
+    head = constant(len(columns).to_bytes(2, "big"), count)
+    put(out, at, np.ascontiguousarray(head.data), np.broadcast_to(np.int64(2), count))
+    for cells, lengths, total in zip(columns, counted, totals, strict=True):
+        put_lengths(out, at, total if cells.null is None else np.where(cells.null, -1, total))
+        for piece, each in zip(cells.pieces, lengths, strict=True):
+            put(out, at, np.ascontiguousarray(piece.data), each)
+    return out.data
 
 
-def _counted(piece: Piece, null: Flags | None) -> Ints | None:
-    if null is None:
-        return piece.lengths
-    lengths = piece.data.shape[1] if piece.lengths is None else piece.lengths
-    return np.where(null, 0, lengths)
+def _counted(piece: Piece, null: Flags | None) -> Ints:
+    """How many bytes of each value count."""
+    lengths: Ints = (
+        np.broadcast_to(np.int64(piece.data.shape[1]), piece.data.shape[0])
+        if piece.lengths is None
+        else piece.lengths
+    )
+    return lengths if null is None else np.where(null, 0, lengths)
 
 
 def _bytes(piece: Piece, row: int) -> bytes:

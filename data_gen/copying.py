@@ -15,7 +15,7 @@ from psycopg.copy import QueuedLibpqWriter
 
 from data_gen.bounds import units
 from data_gen.cells import HEADER, TRAILER
-from data_gen.density import own_fillfactor, wanted_pages
+from data_gen.density import CLOSE, FEWEST_PAGES, own_fillfactor, wanted_pages
 from data_gen.names import split
 from data_gen.plan import Plan
 from data_gen.profile import TableProfile
@@ -26,7 +26,6 @@ Sent = Callable[[int], None]  # so many rows more
 _CHUNK = 1 << 17  # bytes handed to libpq at once; psycopg cuts what is larger
 _AHEAD_SINCE = 160_000  # from this version on a bulk load extends a file by many pages at once
 _MOST_AHEAD = 64  # pages (MAX_BUFFERS_TO_EXTEND_BY)
-_CLOSE = 0.01
 _TRUNCATED = 1 / 16  # of a file's pages: VACUUM gives so many empty ones at its end back
 _NEARLY_ALL = 0.98
 
@@ -90,18 +89,11 @@ class Target:
         """
         rows = plan.counts[self.table.qualified]
         wanted = wanted_pages(plan.profile, self.table, rows)
-        most = _MOST_AHEAD / _CLOSE
-        if connection.info.server_version < _AHEAD_SINCE or not 1 < wanted < most:
+        most = _MOST_AHEAD / CLOSE
+        if connection.info.server_version < _AHEAD_SINCE or not FEWEST_PAGES < wanted < most:
             return
-        place = self._place()
-        found = connection.execute(
-            sql.SQL(
-                "SELECT pg_relation_size({}) / current_setting('block_size')::int,"
-                " (max(ctid)::text::point)[0]::int + 1 FROM ONLY {}"
-            ).format(sql.Literal(place.as_string(connection)), place)
-        ).fetchone()
-        size, used = found if found is not None and found[1] is not None else (0, 0)
-        if size - used <= _CLOSE * used:
+        size, used = self.pages(connection)
+        if size - used <= CLOSE * used:
             return
         lacking = round(size * _TRUNCATED * 1.1) + 1 - (size - used)
         if lacking > 0:
@@ -109,7 +101,18 @@ class Target:
                 self.copy(
                     connection, some(lacking * rows // used + 1), lambda _: None, frozen=False
                 )
-        connection.execute(sql.SQL("VACUUM {}").format(place))
+        connection.execute(sql.SQL("VACUUM {}").format(self._place()))
+
+    def pages(self, connection: psycopg.Connection[Any]) -> tuple[int, int]:
+        """Pages of the table's file, and those up to the last row."""
+        place = self._place()
+        found = connection.execute(
+            sql.SQL(
+                "SELECT pg_relation_size({}) / current_setting('block_size')::int,"
+                " (max(ctid)::text::point)[0]::int + 1 FROM ONLY {}"
+            ).format(sql.Literal(place.as_string(connection)), place)
+        ).fetchone()
+        return found if found is not None and found[1] is not None else (0, 0)
 
     def _place(self) -> sql.Identifier:
         return sql.Identifier(self.table.schema, self.table.name)

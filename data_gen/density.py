@@ -19,8 +19,8 @@ from data_gen.profile import SchemaProfile, TableProfile
 
 FULL, _LEAST = 100, 10  # fillfactor's range
 _SAMPLE = 10_000  # rows
-_FEWEST_PAGES = 8  # a smaller table is as it is
-_CLOSE = 0.01  # a table so near to its size is as it is
+FEWEST_PAGES = 8  # a smaller table is as it is
+CLOSE = 0.01  # a table so near to its size is as it is
 _TRIES = 3
 
 
@@ -45,14 +45,14 @@ def fillfactor(
 ) -> int:
     """The fillfactor with which a table takes about that many pages; its own where it is enough."""
     rows, own = plan.counts[table.qualified], own_fillfactor(table)
-    if pages < _FEWEST_PAGES or not rows:
+    if pages < FEWEST_PAGES or not rows:
         return own
     with closing(connection.cursor()) as cursor:
         sample = _Sample(cursor, plan, table)
         tried = {own: sample.pages(own) * rows / sample.rows}
         best = own
         for _ in range(_TRIES):
-            if tried[best] >= pages * (1 - _CLOSE):
+            if tried[best] >= pages * (1 - CLOSE):
                 break
             guess = max(_LEAST, min(int(best * tried[best] / pages), best - 1))
             if guess in tried or best <= _LEAST:

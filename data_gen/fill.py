@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
@@ -20,7 +20,7 @@ from data_gen import ddl
 from data_gen.bounds import leaves, loaded
 from data_gen.build import Connect, opened, told
 from data_gen.copying import Block, Target, frozen_rows
-from data_gen.density import fillfactor, own_fillfactor, wanted_pages
+from data_gen.density import CLOSE, FEWEST_PAGES, fillfactor, own_fillfactor, wanted_pages
 from data_gen.errors import DataGenError
 from data_gen.indexing import build_indexes
 from data_gen.journal import note_filled
@@ -35,6 +35,7 @@ _CANCEL_TIMEOUT_S = 5.0
 _MOST_MAKERS = 4  # more only wait for one another
 _ALONE = 0.6  # of all bytes over the number of jobs: a table so large has several streams
 _LEAST_SPLIT = 500_000  # rows
+_LARGE_PAGES = 5_000  # a table so large is not filled twice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,10 +169,12 @@ class _Filling:
         with told(table.qualified), connection.transaction():
             if self.part.of == 1:
                 target.truncate(connection)
-            for begin, stop, freeze in ((first, frozen, True), (frozen, end, False)):
-                if begin < stop and target.columns:
-                    made = self._watched(blocks(self.plan, table, self.makers, begin, stop))
-                    target.copy(connection, made, sent, frozen=freeze)
+            self._copied(connection, target, sent, (first, frozen, end))
+            fuller = self._fuller(connection, target)
+            if fuller is not None:
+                target = fuller
+                target.truncate(connection)
+                self._copied(connection, target, lambda _: None, (first, frozen, end))
             if self.part.of == 1:
                 target.restore(connection)
                 if not table.partition_key:
@@ -180,6 +183,35 @@ class _Filling:
         if self.part.of == 1 and not table.partition_key and target.columns:
             target.trim(connection, self.plan, lambda rows: self._some(table, rows))
         return self._indexed(connection, table, began)
+
+    def _copied(
+        self,
+        connection: psycopg.Connection[Any],
+        target: Target,
+        sent: Callable[[int], None],
+        rows: tuple[int, int, int],
+    ) -> None:
+        """Rows from the first to the last, up to the second number frozen."""
+        first, frozen, end = rows
+        for begin, stop, freeze in ((first, frozen, True), (frozen, end, False)):
+            if begin < stop and target.columns:
+                made = blocks(self.plan, target.table, self.makers, begin, stop)
+                target.copy(connection, self._watched(made), sent, frozen=freeze)
+
+    def _fuller(self, connection: psycopg.Connection[Any], target: Target) -> Target | None:
+        """How to fill a small table that has fewer pages than production's; None where it has not.
+
+        A large one is tried out before it is filled; a small one is filled twice where it must be.
+        """
+        table = target.table
+        pages = wanted_pages(self.plan.profile, table, self.plan.counts[table.qualified])
+        if self.part.of > 1 or not FEWEST_PAGES <= pages < _LARGE_PAGES or table.partition_key:
+            return None
+        _, used = target.pages(connection)
+        if not used or used >= pages * (1 - CLOSE):
+            return None
+        filled = fillfactor(connection, self.plan, table, pages)
+        return replace(target, fillfactor=filled) if filled != target.fillfactor else None
 
     def _indexed(
         self, connection: psycopg.Connection[Any], table: TableProfile, began: float
@@ -194,6 +226,9 @@ class _Filling:
                 for part in parts
                 for reason in build_indexes(connection, part, self.plan, standing=self.part.resumed)
             )
+            # Before any foreign key stands: checking one takes for ever where nothing is known.
+            for part in parts:
+                connection.execute(f"ANALYZE {ddl.place_of(part)}".encode())
         return LoadedTable(
             name=table.qualified,
             rows=end - first,
@@ -211,7 +246,7 @@ class _Filling:
         columns = tuple(self.plan.columns(table))
         filled = own_fillfactor(table)
         pages = wanted_pages(self.plan.profile, table, self.plan.counts[table.qualified])
-        if columns and not table.partition_key and self.part.of == 1:
+        if pages >= _LARGE_PAGES and not table.partition_key and self.part.of == 1:
             filled = fillfactor(connection, self.plan, table, pages)
         return Target(table, columns, filled)
 

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
 from data_gen import ddl
 from data_gen.bounds import loaded
@@ -160,7 +159,11 @@ def _as_made(profile: SchemaProfile, begun: Begun) -> SchemaProfile:
     return replace(
         profile,
         tables=tuple(
-            replace(table, columns=tuple(column(table, one) for one in table.columns))
+            replace(
+                table,
+                columns=tuple(column(table, one) for one in table.columns),
+                foreign_keys=tuple(k for k in table.foreign_keys if k.parent not in begun.absent),
+            )
             for table in standing
         ),
     )
@@ -198,11 +201,12 @@ def _finished(connection: psycopg.Connection[Any], plan: Plan, part: Part) -> tu
             if not table.partition_key:
                 connection.execute(f"VACUUM {ddl.place_of(table)}".encode())
                 left_out += build_indexes(connection, table, plan, standing=True)
+                connection.execute(f"ANALYZE {ddl.place_of(table)}".encode())
     for step in ddl.late(profile):
         left_out += build(connection, step.name, (step.sql,), standing=part.resumed)
     for table in profile.tables:
-        place = sql.Identifier(table.schema, table.name)
-        connection.execute(sql.SQL("ANALYZE {}").format(place))
+        if table.partition_key:  # what its partitions tell together
+            connection.execute(f"ANALYZE {ddl.place_of(table)}".encode())
     for made in profile.objects:
         if made.filled:
             left_out += build(connection, made.name, (f"ANALYZE {made.name}",))

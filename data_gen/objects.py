@@ -75,7 +75,15 @@ def objects_of(
         if row["name"] != "public"
     ]
     settings = [_attached(row, row["table"], late=False) for row in rows("settings_of_columns")]
-    attached = [_attached(row, tables.get(row["on"], ""), late=True) for row in rows("attached")]
+    # Statistics of tables stand before the rows, so that one ANALYZE fills them all.
+    attached = [
+        _attached(
+            row,
+            tables.get(row["on"], ""),
+            late=row["kind"] != "statistics" or row["on"] not in tables,
+        )
+        for row in rows("attached")
+    ]
     unsupported += [f"{row['name']}: not made: {row['reason']}" for row in rows("beyond")]
     made = (
         *first,

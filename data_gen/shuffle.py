@@ -6,7 +6,6 @@ xor-shift), walked on while it lands outside; its inverse takes the same steps b
 """
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,44 +51,26 @@ class Permutation:
         self._mask = np.uint64(modulus - 1)
         self._shift = np.uint64((bits + 1) // 2)  # half the bits or more: its own inverse
         self._offset = np.uint64(key_of(key, "offset") % modulus)
-        self._factors = [np.uint64(factor) for factor in factors]
-        self._inverses = [np.uint64(pow(factor, -1, modulus)) for factor in reversed(factors)]
+        self._factors = np.array(factors, np.uint64)
+        self._inverses = np.array(
+            [pow(factor, -1, modulus) for factor in reversed(factors)], np.uint64
+        )
 
     def forward(self, numbers: Ints) -> Ints:
         """The place of each number."""
-        return self._walk(numbers, self._step)
+        from data_gen.loops import walk  # noqa: PLC0415 - the compiler is loaded by who needs it
+
+        out = np.empty(numbers.shape, np.int64)
+        walk(out, numbers, self._factors, self._mask, self._shift, self._offset, self.size)
+        return out
 
     def backward(self, places: Ints) -> Ints:
         """The number at each place."""
-        return self._walk(places, self._unstep)
+        from data_gen.loops import walk_back  # noqa: PLC0415 - as above
 
-    def _walk(self, numbers: Ints, step: Callable[[Words], Words]) -> Ints:
-        words = step(numbers.astype(np.uint64))
-        size = np.uint64(self.size)
-        outside = np.flatnonzero(words >= size)
-        while outside.size:
-            moved = step(words[outside])
-            words[outside] = moved
-            outside = outside[moved >= size]
-        return words.view(np.int64)
-
-    def _step(self, words: Words) -> Words:
-        words = words + self._offset
-        for factor in self._factors:
-            words *= factor
-            words &= self._mask
-            words ^= words >> self._shift
-        return words
-
-    def _unstep(self, words: Words) -> Words:
-        words = words.copy()
-        for inverse in self._inverses:
-            words ^= words >> self._shift
-            words *= inverse
-            words &= self._mask
-        words -= self._offset
-        words &= self._mask
-        return words
+        out = np.empty(places.shape, np.int64)
+        walk_back(out, places, self._inverses, self._mask, self._shift, self._offset, self.size)
+        return out
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ import functools
 import numpy as np
 
 from data_gen.cells import Octets, Piece
+from data_gen.loops import digits
+from data_gen.loops import words as words_of
 from data_gen.shuffle import Ints, Permutation, key_of, mixed
 
 DIGITS = "0123456789"
@@ -12,6 +14,7 @@ LOWER = "abcdefghijklmnopqrstuvwxyz"
 CODE = DIGITS + LOWER
 
 _CHUNK = 4  # characters that 16 random bits give
+_CHUNKS_A_DRAW = 4  # of 64 bits
 _TEXT = (
     "about above across after again along among answer around basic because before between body "
     "book build carry change city clear close color common course cover cross direct draw early "
@@ -45,27 +48,18 @@ def code_width(distinct: int, symbols: int = len(CODE)) -> int:
 def codes(points: Ints, width: int, alphabet: str, *, size: int, key: int) -> Octets:
     """Numbers below `size` as words of one width, all different, in no visible order."""
     rest = Permutation(size, key).forward(points % size) if size > 1 else np.zeros_like(points)
-    symbols = np.frombuffer(alphabet.encode(), np.uint8)
-    base = len(alphabet)
     word = np.empty((points.size, width), np.uint8)
-    for place in reversed(range(width)):
-        rest, digit = np.divmod(rest, base)
-        word[:, place] = symbols[digit]
+    digits(word, rest, np.frombuffer(alphabet.encode(), np.uint8))
     return word
 
 
 def random_words(points: Ints, width: int, alphabet: str, key: int) -> Octets:
     """Random characters, the same for the same point; repetition is possible."""
-    table = _chunks(alphabet)
-    chunks = -(-width // _CHUNK)
-    word = np.empty((points.size, chunks * _CHUNK), np.uint8)
-    bits = np.empty(0, np.uint64)
-    for chunk in range(chunks):
-        if chunk % 4 == 0:
-            bits = mixed(points, key_of(key, chunk))
-        which = (bits >> np.uint64(16 * (chunk % 4))).astype(np.uint16)
-        word[:, chunk * _CHUNK : (chunk + 1) * _CHUNK] = table[which]
-    return word[:, :width]
+    drawn = range(0, -(-width // _CHUNK), _CHUNKS_A_DRAW)
+    keys = np.array([key_of(key, chunk) for chunk in drawn], np.uint64)
+    word = np.empty((points.size, width), np.uint8)
+    words_of(word, points, _chunks(alphabet), keys)
+    return word
 
 
 def prose(points: Ints, lengths: Ints, longest: int, key: int) -> Piece:
