@@ -4,6 +4,8 @@ Names are kept once each. An hour of ten samples a second with a hundred busy se
 """
 
 from array import array
+from collections.abc import Sequence
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,13 +25,19 @@ class Columns:
             self._numbers.append(array("i" if named else _CODES[field.type]))
             self._names.append({} if named else None)
 
-    def append(self, *row: int | str) -> None:
-        """Add a row: its values in the schema's order."""
-        for value, numbers, names in zip(row, self._numbers, self._names, strict=True):
+    def extend(self, rows: Sequence[Sequence[int | str]]) -> None:
+        """Add rows, each with its values in the schema's order: column by column, which is quick."""
+        if not rows:
+            return
+        columns = zip(*rows, strict=True)
+        for values, numbers, names in zip(columns, self._numbers, self._names, strict=True):
             if names is None:
-                numbers.append(int(value))
-            else:
-                numbers.append(names.setdefault(str(value), len(names)))
+                numbers.extend(cast("Sequence[int]", values))
+                continue
+            for name in cast("Sequence[str]", values):
+                if name not in names:
+                    names[name] = len(names)
+            numbers.extend([names[name] for name in cast("Sequence[str]", values)])
 
     def table(self, *, origin: int) -> pa.Table:
         """The rows from `origin` on as a table; the first column becomes the time since then."""

@@ -12,12 +12,8 @@ class Seen:
 
     pid: int
     state: str  # pg_stat_activity's, or the backend's type where it has none
-    wait_type: str
-    wait: str
     template: str  # "" for a session that is not ours
     transaction_age_us: int
-    query_age_us: int
-    listed: bool  # a client of this database that is not idle
     blockers: Sequence[int]  # as pg_blocking_pids has them: repeated, soft ones too
     lock_type: str
     mode: str
@@ -25,7 +21,6 @@ class Seen:
     wait_us: int  # 0 where the server does not know yet
     key: str = ""  # the row's place, the advisory lock's number, or the object
     text: str = ""  # how its statement begins, where the session is none of the replay's
-    xmin_age: int = -1  # transactions since its oldest snapshot; -1: it holds none
 
 
 def edges(backends: Sequence[Seen]) -> Iterator[tuple[Seen, int, Seen | None]]:

@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from time import monotonic_ns
 from types import TracebackType
@@ -19,14 +20,16 @@ import pyarrow as pa
 from replay import rundir, target
 from replay.errors import ReplayError
 from replay.tag import template_of
-from replay.watch import waits
 from replay.watch.buffer import Columns
 from replay.watch.locks import PREPARED, Seen, edges
+from replay.watch.waits import normal
 
 log = logging.getLogger(__name__)
 
 _TIMEOUT_MS = 2000  # a sample that takes longer is missed
 _SECOND_NS = 1_000_000_000
+_LISTED, _BLOCKERS = 7, 8  # positions among the columns of activity.sql
+_Row = tuple[Any, ...]
 _SQL = files(__package__).joinpath("activity.sql").read_text(encoding="utf-8").encode()
 
 
@@ -105,50 +108,62 @@ class Watch:
             if self._connection is None:
                 self._connection = self._open()
             began = monotonic_ns()
-            backends = ask(self._connection)
+            rows = _rows(self._connection)
         except (psycopg.Error, ReplayError) as error:
             if self._connection is not None and self._connection.closed:
                 log.warning("watch lost its connection: %s", str(error).strip())
                 self._connection = None
             return False
         # The server looked somewhere between question and answer.
-        self._keep((began + monotonic_ns()) // 2000, backends)
+        self._keep((began + monotonic_ns()) // 2000, rows)
         return True
 
-    def _keep(self, at_us: int, backends: Sequence[Seen]) -> None:
-        for seen in backends:
-            if seen.listed:
-                self._samples.append(
-                    *(at_us, seen.pid, seen.state, seen.wait_type, seen.wait, seen.template),
-                    *(seen.transaction_age_us, seen.query_age_us, seen.text, seen.xmin_age),
-                )
-        for waiter, pid, blocker in edges(backends):
+    def _keep(self, at_us: int, rows: Sequence[_Row]) -> None:
+        """Keep what a sample saw; this runs ten times a second for every busy session."""
+        self._samples.extend([_listed(at_us, row) for row in rows if row[_LISTED]])
+        if not any(row[_BLOCKERS] for row in rows):
+            return
+        for waiter, pid, blocker in edges(tuple(map(_seen, rows))):
             state = blocker.state if blocker else "" if pid else PREPARED
-            self._blocking.append(
+            edge = (
                 *(at_us, waiter.pid, pid, waiter.template, blocker.template if blocker else ""),
                 *(state, waiter.lock_type, waiter.mode, waiter.relation, waiter.wait_us),
                 *(waiter.key, waiter.text, blocker.text if blocker else ""),
             )
+            self._blocking.extend([edge])
 
 
 def ask(connection: psycopg.Connection) -> tuple[Seen, ...]:
     """The server's sessions at this moment: one sample."""
+    return tuple(map(_seen, _rows(connection)))
+
+
+def _rows(connection: psycopg.Connection) -> list[_Row]:
     with connection.cursor(binary=True) as cursor:
-        return tuple(map(_seen, cursor.execute(_SQL, prepare=True).fetchall()))
+        return cursor.execute(_SQL, prepare=True).fetchall()
 
 
-def _seen(row: tuple[Any, ...]) -> Seen:
-    pid, state, wait_type, wait, query, transaction_us, query_us, listed, *lock = row
-    blockers, lock_type, mode, relation, wait_us, key, ours, xmin_age = lock
+@lru_cache(maxsize=4096)
+def _template(query: str) -> str:
+    return template_of(query)
+
+
+def _listed(at_us: int, row: _Row) -> tuple[int | str, ...]:
+    pid, state, wait_type, wait, query, transaction_us, query_us, *_, ours, xmin_age = row
+    return (
+        *(at_us, pid, state, wait_type, normal(wait_type, wait), _template(query or "")),
+        *(transaction_us, query_us, "" if ours else query or "", xmin_age),
+    )
+
+
+def _seen(row: _Row) -> Seen:
+    pid, state, _, _, query, transaction_us, _, _, *lock = row
+    blockers, lock_type, mode, relation, wait_us, key, ours, _ = lock
     return Seen(
         pid=pid,
         state=state,
-        wait_type=wait_type,
-        wait=waits.normal(wait_type, wait),
-        template=template_of(query or ""),
+        template=_template(query or ""),
         transaction_age_us=transaction_us,
-        query_age_us=query_us,
-        listed=bool(listed),
         blockers=blockers,
         lock_type=lock_type,
         mode=mode,
@@ -156,5 +171,4 @@ def _seen(row: tuple[Any, ...]) -> Seen:
         wait_us=wait_us,
         key=key,
         text="" if ours else query or "",
-        xmin_age=xmin_age,
     )

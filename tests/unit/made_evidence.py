@@ -8,6 +8,7 @@ import pyarrow as pa
 from data_gen.profile import (
     ColumnProfile,
     Constraint,
+    ForeignKey,
     IndexProfile,
     SchemaProfile,
     TableProfile,
@@ -19,6 +20,7 @@ from replay.rundir import RunManifest
 from replay.workload import Manifest, Statement, Template, Transaction, Workload
 
 READ, SCAN, WRITE_SCAN, BUMP, COMMIT, NAP = (f"{n:016x}" for n in range(1, 7))
+CHILD, DELETE, UPSERT, TAKE, NOTIFY, LOCK, SAVEPOINT = (f"{n:016x}" for n in range(7, 14))
 SQL = {
     READ: "SELECT state FROM tasks WHERE id = $1",
     SCAN: "SELECT id FROM tasks WHERE callback_id = $1",
@@ -26,7 +28,16 @@ SQL = {
     BUMP: "UPDATE counters SET n = n + 1 WHERE id = $1",
     COMMIT: "COMMIT",
     NAP: "SELECT pg_sleep($1)",
+    CHILD: "INSERT INTO logs (task_id) VALUES ($1)",
+    DELETE: "DELETE FROM tasks WHERE id = $1",
+    UPSERT: "INSERT INTO counters (id, n) VALUES ($1, 1) ON CONFLICT (id) DO UPDATE SET n = 2",
+    TAKE: "SELECT pg_advisory_lock($1)",
+    NOTIFY: "NOTIFY done",
+    LOCK: "SELECT state FROM tasks WHERE id = $1 FOR UPDATE",
+    SAVEPOINT: "SAVEPOINT s",
 }
+# The first six are told by their edges alone.
+TABLES = {CHILD: "logs", DELETE: "tasks", UPSERT: "counters", LOCK: "tasks"}
 CALLS = {READ: 9000, SCAN: 4, WRITE_SCAN: 4, BUMP: 600, COMMIT: 600, NAP: 600}
 MEAN_MS = {NAP: 80.0}  # in production; 1 ms where not named
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
@@ -55,7 +66,22 @@ TASKS = TableProfile(
     ),
 )
 COUNTERS = replace(TASKS, name="counters", rows=10, columns=(column("id", -1.0), column("n", 1.0)))
-PROFILE = SchemaProfile(server_version=180000, tables=(TASKS, COUNTERS))
+LOGS = replace(
+    TASKS,
+    name="logs",
+    columns=(column("task_id", -0.5),),
+    constraints=(),
+    foreign_keys=(
+        ForeignKey(
+            name="logs_task_id_fkey",
+            columns=("task_id",),
+            parent="public.tasks",
+            parent_columns=("id",),
+            definition="FOREIGN KEY (task_id) REFERENCES tasks(id)",
+        ),
+    ),
+)
+PROFILE = SchemaProfile(server_version=180000, tables=(TASKS, COUNTERS, LOGS))
 
 
 def indexed(*columns, definition=""):
@@ -101,10 +127,10 @@ def workload(errors):
                 id=name,
                 sql=sql,
                 kind=sql.split()[0].lower(),
-                tables=(),
-                calls=CALLS[name],
+                tables=(TABLES[name],) if name in TABLES else (),
+                calls=CALLS.get(name, 0),
                 errors=0,
-                total_ms=CALLS[name] * MEAN_MS.get(name, 1.0),
+                total_ms=CALLS.get(name, 0) * MEAN_MS.get(name, 1.0),
             )
             for name, sql in SQL.items()
         ),
@@ -164,6 +190,9 @@ class Run:
         self.seconds = seconds
         self.attempts = []
         self.blocking = []
+        self.locklog = []
+        self.counters = []
+        self.seen = []
         self.arrivals = 0
 
     def transaction(self, pid, due, *statements, outcome="ok"):
@@ -180,7 +209,7 @@ class Run:
         self._attempt(0, template, 0, due, -0.001, ended, SKIPPED_POOL)
         self.arrivals += 1
 
-    def edge(self, at, waiter, blocker, *, wait, tag, state="active", lock="transactionid"):
+    def edge(self, at, waiter, blocker, *, wait, tag, state="active", lock="transactionid", **more):
         """A session that waits to bump a counter, behind one whose text shows `tag`."""
         self.blocking.append(
             {
@@ -194,8 +223,55 @@ class Run:
                 "mode": "ShareLock",
                 "relation": "public.counters",
                 "wait_us": round(wait * 1000),
+                **more,
             }
         )
+
+    def told(self, kind, pid, template, *, at, event=0, mode="", lock="", holders=""):
+        """A line of the server's log."""
+        self.locklog.append(
+            {
+                "at_us": round(at * 1000),
+                "event": event,
+                "kind": kind,
+                "pid": pid,
+                "template": template,
+                "text": "",
+                "mode": mode,
+                "lock_type": lock,
+                "relation": "",
+                "key": "",
+                "wait_us": 0,
+                "holders": holders,
+                "queue": "",
+            }
+        )
+
+    def counted(self, kind, name, **figures):
+        """Figures that grew from 0."""
+        self.counters += [
+            {"kind": kind, "name": name, "figure": figure, "before": 0.0, "after": float(after)}
+            for figure, after in figures.items()
+        ]
+
+    def waited(self, template, label, seconds, *, pid=1, text="", xmin=-1, age=0):
+        """Samples of a session in a wait, ten a second from the beginning."""
+        wait_type, _, wait = label.partition(": ")
+        self.seen += [
+            {
+                "at_us": 50_000 + number * 100_000,
+                "pid": pid,
+                "state": "active" if wait_type != "idle in transaction" else wait_type,
+                "wait_type": wait_type if wait else "",
+                "wait": wait,
+                "template": template,
+                "transaction_age_us": age * number * 100_000,
+                "query_age_us": 0,
+                "text": text,
+                "xmin_age": xmin,
+            }
+            for number in range(round(seconds * 10))
+        ]
 
     def evidence(
         self,
@@ -230,7 +306,13 @@ class Run:
                 boosted=boosted,
             ),
         )
-        tables = {"attempts": self.attempts, "samples": self._samples(), "blocking": self.blocking}
+        tables = {
+            "attempts": self.attempts,
+            "samples": self._samples() + self.seen,
+            "blocking": self.blocking,
+            "locklog": self.locklog,
+            "counters": self.counters,
+        }
         for name, rows in tables.items():
             rundir.write_table(path, name, pa.Table.from_pylist(rows, rundir.TABLES[name]))
         rundir.write_plans(path, plans or {})

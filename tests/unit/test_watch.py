@@ -11,12 +11,8 @@ def seen(pid, *, on=(), lock="", relation="public.t", state="active"):
     return Seen(
         pid=pid,
         state=state,
-        wait_type="Lock" if on else "",
-        wait=lock,
         template=f"{pid:016x}",
         transaction_age_us=0,
-        query_age_us=0,
-        listed=True,
         blockers=on,
         lock_type=lock,
         mode="",
@@ -66,8 +62,12 @@ def test_a_deadlock_ends():
 
 def test_rows_become_a_table_from_the_origin_on():
     rows = Columns(rundir.BLOCKING)
-    rows.append(900, 2, 1, "a", "b", "active", "tuple", "ExclusiveLock", "public.t", 5, *[""] * 3)
-    rows.append(1500, 2, 1, "a", "", "active", "tuple", "ExclusiveLock", "public.t", 600, *[""] * 3)
+    rows.extend(
+        [(900, 2, 1, "a", "b", "active", "tuple", "ExclusiveLock", "public.t", 5, *[""] * 3)]
+    )
+    rows.extend(
+        [(1500, 2, 1, "a", "", "active", "tuple", "ExclusiveLock", "public.t", 600, *[""] * 3)]
+    )
     table = rows.table(origin=1000)
     assert table.schema == rundir.BLOCKING
     assert table.num_rows == 1
