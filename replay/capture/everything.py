@@ -5,7 +5,6 @@ Memory holds 16 bytes a unit; their records go to disk, enciphered, a block of u
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
 from functools import lru_cache
 
 import msgspec
@@ -14,7 +13,7 @@ import numpy as np
 from replay.capture.bottomk import Weights
 from replay.capture.formats.columns import Ints
 from replay.capture.sample import Strata
-from replay.capture.stored import BATCH_AT_MOST, Batch, Stored, StoredExecution, batch_of
+from replay.capture.stored import Batch, Stored, StoredExecution, batch_of
 from replay.capture.units import Priorities, Units
 from replay.capture.vault import Vault
 
@@ -63,22 +62,22 @@ class Everything(Strata):
         order = np.lexsort((np.frombuffer(self._priorities, np.uint64), starts))
         return order, np.ones(order.size)
 
-    def batches(self, numbers: Ints, most: int) -> Iterator[Batch]:
-        """The units of those numbers in that order, so many at once at most; fewer of long ones."""
-        held: list[Stored] = []
-        size = begin = 0
-        for place, unit in enumerate(self._units(numbers)):
-            held.append(unit)
-            size += sum(len(execution.record) for execution in unit.executions)
-            if len(held) == most or size > BATCH_AT_MOST or place == numbers.size - 1:
-                yield batch_of(held, numbers[begin : place + 1])
-                held, size, begin = [], 0, place + 1
-
-    def _units(self, numbers: Ints) -> Iterator[Stored]:
+    def sizes(self, numbers: Ints) -> Ints:
+        """Bytes of those units' records, about: the mean of those that were written together."""
         self._close_block()
-        for number in numbers.tolist():
-            block = bisect_right(self._firsts, number) - 1
-            yield self._block(block)[number - self._firsts[block]]
+        bounds = np.array(self._blocks, np.int64).reshape(-1, 2)
+        units = np.diff(np.array([*self._firsts, len(self._starts)]))
+        blocks = np.searchsorted(np.array(self._firsts), numbers, side="right") - 1
+        sizes: Ints = ((bounds[:, 1] - bounds[:, 0]) // units)[blocks]
+        return sizes
+
+    def batch(self, numbers: Ints) -> Batch:
+        """The units of those numbers, in that order."""
+        self._close_block()
+        blocks = [bisect_right(self._firsts, number) - 1 for number in numbers.tolist()]
+        places = zip(blocks, numbers.tolist(), strict=True)
+        units = [self._block(block)[number - self._firsts[block]] for block, number in places]
+        return batch_of(units, numbers)
 
     def _add(self, unit: Stored) -> None:
         if not self._pending:

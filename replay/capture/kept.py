@@ -1,8 +1,9 @@
 """Kept units as the workload's transactions and statements, by columns; here values meet the scrubber."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,7 @@ from replay.capture.cells import NULL, Growing, bind
 from replay.capture.executions import NONE, Mask
 from replay.capture.extractor import Extracted, Extractor
 from replay.capture.formats.columns import Ints
+from replay.capture.helpers import helpers
 from replay.capture.policy import is_secretive
 from replay.capture.registry import Registry
 from replay.capture.retell import Told, retold
@@ -35,14 +37,18 @@ _PLAIN_SETTING = re.compile(
 _SESSION_ID = re.compile(rb"([0-9a-f]{8})\.[0-9a-f]+")
 _DATA, _PLAIN, _SECRET = range(3)  # what a template's literals are
 _SHAPES_AT_MOST = 1 << 16
+_BATCH_AT_MOST = 16 << 20  # bytes of records
 _NO_NAME = (0, 0, NULL)
 
 
 class Kept(Protocol):
     """Units by number, with their records; a Store is."""
 
-    def batches(self, numbers: Ints, most: int) -> Iterator[Batch]:
-        """The units of those numbers in that order, so many at once at most."""
+    def sizes(self, numbers: Ints) -> Ints:
+        """Bytes of those units' records, about."""
+
+    def batch(self, numbers: Ints) -> Batch:
+        """The units of those numbers, in that order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,15 +62,20 @@ class Assembly:
     _extractor: Extractor = field(default_factory=Extractor)
     _shapes: dict[bytes, str] = field(default_factory=dict)
 
-    def transactions(self, kept: Kept, numbers: Ints, weights: Weights) -> Tabled[Transaction]:
-        """The units of those numbers, in order of start, with whole-slotted SQL and scrubbed values."""
+    def transactions(
+        self, kept: Kept, numbers: Ints, weights: Weights, jobs: int
+    ) -> Tabled[Transaction]:
+        """The units of those numbers, in order of start, with whole-slotted SQL and scrubbed values.
+
+        They are made by so many processes, a batch each in turn.
+        """
+
+        def tables(begin: int, end: int) -> columnar.Batch:
+            return self.tables(kept.batch(numbers[begin:end]), begin, weights[begin:end])
 
         def batches() -> Iterator[columnar.Batch]:
-            at = 0
-            for batch in kept.batches(numbers, columnar.TRANSACTIONS):
-                behind = at + len(batch.sessions)
-                yield self.tables(batch, at, weights[at:behind])
-                at = behind
+            cuts = list(_cuts(kept.sizes(numbers)))
+            return _in_turn(tables, cuts, min(jobs, len(cuts)))
 
         return Tabled(numbers.size, batches, columnar.transactions_of)
 
@@ -191,6 +202,38 @@ class Assembly:
                     yield place, self.scrubber.secret(literal)
                 else:
                     yield place, self.scrubber.bits(literal)
+
+
+def _cuts(sizes: Ints) -> Iterator[tuple[int, int]]:
+    """Where batches begin and end: of so many units, or so many bytes, at most."""
+    begin = 0
+    while begin < sizes.size:
+        inside = np.cumsum(sizes[begin : begin + columnar.TRANSACTIONS]) <= _BATCH_AT_MOST
+        end = begin + max(int(inside.sum()), 1)
+        yield begin, end
+        begin = end
+
+
+def _in_turn(
+    tables: Callable[[int, int], columnar.Batch], cuts: Sequence[tuple[int, int]], jobs: int
+) -> Iterator[columnar.Batch]:
+    """The tables of each cut, in order; every so many one is made here, and the others by helpers."""
+
+    def work(number: int, pipe: Connection) -> None:
+        for cut in cuts[number + 1 :: jobs]:
+            for rows in tables(*cut):
+                pipe.send_bytes(rows.serialize())
+
+    with helpers(max(jobs - 1, 0), work) as started:
+        for place, cut in enumerate(cuts):
+            helper = place % jobs - 1
+            if helper < 0:
+                yield tables(*cut)
+            else:
+                yield tuple(
+                    pa.ipc.read_record_batch(pa.py_buffer(started[helper].receive_bytes()), schema)
+                    for schema in (TRANSACTION_SCHEMA, STATEMENT_SCHEMA)
+                )
 
 
 def _care(sql: str) -> int:

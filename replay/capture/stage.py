@@ -186,7 +186,9 @@ class _Capture:
             workload=Workload(
                 manifest=self._manifest(scrub.policy, templates),
                 templates=templates,
-                transactions=assembly.transactions(reading.everything or store, numbers, weights),
+                transactions=assembly.transactions(
+                    reading.everything or store, numbers, weights, self._options.jobs
+                ),
                 conflicts=reading.conflicts.told({t.id: t.sql for t in registry.templates}),
                 places=build_places(registry, reading.sampler, numbers),
             ),

@@ -1,13 +1,12 @@
 """The records of units that may be kept: in memory, and in a vault when there are many."""
 
 from array import array
-from collections.abc import Iterator
 
 import numpy as np
 
 from replay.capture.kernels import Bytes, Ints
 from replay.capture.memory import give_back
-from replay.capture.stored import BATCH_AT_MOST, Batch, Stored, joined, part_of, stored
+from replay.capture.stored import Batch, Stored, joined, part_of, stored
 from replay.capture.units import Units
 from replay.capture.vault import Vault
 
@@ -80,17 +79,7 @@ class Store:
         back[order] = np.arange(order.size)
         return part_of(whole, back)
 
-    def batches(self, numbers: Ints, most: int) -> Iterator[Batch]:
-        """The units of those numbers in that order, so many at once at most; fewer of long ones."""
-        sizes = self._sizes(numbers)
-        begin = 0
-        while begin < numbers.size:
-            inside = np.cumsum(sizes[begin : begin + most]) <= BATCH_AT_MOST
-            end = begin + max(int(inside.sum()), 1)
-            yield self.batch(numbers[begin:end])
-            begin = end
-
-    def _sizes(self, numbers: Ints) -> Ints:
+    def sizes(self, numbers: Ints) -> Ints:
         """Bytes of those units' records."""
         sizes = np.empty(numbers.size, np.int64)
         which = self._segments_of(numbers)

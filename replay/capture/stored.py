@@ -10,8 +10,6 @@ import numpy as np
 from replay.capture.kernels import ZERO, Bytes, Ints, compiled
 from replay.capture.units import Priorities
 
-BATCH_AT_MOST = 16 << 20  # bytes of records
-
 
 class StoredExecution(msgspec.Struct, gc=False):
     """One execution of a stored unit: its values still stand in the records."""

@@ -1,11 +1,14 @@
 """The quick core against the plain one: logs by chance, in blocks so small that all crosses them."""
 
+import os
 import random
+import signal
 import tempfile
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 import pytest
@@ -14,13 +17,13 @@ from hypothesis import strategies as st
 from made_oracle import Oracle, Record, as_csv, as_json
 from made_traffic import by_chance, logs
 
-from replay.capture import Options, capture
+from replay.capture import Options, capture, workers
 from replay.capture.digest import Filters
 from replay.capture.executions import NONE
 from replay.capture.formats import Hints
 from replay.capture.inputs import find_inputs, server_logs
 from replay.capture.reading import Reading
-from replay.capture.workers import digested
+from replay.errors import EnvironmentFaultError
 from replay.workload import Workload
 
 ALL = 100_000  # k that keeps every unit
@@ -155,33 +158,60 @@ def test_the_workload_is_the_same_whatever_the_jobs(tmp_path):
 
 
 class Fake:
-    """A worker that takes one block at a time, and says which."""
+    """A helper that holds two blocks at most, and is ready when chance says so."""
 
-    def __init__(self) -> None:
-        self.at_work: list[object] = []
+    def __init__(self, number: int, chance: random.Random) -> None:
+        self.number = number
+        self.at_work: deque[object] = deque()
+        self._chance = chance
 
-    def give(self, block: object) -> None:
-        assert not self.at_work
-        self.at_work.append(block)
+    def takes(self, block: SimpleNamespace) -> bool:
+        return len(self.at_work) < 2 and block.data % 7 != 6  # which is too long
+
+    def give(self, block: SimpleNamespace) -> None:
+        assert self.takes(block)
+        self.at_work.append((self.number, block.data))
+
+    def is_ready(self) -> bool:
+        return self._chance.random() < 0.3
 
     def take(self) -> object:
-        return self.at_work.pop()
+        return self.at_work.popleft()
 
 
-@pytest.mark.parametrize("blocks", [0, 1, 2, 3, 4, 10])
-@pytest.mark.parametrize("jobs", [2, 3])
-def test_digests_come_in_the_blocks_order_each_from_its_worker(jobs, blocks):
-    workers = [Fake() for _ in range(jobs)]
+@pytest.mark.parametrize("seed", range(20))
+def test_digests_come_in_the_blocks_order_each_from_whom_the_block_was_given_to(seed):
+    chance = random.Random(seed)
+    team = [Fake(number, chance) for number in range(1, chance.choice([2, 3, 4]))]
+    own = SimpleNamespace(digest=lambda _format, data: (0, data))
+    taken = 0
 
-    @contextmanager
-    def fakes(filters: Filters, wanted: int):
-        assert wanted == jobs
-        yield workers
+    def blocks() -> Iterator[SimpleNamespace]:
+        nonlocal taken
+        for taken in range(1, 41):
+            yield SimpleNamespace(input=SimpleNamespace(format=None), data=taken - 1)
 
-    with mock.patch("replay.capture.workers._workers", fakes):
-        found = list(digested(iter(range(blocks)), Filters(), jobs))
-    assert found == [(number % jobs, number, number) for number in range(blocks)]
-    assert not any(worker.at_work for worker in workers)
+    seen = []
+    for number, block, digest in workers._together(blocks(), own, team):
+        assert digest == (number, block.data)
+        seen.append(block.data)
+        assert taken - len(seen) <= workers._WAITING_AT_MOST * (len(team) + 1)
+    assert seen == list(range(40))
+    assert not any(one.at_work for one in team)
+
+
+def test_a_helper_that_is_killed_is_told_of(tmp_path):
+    records = by_chance(random.Random(1), processes=6, actions=80)
+    (tmp_path / "a.csv").write_bytes(b"".join(map(as_csv, records)))
+
+    def killed(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with (
+        mock.patch("replay.capture.workers._work", killed),
+        pytest.raises(EnvironmentFaultError, match=r"exit code -9\), for want of memory perhaps"),
+    ):
+        workload([tmp_path], 20_000, jobs=2)
 
 
 def overlong(count: int) -> list[Record]:
