@@ -50,6 +50,8 @@ class Baking:
             pool=parsed.pool,
             workers=workers,
             identity=parsed.bind == "identity",
+            tags=tuple(parsed.tags or ()),
+            exclude_tags=tuple(parsed.exclude_tags or ()),
         )
         chosen = settled(chosen, workload)
         parsed.duration = chosen.duration_s

@@ -14,6 +14,7 @@ from replay.bind import Binder
 from replay.conduct.amplify import Amplify, lengthened
 from replay.conduct.amplify import arrivals as amplified
 from replay.conduct.options import RAMP, RECORDED, SCENARIOS, RunOptions
+from replay.conduct.tags import tagged
 from replay.conduct.visits import Visits, visits
 from replay.errors import InputError
 from replay.load import pace, ramp, schedule, shard, timeline
@@ -54,8 +55,9 @@ def bake(
     Raises InputError where the options name no template, or the target's data is another workload's.
     """
     captured = bundle.read(workload_path)
-    asked = _visits(workload_path, captured) if options.service else None
-    workload = asked.workload if asked else captured
+    chosen = tagged(captured, options.tags, options.exclude_tags)
+    asked = _visits(workload_path, chosen) if options.service else None
+    workload = asked.workload if asked else chosen
     boosts = expand_boosts(workload, options)
     known = (
         replace(captured, transactions=(*captured.transactions, *workload.transactions))

@@ -40,6 +40,8 @@ class RunOptions:
     objective_ms: float = 250.0  # p95 from due that the service promises
     seed: int = 0
     identity: bool = False  # the target is a restored copy: values as captured
+    tags: tuple[str, ...] = ()  # only transactions with one of these: see tags
+    exclude_tags: tuple[str, ...] = ()  # and with none of these
     during: Path | None = None  # a migration to run in the middle of the load
     at_s: float | None = None  # when; None: after a third of the duration
     repeat: int = 1  # times

@@ -61,6 +61,8 @@ def _take_over(environment: Any, **_: Any) -> None:
     if parsed.run_time:
         # Locust would count from before the sessions are open: the schedule ends by itself.
         parsed.duration, parsed.run_time = float(parsed.run_time), None
+    # Our one task has no tags: they choose among a workload's transactions, when it is baked.
+    environment._tasks_filtered = True  # noqa: SLF001 - there is no other way to say so
     gevent.signal_handler(signal.SIGINT, _end_user_first, environment)
     if isinstance(runner, MasterRunner):
         _conduct(environment, parsed, runner)

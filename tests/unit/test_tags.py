@@ -1,0 +1,74 @@
+"""Locust's --tags choose transactions by what they do."""
+
+import pytest
+
+from replay.conduct.tags import tagged
+from replay.errors import InputError
+from replay.workload import Statement, Template, Transaction, Workload
+
+SELECT, UPDATE, BEGIN = (letter * 16 for letter in "abc")
+
+
+def template(name: str, kind: str, *tables: str, rare: bool = False) -> Template:
+    return Template(
+        id=name, sql="", kind=kind, tables=tables, calls=1, errors=0, total_ms=0.0, rare=rare
+    )
+
+
+def transaction(number: int, *templates: str) -> Transaction:
+    return Transaction(
+        id=number,
+        session="",
+        start_us=number,
+        weight=1.0,
+        shape="",
+        statements=tuple(
+            Statement(
+                template=name,
+                sql="",
+                slots="",
+                values=(),
+                prepared=None,
+                offset_us=0,
+                duration_us=0,
+            )
+            for name in templates
+        ),
+    )
+
+
+WORKLOAD = Workload(
+    manifest=None,  # type: ignore[arg-type]
+    templates=(
+        template(SELECT, "select", "public.tasks"),
+        template(UPDATE, "update", "queue", rare=True),
+        template(BEGIN, "begin"),
+    ),
+    transactions=(transaction(0, SELECT), transaction(1, BEGIN, UPDATE), transaction(2, BEGIN)),
+)
+
+
+@pytest.mark.parametrize(
+    ("tags", "excluded", "left"),
+    [
+        ((), (), [0, 1, 2]),
+        (("select",), (), [0]),
+        (("tasks",), (), [0]),
+        (("public.tasks", "queue"), (), [0, 1]),
+        (("rare",), (), [1]),
+        ((UPDATE,), (), [1]),
+        ((), ("update",), [0, 2]),
+        (("begin",), ("rare",), [2]),
+    ],
+)
+def test_tags_choose_whole_transactions(
+    tags: tuple[str, ...], excluded: tuple[str, ...], left: list[int]
+) -> None:
+    assert [t.id for t in tagged(WORKLOAD, tags, excluded).transactions] == left
+
+
+def test_tags_that_leave_nothing_name_those_that_there_are() -> None:
+    with pytest.raises(
+        InputError, match=r"begin, public\.tasks, queue, rare, select, tasks, update"
+    ):
+        tagged(WORKLOAD, ("insert",), ())
