@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from replay.capture.formats.columns import Ints
-from replay.capture.messages import BEGINS, ENDED, FAILED, PREPARED, RAN
+from replay.capture.kernels import ONE, compiled, place
+from replay.capture.messages import BEGINS, ENDED, FAILED, NOTHING, PREPARED, RAN
 
 # Timestamps are cut to milliseconds: what follows at once may seem to begin earlier, or later.
 AT_ONCE_US = 2000
@@ -68,6 +69,10 @@ class Executions:
 
     def taken(self, places: Ints | Mask) -> "Executions":
         """The executions at those places, in that order."""
+        if places.dtype == np.bool_:
+            if places.all():
+                return self
+            places = np.flatnonzero(places)
         return Executions(**{f.name: getattr(self, f.name)[places] for f in fields(Executions)})
 
     def __len__(self) -> int:
@@ -97,42 +102,28 @@ def executions(rows: Rows, *, last: bool) -> tuple[Executions, Mask]:
 
     `last` says that no session has rows to come.
     """
-    kind = rows.kind
-    first = first_of(rows.session)
-    before = np.where(first, 0, np.roll(kind, 1))
-    ends = np.roll(first, -1)  # of its session, so far
-    after = np.where(ends, 0, np.roll(kind, -1))
-    same_after = (after == FAILED) & (np.roll(rows.template, -1) == rows.template)
-    begins = kind == BEGINS
-    waits = begins & ends & (not last)
-    untimed = begins & (after != ENDED) & ~same_after & ~waits
-    ended = (kind == ENDED) & (before == BEGINS)
-    failed = kind == FAILED
-    places = np.flatnonzero((kind == RAN) | ended | untimed | failed)
-    ended, failed, untimed = ended[places], failed[places], untimed[places]
-    text = places - ended
-    same_before = rows.template[places - 1] == rows.template[places]
-    called = failed & same_before & np.isin(before[places], (BEGINS, PREPARED))
-    duration_us = rows.duration_us[places]
-    start_us = rows.at_us[np.where(called, places - 1, places)] - np.where(failed, 0, duration_us)
-    prepared_us = np.where(failed | untimed, 0, _prepared_us(rows, first, text, start_us))
-    start_us = np.maximum(start_us - prepared_us, 0)
-    spent_us = np.where(failed, rows.at_us[places] - start_us, duration_us + prepared_us)
-    found = Executions(
-        session=rows.session[places],
-        template=rows.template[text],
-        start_us=start_us,
-        duration_us=np.where(failed, HAS_FAILED, np.where(untimed, UNTIMED, spent_us)),
-        spent_us=np.maximum(spent_us, 0),
-        query_id=rows.query_id[places],
-        line=rows.line[text],
-        state=np.where(failed, rows.state[places], NONE),
-        lethal=rows.lethal[places] & failed,
-        source=rows.source[text],
-        call=np.where(called, rows.source[places - 1], NONE),
+    size = rows.kind.size
+    found, lethal = np.empty((10, size), np.int64), np.empty(size, np.bool_)
+    open_ends = np.zeros(size, np.bool_)
+    count = _find(
+        rows.kind,
+        rows.at_us,
+        rows.duration_us,
+        rows.line,
+        rows.query_id,
+        rows.template,
+        rows.state,
+        rows.lethal,
+        rows.session,
+        rows.source,
+        last,
+        found,
+        lethal,
+        open_ends,
     )
-    open_ends = np.zeros(kind.size, np.bool_) if last else _open_ends(kind, ends, waits)
-    return found, open_ends
+    names = [field.name for field in fields(Executions) if field.name != "lethal"]
+    columns = dict(zip(names, found[:, :count], strict=True))
+    return Executions(**columns, lethal=lethal[:count]), open_ends
 
 
 def in_order(found: Executions, end_us: Ints) -> None:
@@ -142,53 +133,93 @@ def in_order(found: Executions, end_us: Ints) -> None:
     before that began when it ended; what seems to begin earlier still is left as it is, because the
     clock has jumped.
     """
-    if not len(found):
-        return
-    first = first_of(found.session)
-    found.start_us[first] += _at_once(end_us[found.session[first]] - found.start_us[first])
-    lag_us = _lags(found, first)
-    unclear = lag_us > AT_ONCE_US
-    if unclear.any():
-        rows = np.isin(found.session, found.session[unclear])
-        lag_us[rows] = _lags_one_by_one(found.taken(rows))
-    found.start_us += lag_us
+    _put_in_order(found.session, found.start_us, found.spent_us, end_us)
 
 
-def _lags(found: Executions, first: Mask) -> Ints:
-    """How much later each began than it seems; more than AT_ONCE_US where that is not clear so.
-
-    The end of each is the later of its own and the one before plus its time; in sums S of the times
-    that is end - S = max over those before, one running maximum between two jumps of the clock.
-    """
-    ends = found.start_us + found.spent_us
-    anew = first.copy()
-    anew[1:] |= ends[:-1] - found.start_us[1:] > AT_ONCE_US
-    group = np.cumsum(anew) - 1
-    sums = np.cumsum(found.spent_us)
-    sums -= (sums - found.spent_us)[anew][group]
-    value = ends - sums
-    low = int(value.min())
-    width = int(value.max()) - low + 1
-    if width * (group.size + 1) >= 1 << 62:
-        return np.full(group.size, AT_ONCE_US + 1)
-    least: Ints = np.maximum.accumulate(value - low + group * width) - group * width + low
-    return least - value
+@compiled
+def _put_in_order(session: Ints, start_us: Ints, spent_us: Ints, end_us: Ints) -> None:
+    ended_us = np.int64(0)
+    for row in range(place(session.size)):
+        if row == 0 or session[row] != session[row - ONE]:
+            ended_us = end_us[session[row]]
+        lag_us = ended_us - start_us[row]
+        if 0 < lag_us <= AT_ONCE_US:
+            start_us[row] += lag_us
+        ended_us = start_us[row] + spent_us[row]
 
 
-def _lags_one_by_one(found: Executions) -> list[int]:
-    lags, before, end_us = [], NONE, 0
-    columns = (found.session, found.start_us, found.spent_us)
-    for session, start_us, spent_us in zip(*(c.tolist() for c in columns), strict=True):
-        lag_us = end_us - start_us
-        if session != before or not 0 < lag_us <= AT_ONCE_US:
-            lag_us = 0
-        lags.append(lag_us)
-        before, end_us = session, start_us + lag_us + spent_us
-    return lags
-
-
-def _at_once(lag_us: Ints) -> Ints:
-    return np.where((lag_us > 0) & (lag_us <= AT_ONCE_US), lag_us, 0)
+@compiled
+def _find(
+    kind: Ints,
+    at_us: Ints,
+    duration_us: Ints,
+    line: Ints,
+    query_id: Ints,
+    template: Ints,
+    state: Ints,
+    lethal: Mask,
+    session: Ints,
+    source: Ints,
+    last: bool,
+    found: Ints,
+    found_lethal: Mask,
+    open_ends: Mask,
+) -> int:
+    """Write the executions, in Executions' order of fields; how many there are."""
+    size, count = place(kind.size), place(0)
+    prepared_us = np.int64(0)  # time of the parse and bind that follow one another, up to here
+    for number in range(size):
+        row = place(number)
+        first = row == 0 or session[row - ONE] != session[row]
+        ends = row + ONE == size or session[row + ONE] != session[row]
+        what = kind[row]
+        before = NOTHING if first else kind[row - ONE]
+        after = NOTHING if ends else kind[row + ONE]
+        if what == PREPARED:
+            began_us = at_us[row] - duration_us[row]
+            if before != PREPARED or began_us - at_us[row - ONE] > AT_ONCE_US:
+                prepared_us = np.int64(0)
+            prepared_us += duration_us[row]
+            open_ends[row] = not last
+            continue
+        failed = what == FAILED
+        ended = what == ENDED and before == BEGINS
+        untimed = what == BEGINS and after != ENDED
+        if untimed:
+            fails = after == FAILED and template[row + ONE] == template[row]
+            open_ends[row] = ends and not last
+            untimed = not (fails or open_ends[row])
+        if not (what == RAN or failed or ended or untimed):
+            continue
+        text = row - ONE if ended else row
+        called = failed and before in (BEGINS, PREPARED) and template[row - ONE] == template[row]
+        start_us = at_us[row - ONE] if called else at_us[row]
+        spent_us = duration_us[row]
+        if not failed:
+            start_us -= spent_us
+            alone = text == 0 or session[text - ONE] != session[text]
+            is_own = not (untimed or alone) and kind[text - ONE] == PREPARED
+            if is_own and start_us - at_us[text - ONE] <= AT_ONCE_US:
+                start_us -= prepared_us
+                spent_us += prepared_us
+        start_us = max(start_us, 0)
+        if failed:
+            spent_us = at_us[row] - start_us
+        found[0, count], found[1, count] = session[row], template[text]
+        found[2, count] = start_us
+        found[3, count] = HAS_FAILED if failed else UNTIMED if untimed else spent_us
+        found[4, count] = max(spent_us, 0)
+        found[5, count], found[6, count] = query_id[row], line[text]
+        found[7, count] = state[row] if failed else NONE
+        found[8, count] = source[text]
+        found[9, count] = source[row - ONE] if called else NONE
+        found_lethal[count] = failed and lethal[row]
+        count += ONE
+    for behind in range(size):  # what is open ends a session with nothing behind it that is not
+        row = size - ONE - place(behind)
+        if row + ONE < size and session[row + ONE] == session[row]:
+            open_ends[row] &= open_ends[row + ONE]
+    return int(count)
 
 
 def first_of(session: Ints) -> Mask:
@@ -198,27 +229,7 @@ def first_of(session: Ints) -> Mask:
     return first
 
 
-def _prepared_us(rows: Rows, first: Mask, text: Ints, start_us: Ints) -> Ints:
-    """Time of the parse and bind right before each text; 0 where they are none of its own."""
-    prepared = rows.kind == PREPARED
-    places = np.arange(rows.kind.size)
-    began_us = rows.at_us - rows.duration_us
-    apart = began_us - np.roll(rows.at_us, 1) > AT_ONCE_US
-    anew = prepared & (first | ~np.roll(prepared, 1) | apart)
-    run = np.maximum.accumulate(np.where(anew, places, 0))
-    sums = np.concatenate(([0], np.cumsum(np.where(prepared, rows.duration_us, 0))))
-    last = text - 1
-    is_own = ~first[text] & prepared[last] & (start_us - rows.at_us[last] <= AT_ONCE_US)
-    found: Ints = np.where(is_own, sums[text] - sums[run[last]], 0)
-    return found
-
-
-def _open_ends(kind: Ints, ends: Mask, waits: Mask) -> Mask:
-    """A session's last rows, where those are calls in preparation or a beginning that waits."""
-    settled = (kind != PREPARED) & ~waits
-    places = np.arange(kind.size)
-    group = np.cumsum(np.concatenate(([True], ends[:-1]))) - 1 if kind.size else places
-    last_settled = np.full(int(group[-1]) + 1 if kind.size else 0, -1)
-    np.maximum.at(last_settled, group[settled], places[settled])
-    open_ends: Mask = places > last_settled[group]
-    return open_ends
+def in_session_order(session: Ints) -> Ints:
+    """The order in which the rows of a session stand together, each session's as they were."""
+    few = session.size == 0 or int(session.max()) < 1 << 16
+    return np.argsort(session.astype(np.uint16) if few else session, kind="stable")

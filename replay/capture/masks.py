@@ -10,7 +10,7 @@ Works on bytes of any encoding that extends ASCII. 128 bits: no two texts of a l
 
 import numpy as np
 
-from replay.capture.kernels import ONE, TWO, ZERO, Bytes, Ints, Number, compiled, place
+from replay.capture.kernels import ONE, TWO, ZERO, Bytes, Ints, Number, compiled, inlined, place
 from replay.capture.words import EIGHT, up_to
 
 _STRING, _NUMBER, _BLANK, _BREAK = 1, 2, 32, 10
@@ -48,7 +48,7 @@ def hash_of(
     return one, other, count
 
 
-@compiled
+@inlined
 def exact_hash(
     data: Bytes, at: np.uint64, end: np.uint64, seed: np.uint64
 ) -> tuple[np.uint64, np.uint64]:
@@ -149,14 +149,14 @@ def _begins_item(text: Bytes, out: np.uint64) -> bool:
     return bool(text[out - ONE] == 44 or (text[out - ONE] == 121 and text[out - TWO] == 98))
 
 
-@compiled
+@inlined
 def _begins_comment(data: Bytes, at: np.uint64, end: np.uint64) -> Number:
     if at + ONE >= end:
         return False
     return (data[at] == 45 and data[at + ONE] == 45) or (data[at] == 47 and data[at + ONE] == 42)
 
 
-@compiled
+@inlined
 def _after_space(data: Bytes, at: np.uint64, end: np.uint64) -> tuple[np.uint64, Number]:
     """Where white space and comments end, and what they count as."""
     token, in_stars = _BLANK, False
@@ -192,7 +192,7 @@ def _after_comment(data: Bytes, at: np.uint64, end: np.uint64) -> np.uint64:
     return end
 
 
-@compiled
+@inlined
 def _after_string(
     data: Bytes, at: np.uint64, end: np.uint64, escapes: bool
 ) -> tuple[np.uint64, int]:

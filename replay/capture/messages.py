@@ -9,7 +9,7 @@ import re
 import numpy as np
 
 from replay.capture.formats.texts import Spans, Texts
-from replay.capture.kernels import ONE, TWO, Bytes, Ints, Number, compiled, place
+from replay.capture.kernels import ONE, TWO, Bytes, Ints, Number, compiled, inlined, place
 from replay.capture.words import EIGHT, up_to
 
 # What a record is to capture.
@@ -104,7 +104,7 @@ def _say(
         durations[row], begins[row] = duration_us, at
 
 
-@compiled
+@inlined
 def _duration(data: Bytes, at: np.uint64, end: np.uint64) -> tuple[Number, np.uint64]:
     """µs of `duration: 12.345 ms` and where it ends; nothing and `at` where there is none."""
     begun = _is_at(data, at, end, 8, _DURATION) and _is_at(data, at + EIGHT, end, 2, _DURATION_ENDS)
@@ -125,7 +125,7 @@ def _duration(data: Bytes, at: np.uint64, end: np.uint64) -> tuple[Number, np.ui
     return (value, behind) if _is_at(data, point + ONE, end, 3, _UNIT) else (np.int64(0), at)
 
 
-@compiled
+@inlined
 def _is_at(data: Bytes, at: np.uint64, end: np.uint64, size: Number, word: np.uint64) -> Number:
     """Whether the word's bytes, at most eight, stand there."""
     behind = at + place(size)

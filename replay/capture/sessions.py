@@ -18,6 +18,7 @@ from replay.capture.executions import (
     executions,
     first_of,
     in_order,
+    in_session_order,
     rows_joined,
 )
 from replay.capture.formats.columns import Ints
@@ -65,7 +66,7 @@ class Sessions:
         A pid is one session's at a time on a host; session names are the log's.
         Gives the executions of units that began in the window, and the units that came to their end.
         """
-        rows = rows.taken(np.argsort(rows.session, kind="stable"))
+        rows = rows.taken(in_session_order(rows.session))
         rows.at_us = np.clip(rows.at_us, 0, _LAST_US)
         rows.duration_us = np.clip(rows.duration_us, 0, rows.at_us)  # anybody can write a message
         rows, names, anew = _parted(rows, names)
@@ -254,7 +255,7 @@ def _with_tails(rows: Rows, present: list[_Session], sources: Sources) -> Rows:
     if not parts:
         return rows
     rows = rows_joined([*parts, rows])
-    return rows.taken(np.argsort(rows.session, kind="stable"))
+    return rows.taken(in_session_order(rows.session))
 
 
 def _keep_tails(tails: Rows, present: list[_Session], sources: Sources) -> None:

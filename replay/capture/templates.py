@@ -12,7 +12,7 @@ import re
 import numpy as np
 
 from replay.capture.formats.texts import PLAIN, Marks, Spans, Texts, meant
-from replay.capture.kernels import ZERO, Bytes, Hashes, Ints, compiled, place
+from replay.capture.kernels import ZERO, Bytes, Hashes, Ints, compiled, inlined, place
 from replay.capture.lists import fold_lists
 from replay.capture.masks import exact_hash, folded
 from replay.capture.messages import decoded
@@ -154,7 +154,7 @@ def _look_up(
         numbers[row] = exact_numbers[slot] = known_numbers[found]
 
 
-@compiled
+@inlined
 def _place_of(
     one: np.uint64, other: np.uint64, known: Hashes, numbers: Ints, mask: np.uint64
 ) -> np.uint64:

@@ -9,7 +9,7 @@ import numpy as np
 from replay.capture.formats.cells import FIELDS, MORE, WRONG, Cells, Places, code
 from replay.capture.formats.figures import STAMPED, local_us, number, zone_at
 from replay.capture.formats.texts import DOUBLED, PLAIN
-from replay.capture.kernels import ONE, Bytes, Number, as_bytes, compiled, place
+from replay.capture.kernels import ONE, Bytes, Number, as_bytes, compiled, inlined, place
 from replay.capture.words import AT_ONCE, count_of_bits, first_of_bits, holds, running, within
 
 MOST = 26  # columns
@@ -29,7 +29,7 @@ _AT = {
 _LINE, _STARTED, _QUERY_ID = 6, 8, 25
 # Columns of fields that are wanted, and which fields those are.
 _COLUMNS = np.array([*_AT.values()], np.uint64)
-_FIELDS = np.array([FIELDS.index(name) for name in _AT])
+_FIELDS = np.array([FIELDS.index(name) for name in _AT], np.uint64)
 _LAST_BIT = place(63)
 
 
@@ -107,7 +107,8 @@ def _take(data: Bytes, columns: Number, separators: Places, found: Cells) -> Num
     """Take the fields that are wanted; how many records there are, or WRONG, or MORE."""
     at, known, first = place(0), 0, place(0)
     minute = np.zeros(3, np.uint64)
-    for row in range(found.last.size):
+    for record in range(found.last.size):
+        row = place(record)
         last = first + place(columns - 1)
         found.records[0, row] = at
         found.numbers[0, row] = local_us(data, at, minute)
@@ -116,7 +117,7 @@ def _take(data: Bytes, columns: Number, separators: Places, found: Cells) -> Num
             return WRONG
         found.numbers[1, row] = zone
         known = max(known, zone + 1)
-        for step in range(_COLUMNS.size):
+        for step in range(place(_COLUMNS.size)):
             column = _COLUMNS[step]
             if column >= place(columns):
                 continue
@@ -145,7 +146,7 @@ def _take(data: Bytes, columns: Number, separators: Places, found: Cells) -> Num
             found.counts,
             found.table,
             found.last,
-            place(row),
+            row,
         )
         if not right:
             return MORE
@@ -155,7 +156,7 @@ def _take(data: Bytes, columns: Number, separators: Places, found: Cells) -> Num
     return found.last.size
 
 
-@compiled
+@inlined
 def _number(
     data: Bytes, separators: Places, first: np.uint64, column: Number
 ) -> tuple[Number, bool]:

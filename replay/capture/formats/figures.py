@@ -40,7 +40,7 @@ def local_us(data: Bytes, at: np.uint64, minute: Hashes) -> Number:
     return np.int64(minute[2]) + seconds * 1_000_000 + thousandths * 1000
 
 
-@compiled
+@inlined
 def _digit(word: np.uint64, byte: Number) -> Number:
     return np.int64((word >> place(8 * byte)) & _LOW)
 
@@ -82,7 +82,7 @@ def _two(data: Bytes, at: np.uint64) -> Number:
     return (np.int64(data[at]) - 48) * 10 + np.int64(data[at + ONE]) - 48
 
 
-@inlined
+@compiled
 def number(data: Bytes, at: np.uint64, end: np.uint64) -> tuple[Number, bool]:
     """The whole number that stands there, 0 where nothing does; and whether nothing else stands there."""
     none = np.int64(0)

@@ -9,7 +9,7 @@ import numpy as np
 from replay.capture.formats.cells import FIELDS, MORE, WRONG, Cells, Places, code
 from replay.capture.formats.figures import STAMPED, local_us, number, zone_at
 from replay.capture.formats.texts import ESCAPED, PLAIN
-from replay.capture.kernels import ONE, TWO, Bytes, Ints, Number, as_bytes, compiled, place
+from replay.capture.kernels import ONE, TWO, Bytes, Ints, Number, as_bytes, compiled, inlined, place
 from replay.capture.words import (
     AT_ONCE,
     EIGHT,
@@ -222,13 +222,13 @@ def _take(data: Bytes, quotes: Places, found: Cells) -> Number:
         row += 1
 
 
-@compiled
+@inlined
 def _in_number(byte: Number) -> Number:
     """Whether a byte may stand in a number, or in true, false and null."""
     return 48 <= byte <= 57 or 97 <= byte <= 122 or byte in (43, 45, 46, 69)
 
 
-@compiled
+@inlined
 def _key(data: Bytes, begin: np.uint64, end: np.uint64) -> Number:
     """Which key it is; -1 for none that is wanted."""
     size = end - begin
