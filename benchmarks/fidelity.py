@@ -117,7 +117,11 @@ def compared(
         ours.execute("SELECT setseed(0)")
         binder = Binder(scrubbed, profile, generated)
         print(f"  bound     {dict(binder.summary)}")
+        # What was read may have been written in between; what was written was there before.
         production = measure(copy, plain, Binder(plain, None, None, identity=True))
+        production |= measure(
+            theirs, plain, Binder(plain, None, None, identity=True), kinds=("select",)
+        )
         staging = measure(ours, scrubbed, binder)
         figures = [*sizes(theirs, ours), *statistics(theirs, ours)]
         copy.execute("ANALYZE")

@@ -5,7 +5,7 @@ before each.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,11 +37,16 @@ class Seen:
 
 
 def measure(
-    connection: psycopg.Connection, workload: Workload, binder: Binder, *, plans_only: bool = False
+    connection: psycopg.Connection,
+    workload: Workload,
+    binder: Binder,
+    *,
+    plans_only: bool = False,
+    kinds: Sequence[str] = (),
 ) -> dict[str, Seen]:
-    """By template."""
+    """By template; only of some kinds where these are given."""
     seen: dict[str, Seen] = defaultdict(Seen)
-    kinds = {template.id: template.kind for template in workload.templates}
+    kind_of = {template.id: template.kind for template in workload.templates}
     rng = np.random.default_rng(7)
     connection.execute("SET statement_timeout = '20s'")
     for transaction in workload.transactions:
@@ -51,7 +56,7 @@ def measure(
             continue
         with connection.transaction(force_rollback=True):
             for ordinal, template, sql, values in _bound(transaction, binder, rng):
-                if kinds[template] in _ENDS:
+                if kind_of[template] in _ENDS or (kinds and kind_of[template] not in kinds):
                     continue
                 if not _one(connection, seen[template], transaction.id, ordinal, sql, values):
                     break
