@@ -178,19 +178,18 @@ class Joined:
             return
         wanted = np.stack([one.codes(cells) for one in self._made], axis=1)
         cell, _ = self.coupling.find(np.arange(count, dtype=np.int64))
-        order = np.argsort(cell, kind="stable")
-        known, first = np.unique(cell[order], return_index=True)
-        free = {
-            int(c): list(group) for c, group in zip(known, np.split(order, first[1:]), strict=True)
-        }
-        index = {tuple(self.coupling.cells[c].tolist()): c for c in free}
-        pinned = set(rows.tolist())
-        moved: dict[int, int] = {}
+        looks, kinds = np.unique(self.coupling.cells, axis=0, return_inverse=True)
+        kind = kinds.reshape(-1)[cell]
+        order = np.argsort(kind, kind="stable")
+        known, first = np.unique(kind[order], return_index=True)
+        free = dict(zip(known.tolist(), map(list, np.split(order, first[1:])), strict=True))
+        index = {tuple(looks[one].tolist()): one for one in free}
+        pinned, moved = set(rows.tolist()), dict[int, int]()
         for row, codes in zip(rows.tolist(), wanted.tolist(), strict=True):
             like = index.get(tuple(codes))
             if like is None:
-                like = self._nearest(np.array(codes), known)
-            if cell[row] == like or row in moved:
+                like = int(known[self._nearest(np.array(codes), looks[known])])
+            if kind[row] == like or row in moved:
                 continue
             while free[like]:
                 other = int(free[like].pop())
@@ -200,18 +199,16 @@ class Joined:
         here = np.array(sorted(moved), np.int64)
         self.coupling.swap(here, np.array([moved[row] for row in here.tolist()], np.int64))
 
-    def _nearest(self, codes: Ints, known: Ints) -> int:
-        """The cell most like these codes: children count by their magnitude, all else alike or not."""
-        assert self.coupling is not None
-        cells = self.coupling.cells[known]
-        far = np.zeros(known.size)
+    def _nearest(self, codes: Ints, looks: Ints) -> int:
+        """Which looks are most like these codes: children count by magnitude, all else alike or not."""
+        far = np.zeros(looks.shape[0])
         for number, one in enumerate(self._made):
-            here, there = cells[:, number], codes[number]
+            here, there = looks[:, number], codes[number]
             if isinstance(one, _Children):
                 far += 2 * np.abs(np.log2((children(here) + 1) / (children(np.array([there])) + 1)))
             else:
                 far += here != there
-        return int(known[np.argmin(far)])
+        return int(np.argmin(far))
 
 
 class _Own:

@@ -77,7 +77,7 @@ def key_domains(
     members: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for table in profile.tables:
         for column in table.columns:
-            root = _root(profile, table, column.name)
+            root = root_of(profile, table, column.name)
             if root is not None:
                 members.setdefault(root, []).append((table.qualified, column.name))
     shift = shift_us(profile, base_time)
@@ -229,7 +229,7 @@ def _by_frequency(columns: Sequence[ColumnProfile]) -> Iterator[str]:
     yield from dict.fromkeys(token for _, token in ordered)
 
 
-def _root(profile: SchemaProfile, table: TableProfile, column: str) -> tuple[str, str] | None:
+def root_of(profile: SchemaProfile, table: TableProfile, column: str) -> tuple[str, str] | None:
     """The key column that a column leads to, by way of foreign keys; None for no key."""
     path = [(table.qualified, column)]
     while (key := foreign_key_of(table, column)) is not None:

@@ -64,6 +64,15 @@ class Kin:
             rows = source.order.rows_at(np.array([place for place, _ in known], np.int64))
             self._joined.pin(rows, np.array([cell for _, cell in known], np.int64), table.rows)
 
+    def looks(self, key: str) -> tuple[Ints, Ints] | None:
+        """Kinds of the rows by position of a key: by all parts of the coupling, and by children alone."""
+        joined, source = self.join(), self.source(key)
+        if joined.coupling is None or source is None or self.rows > _MOST_PARENTS:
+            return None
+        rows = source.order.rows_at(np.arange(self.rows, dtype=np.int64))
+        codes = joined.coupling.cells[joined.coupling.find(rows)[0]]
+        return _kinds(codes), _kinds(codes[:, sorted(joined.children.values())])
+
     def own(self, name: str) -> Column | None:
         """A column of values, in no key, that does not follow the rows' order by itself."""
         table = self._table
@@ -164,6 +173,14 @@ class Kin:
 
     def _nulls(self, column: ColumnProfile) -> int:
         return 0 if column.not_null else round(column.null_fraction * self.rows)
+
+
+def _kinds(codes: Ints) -> Ints:
+    """A number for each combination of codes."""
+    if not codes.shape[1]:
+        return np.zeros(codes.shape[0], np.int64)
+    _, kinds = np.unique(codes, axis=0, return_inverse=True)
+    return kinds.reshape(-1).astype(np.int64)
 
 
 def _is_clustered(column: ColumnProfile) -> bool:

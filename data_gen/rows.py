@@ -70,6 +70,27 @@ def column_values(
     ]
 
 
+def looks(
+    profile: SchemaProfile,
+    table: str,
+    column: str,
+    *,
+    scale: float,
+    seed: int,
+    base_time: datetime,
+) -> tuple[Ints, Ints] | None:
+    """What the rows of a key look like, by position of the key: kinds by all that is known, and by children.
+
+    Rows of one kind have the same codes in the table's joint. None where that has none.
+    """
+    plan = _plan(_Same(profile), scale, seed, base_time)
+    found = plan.profile.table(table)
+    if found is None or not plan.columns(found):
+        return None
+    planned = plan.planned.get(found.qualified)
+    return None if planned is None else planned.kin.looks(column)
+
+
 def blocks(
     plan: Plan, table: TableProfile, makers: Executor, begin: int, end: int
 ) -> Generator[tuple[int, memoryview]]:

@@ -5,7 +5,7 @@ manifest.json is written last: a directory without it is not a workload.
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -34,8 +34,12 @@ SCHEMA_SQL = "schema.sql"
 REQUEST_LOG = "request_log.json"
 ROUTES = "routes.parquet"
 REQUESTS = "requests.parquet"
+PLANS = "plans.json"
 
 _KEPT = {TRANSACTIONS: columnar.TRANSACTION_SCHEMA, STATEMENTS: columnar.STATEMENT_SCHEMA}
+
+# Template -> shapes of its plans in production, and how many plans had each; see sql.plan_shape.
+Plans = Mapping[str, Sequence[tuple[str, int]]]
 
 
 def write(
@@ -43,6 +47,7 @@ def write(
     workload: Workload,
     profile: SchemaProfile | None,
     requests: Requests | None = None,
+    plans: Plans | None = None,
 ) -> None:
     """Write a workload directory whole, or leave what stood there.
 
@@ -50,13 +55,13 @@ def write(
     be written.
     """
     require_writable(path)
-    _write_whole(path, workload, profile, requests)
+    _write_whole(path, workload, profile, requests, plans)
     shutil.rmtree(unfinished(path), ignore_errors=True)
 
 
 def write_unfinished(path: Path, workload: Workload, profile: SchemaProfile | None) -> None:
     """Write what is there of a workload beside its place, where it stays if nobody finishes it."""
-    _write_whole(unfinished(path), workload, profile, None)
+    _write_whole(unfinished(path), workload, profile, None, None)
 
 
 def unfinished(path: Path) -> Path:
@@ -65,13 +70,17 @@ def unfinished(path: Path) -> Path:
 
 
 def _write_whole(
-    path: Path, workload: Workload, profile: SchemaProfile | None, requests: Requests | None
+    path: Path,
+    workload: Workload,
+    profile: SchemaProfile | None,
+    requests: Requests | None,
+    plans: Plans | None,
 ) -> None:
     new = path.with_name(f"{path.name}.new")
     try:
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
-        _write_files(new, workload, profile, requests)
+        _write_files(new, workload, profile, requests, plans)
         if path.exists():
             shutil.rmtree(path)
         new.replace(path)
@@ -183,6 +192,13 @@ def read_replayed(path: Path, *, service: bool, statements: bool = True) -> Work
     )
 
 
+def read_plans(path: Path) -> Plans:
+    """Production's plans as shapes; none where the capture had no `--plans`."""
+    _KIND.read_manifest(path)
+    file = path / PLANS
+    return msgspec.json.decode(file.read_bytes(), type=Plans) if file.is_file() else {}
+
+
 def workload_id(path: Path) -> str:
     """Identity of the workload's content: 16 hex digits over its manifest."""
     _KIND.read_manifest(path)
@@ -190,7 +206,11 @@ def workload_id(path: Path) -> str:
 
 
 def _write_files(
-    path: Path, workload: Workload, profile: SchemaProfile | None, requests: Requests | None
+    path: Path,
+    workload: Workload,
+    profile: SchemaProfile | None,
+    requests: Requests | None,
+    plans: Plans | None,
 ) -> None:
     templates = columnar.template_batches(workload.templates)
     transactions = columnar.transaction_batches(workload.transactions)
@@ -211,6 +231,8 @@ def _write_files(
         )
         _write_tables(path, {ROUTES: columnar.ROUTE_SCHEMA}, routes)
         _write_tables(path, {REQUESTS: columnar.REQUEST_SCHEMA}, kept)
+    if plans is not None:
+        documents.write(path / PLANS, plans)
     checksums = {name: _checksum(path / name) for name in _present(path)}
     _KIND.write_manifest(path, workload.manifest, checksums=checksums)
 
@@ -239,7 +261,7 @@ def _write_tables(
 
 def _present(path: Path) -> list[str]:
     of_statements = (TEMPLATES, TRANSACTIONS, STATEMENTS, CONFLICTS, PLACES, TABLES, SCHEMA_SQL)
-    names = (*of_statements, REQUEST_LOG, ROUTES, REQUESTS)
+    names = (*of_statements, REQUEST_LOG, ROUTES, REQUESTS, PLANS)
     return [name for name in names if (path / name).is_file()]
 
 

@@ -25,11 +25,13 @@ from replay.errors import EnvironmentFaultError, InputError
 from replay.finding import Finding, Proof
 from replay.migration import Migration
 from replay.outcome import Accounting
+from replay.verification import Verification
 
 _KIND = Kind(name="run", version=1, made_by="replay run")
 PLANS = "plans.json"
 FINDINGS = "findings.json"
 PROOF = "proof.json"
+VERIFICATION = "verification.json"
 _LOAD = "load"  # what is planned and what was recorded, while it runs
 _RESERVE = "reserve"  # room that the last manifest has where the disk is full
 _RESERVE_BYTES = 1 << 17
@@ -268,6 +270,18 @@ def read_proof(path: Path) -> Proof | None:
     """The proof of the run's findings; None where none was tried."""
     file = path / PROOF
     return msgspec.json.decode(file.read_bytes(), type=Proof) if file.is_file() else None
+
+
+def write_verification(path: Path, verification: Verification) -> None:
+    """Write how like production the data was; raises InputError where `path` is no run."""
+    read_manifest(path)
+    documents.write(path / VERIFICATION, verification)
+
+
+def read_verification(path: Path) -> Verification | None:
+    """How like production the data was; None where nobody looked."""
+    file = path / VERIFICATION
+    return msgspec.json.decode(file.read_bytes(), type=Verification) if file.is_file() else None
 
 
 def write_capacity(path: Path, capacity: Capacity) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from data_gen.keys import key_domains
 from data_gen.moments import shift_us
 from data_gen.profile import SchemaProfile
+from replay.bind.alike import Alike
 from replay.bind.draw import Copy
 from replay.bind.fresh import Fresh
 from replay.bind.hot import Heat
@@ -51,7 +52,7 @@ class Binder:
         for transaction in workload.transactions:
             for statement in transaction.statements:
                 self._summary.update(place.kind.value for place in self._of(statement))
-        self._heat = Heat(workload, self._of)
+        self._heat = Heat(workload, self._of, Alike(profile, generated))
 
     @property
     def summary(self) -> Mapping[str, int]:

@@ -73,7 +73,7 @@ class Copy:
         if place.is_range:
             position = self._stepped(template, place, position, hot=hot)
         elif not hot:
-            position = self._heat.drawn(template, place, self._rng)
+            position = self._heat.drawn(template, place, position, self._rng)
         return place.domain.at(position)
 
     def _stepped(self, template: str, place: Place, position: int, *, hot: bool) -> int:

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from data_gen.keys import KeyDomain
+from replay.bind.alike import Alike
 from replay.bind.slots import Kind, Place
 from replay.bind.span import Span, span_of
 from replay.workload import Statement, Transaction, Workload
 
-_PRIOR = 8.0
+_PRIOR = 2.0
 
 Places = Callable[[Statement], tuple[Place, ...]]
 
@@ -35,7 +36,8 @@ class _Slot:
 class Heat:
     """Hot values by space; positions for keys, hot or drawn."""
 
-    def __init__(self, workload: Workload, places: Places) -> None:
+    def __init__(self, workload: Workload, places: Places, alike: Alike) -> None:
+        self._alike = alike
         self._hot = _hot(workload, places)
         self._positions = _apart(self._hot, workload, places)
         self._slots: dict[tuple[str, int], _Slot] = {}
@@ -75,13 +77,16 @@ class Heat:
         found = self._positions.get((place.space, token))
         return place.domain.place(token) if found is None else found
 
-    def drawn(self, template: str, place: Place, rng: np.random.Generator) -> int:
-        """A position for one copy of a cold key."""
+    def drawn(self, template: str, place: Place, like: int, rng: np.random.Generator) -> int:
+        """A position for one copy of a cold key that stands at the position `like`."""
         slot = self._slots.get((template, place.number))
         if slot is not None and rng.random() < self._turns_hot(slot, place.space):
             positions, edges = self._popular[place.space]
             return positions[int(np.searchsorted(edges, rng.random()))]
-        return self.drawn_cold(template, place, rng)
+        assert place.domain is not None
+        span = self._spans.get((template, place.number), (0, place.domain.size - 1))
+        found = self._alike.drawn(place.domain, like, span, rng)
+        return self.drawn_cold(template, place, rng) if found is None else found
 
     def drawn_cold(self, template: str, place: Place, rng: np.random.Generator) -> int:
         """A position where cold keys of the slot lay."""

@@ -28,11 +28,11 @@ from replay.capture.places import build_places
 from replay.capture.reading import Reading
 from replay.capture.sampling import notes as sampling_notes
 from replay.capture.sampling import sampling_of
-from replay.capture.scrub import scrubber
+from replay.capture.scrub import KeepValues, scrubber
 from replay.capture.statements import join
 from replay.capture.untold import notes as untold_notes
 from replay.errors import InputError
-from replay.workload import Manifest, Source, Template, Workload
+from replay.workload import Manifest, Source, Template, Transaction, Workload
 
 if TYPE_CHECKING:  # what asks a server brings its driver along
     from replay.capture.snapshot import Window
@@ -53,6 +53,8 @@ class Captured:
     workload: Workload
     profile: SchemaProfile | None  # scrubbed; None where no server was asked
     interrupted: bool = False  # by Ctrl-C: the workload holds what was read until then
+    raw: Sequence[Transaction] = ()  # the kept ones with production's values: these reach no disk
+    scrubbed: Callable[[SchemaProfile], SchemaProfile] | None = None  # of a raw profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +183,12 @@ class _Capture:
             scrubber=scrub,
             sampling=self._sampling,
         )
+        plain = replace(assembly, scrubber=KeepValues(self._key, frozenset()))
         templates = self._joined(templates)
+
+        def scrubbed(profile: SchemaProfile) -> SchemaProfile:
+            return scrub.profile(joined_as_used(profile, templates))
+
         return Captured(
             workload=Workload(
                 manifest=self._manifest(scrub.policy, templates),
@@ -192,8 +199,10 @@ class _Capture:
                 conflicts=reading.conflicts.told({t.id: t.sql for t in registry.templates}),
                 places=build_places(registry, reading.sampler, numbers),
             ),
-            profile=scrub.profile(joined_as_used(asked.profile, templates)) if asked else None,
+            profile=scrubbed(asked.profile) if asked else None,
             interrupted=reading.interrupted,
+            raw=plain.transactions(reading.everything or store, numbers, weights, jobs=1),
+            scrubbed=scrubbed,
         )
 
     def _manifest(self, policy: Mapping[str, str], templates: Sequence[Template]) -> Manifest:

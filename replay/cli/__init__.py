@@ -29,6 +29,7 @@ from replay.cli import (
     report,
     run,
     snapshot,
+    verify,
 )
 from replay.cli.options import CONTEXT, example
 from replay.errors import InputError
@@ -42,6 +43,7 @@ COMMANDS = (
     inspect.command,
     mark_staging.command,
     generate.command,
+    verify.command,
     audit.command,
     run.command,
     hunt.command,

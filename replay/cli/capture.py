@@ -54,6 +54,12 @@ _TOP = 20  # rare templates that are shown; replay inspect --rare shows all
     help="Two files of replay snapshot: of pg_stat_statements, take what was counted between them.",
 )
 @click.option(
+    "--plans",
+    type=click.Choice(["values", "generic"]),
+    help="Of --stats, take the shapes of production's plans too, for replay verify to compare: EXPLAIN "
+    "alone, with the values of a few kept executions or (from PostgreSQL 16 on) generic.",
+)
+@click.option(
     "--key-file",
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -100,6 +106,7 @@ def command(
     profile: Path | None,
     follow_s: float | None,
     between: tuple[Path, Path] | None,
+    plans: str | None,
     key_file: Path | None,
     http: tuple[Path, ...],
     http_format: str,
@@ -147,6 +154,7 @@ def command(
             profile=profile,
             follow_s=follow_s,
             key=key,
+            plans=plans,
             options=selection.chosen(**chosen),
             between=between,
             progress=lambda done, total: tell("", done, total),

@@ -32,6 +32,7 @@ def capture_workload(
     progress: Callable[[int, int], None] | None = None,
     saved: Callable[[], None] | None = None,
     requests: "tuple[Sequence[Path], RequestOptions] | None" = None,
+    plans: str | None = None,
 ) -> Captured:
     """Read logs and statistics, write the workload directory; what was read is never lost.
 
@@ -39,6 +40,7 @@ def capture_workload(
     `between` names two snapshots, and only what was counted between them is taken; `follow_s` takes
     them itself, so many seconds apart. Of the logs, the same window is taken unless the options name
     one. `profile` is what the script of `replay profile --sql` wrote, and stands for `stats_dsn`.
+    `plans`, values or generic, takes the shapes of production's plans, from `stats_dsn`.
     `requests` names request logs, and what to take of them: they are read last.
 
     `key` scrubs values; without one a key is drawn and forgotten, so that no later capture gives
@@ -76,7 +78,28 @@ def capture_workload(
     captured = capture(
         inputs, asked=asked, key=key, options=options, window=window, progress=progress, save=save
     )
-    return _written(out, captured, asked, key, requests, progress)
+    taken: bundle.Plans | None = None
+    if asked is not None and stats_dsn and not captured.interrupted:
+        captured, taken = _looked_up(captured, asked, stats_dsn, plans)
+    return _written(out, captured, asked, key, requests, progress, taken)
+
+
+def _looked_up(
+    captured: Captured, asked: "Asked", dsn: str, how: str | None
+) -> "tuple[Captured, bundle.Plans | None]":
+    """What production is asked once its statements are known; nothing raw is kept."""
+    from replay.capture import known  # noqa: PLC0415 - as in _asked
+    from replay.target import connect_source  # noqa: PLC0415 - the same
+
+    with connect_source(dsn) as connection:
+        raw = captured.raw
+        profile = known.with_known_keys(asked.profile, raw, connection)
+        taken = None
+        if how is not None:
+            generic, version = how == "generic", asked.profile.server_version
+            taken = known.plans(raw, connection, generic=generic, version=version)
+    assert captured.scrubbed is not None
+    return replace(captured, profile=captured.scrubbed(profile)), taken
 
 
 def _written(
@@ -86,10 +109,11 @@ def _written(
     key: bytes,
     requests: "tuple[Sequence[Path], RequestOptions] | None",
     progress: Callable[[int, int], None] | None,
+    plans: bundle.Plans | None = None,
 ) -> Captured:
     """Write what was captured, with the requests beside it; if these cannot be read, without them."""
     if requests is None or captured.interrupted:
-        bundle.write(out, captured.workload, captured.profile)
+        bundle.write(out, captured.workload, captured.profile, plans=plans)
         return captured
     from replay.capture.requests.stage import capture_requests  # noqa: PLC0415 - as in _asked
 
@@ -97,7 +121,7 @@ def _written(
     paths, options = requests
     options = replace(options, kept=kept_values(asked))
     read = capture_requests(paths, key=key, options=options, progress=progress)
-    bundle.write(out, captured.workload, captured.profile, read)
+    bundle.write(out, captured.workload, captured.profile, read, plans)
     return replace(captured, interrupted=read.log.interrupted)
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from replay.documents import JSON_VERSION
 from replay.finding import Finding
-from replay.report import blocking, latency
+from replay.report import blocking, latency, likeness
 from replay.report.summary import Line, Summary
 
 
@@ -42,6 +42,7 @@ def document(summary: Summary) -> dict[str, Any]:
         "capacity": summary.capacity,
         "fidelity": summary.fidelity,
         "migration": summary.migration,
+        "verification": likeness.document(summary.verification) if summary.verification else None,
         "latency": [_template(row) for row in summary.templates],
         "waits": [
             {"name": band.name, "kind": band.kind, "session_s": band.session_s}

@@ -7,7 +7,7 @@ import jinja2
 import sqlparse
 
 from replay import __version__
-from replay.report import migration, svg, wording
+from replay.report import likeness, migration, svg, wording
 from replay.report.summary import Summary, summarise
 from replay.report.waits import Band
 
@@ -46,6 +46,9 @@ def _environment() -> jinja2.Environment:
         "fidelity_facts": wording.fidelity_facts,
         "recovery": migration.recovery,
         "told": migration.sentence,
+        "likeness_lines": likeness.lines,
+        "likeness_shares": likeness.shares,
+        "likeness_apart": likeness.apart,
     }
     return environment
 

@@ -15,6 +15,7 @@ from replay.report.failures import Failure
 from replay.report.fidelity import Fidelity, fidelity
 from replay.report.latency import Series, TemplateLatency
 from replay.rundir import RunManifest
+from replay.verification import Verification
 from replay.workload import Workload
 
 
@@ -39,6 +40,7 @@ class Summary:
     findings: tuple[Finding, ...]
     proof: Proof | None
     capacity: Capacity | None  # what a ramp found
+    verification: Verification | None  # how like production the data was
     migration: Migration | None  # that ran in the middle of the load
     grid: columns.Grid
     templates: tuple[TemplateLatency, ...]  # by time in the server
@@ -80,6 +82,7 @@ def summarise(runs: Sequence[Path], workload: Path | None = None) -> Summary:
         findings=findings,
         proof=rundir.read_proof(run),
         capacity=rundir.read_capacity(run),
+        verification=rundir.read_verification(run),
         migration=rundir.read_migration(run),
         grid=grid,
         templates=templates,
