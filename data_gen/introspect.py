@@ -3,6 +3,7 @@
 What cannot be rebuilt goes to `unsupported` with its reason; a table keeps what remains of it.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -93,6 +94,7 @@ class _Reading:
             roles=tuple(row["name"] for row in self.rows("roles")),
             extensions=tuple(row["name"] for row in self.rows("extensions")),
             search_path=tuple(session["search_path"]),
+            locale=_locale(session["collation"]),
             unsupported=tuple(self.unsupported),
             taken_at_us=session["taken_at_us"],
         )
@@ -226,6 +228,12 @@ def _foreign_keys(rows: Sequence[Row], names: Mapping[int, str]) -> Iterator[For
                 definition=row["definition"],
                 inherited=row["inherited"],
             )
+
+
+def _locale(collation: str) -> str:
+    """The language and country that a collation is named after: de_DE of de_DE.UTF-8."""
+    found = re.match(r"[a-z]{2,3}[_-][A-Z]{2}", collation)
+    return found[0].replace("-", "_") if found is not None else "en_US"
 
 
 def _statistics(row: Row) -> dict[str, Any]:

@@ -6,6 +6,7 @@
 -- Texts of values and definitions must not depend on the session; the search path is kept first.
 SELECT current_setting('server_version_num')::int AS server_version,
        current_schemas(false)::text[] AS search_path,
+       (SELECT datcollate::text FROM pg_database WHERE datname = current_database()) AS collation,
        (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS taken_at_us,
        set_config('search_path', 'pg_catalog', true),
        set_config('datestyle', 'ISO, YMD', true),

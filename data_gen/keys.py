@@ -95,6 +95,7 @@ def key_domains(
                 key=key_of(seed, "keys", table_name, column_name),
                 shift_us=shift,
                 now_us=epoch_us(base_time) if base_time else profile.taken_at_us,
+                locale=profile.locale,
                 held=_held(profile, (table_name, column_name)),
             )
             domain = _domain(

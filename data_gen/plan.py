@@ -37,6 +37,7 @@ from data_gen.sources import (
 )
 from data_gen.spread import Spread, ladder, shared
 from data_gen.stacked import Stacked
+from data_gen.toast import outside
 from data_gen.values import generator_of
 from data_gen.values.family import Wanted
 
@@ -172,6 +173,8 @@ class _Table:
                 shift_us=shift_us(plan.profile, plan.base_time),
                 now_us=epoch_us(plan.base_time),
                 labels=limits.values or allowed_values(self.table, column),
+                locale=plan.profile.locale,
+                outside=outside(self.table, column),
                 held=(limits, *self.checks.held.get(column.name, ())),
                 oids=plan.oids,
             )

@@ -177,6 +177,7 @@ class SchemaProfile:
     roles: tuple[str, ...] = ()  # that policies name
     extensions: tuple[str, ...] = ()
     search_path: tuple[str, ...] = ("public",)
+    locale: str = "en_US"  # of the database's texts, as far as its collation tells
     unsupported: tuple[str, ...] = ()  # what was seen and cannot be rebuilt, with the reason
     taken_at_us: int = 0  # epoch µs of the statistics, scrubbed like every timestamp
 

@@ -1,13 +1,19 @@
 """How many rows each table gets: production's count, scaled, as far as its keys have room."""
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 
 from data_gen.bounds import children, leaves, units
-from data_gen.profile import ColumnProfile, ForeignKey, SchemaProfile, TableProfile
+from data_gen.profile import ColumnProfile, Constraint, ForeignKey, SchemaProfile, TableProfile
 
 _HALVINGS = 40
 _LEAST_TARGET = 100  # default_statistics_target; longer lists tell of a larger one
+# A unique index over one column in one case: values that are made differ in more than their case.
+_FOLDED = re.compile(
+    r"USING btree \((?:lower|upper)\(\(?(?P<column>\"(?:[^\"]|\"\")+\"|\w+)\)?(?:::\w+)?\)\)\Z"
+)
+_OPERATOR = re.compile(r" WITH ([^\s,)]+)")
 _ROWS_PER_TARGET = 300  # that ANALYZE samples
 
 
@@ -91,7 +97,29 @@ def unique_keys(table: TableProfile) -> tuple[tuple[str, ...], ...]:
         if index.unique and index.valid and "" not in index.columns
         if " WHERE " not in index.definition
     )
-    return (*(constraint.columns for constraint in constraints), *indexes)
+    folded = (
+        (match["column"].strip('"').replace('""', '"'),)
+        for index in table.indexes
+        if index.unique and index.valid and (match := _FOLDED.search(index.definition))
+    )
+    return (
+        *(constraint.columns for constraint in constraints),
+        *indexes,
+        *folded,
+        *(key for one in table.constraints if one.kind == "x" for key in _excluding(table, one)),
+    )
+
+
+def _excluding(table: TableProfile, constraint: Constraint) -> Iterator[tuple[str, ...]]:
+    """What must differ for an exclusion constraint to hold: ranges that differ do not overlap here."""
+    if " WHERE " in constraint.definition:
+        return
+    ranges = (c.name for c in table.columns if c.type_kind == "r" and c.name in constraint.columns)
+    overlapping = next(ranges, None)
+    if overlapping is not None and " WITH &&" in constraint.definition:
+        yield (overlapping,)
+    elif set(_OPERATOR.findall(constraint.definition)) == {"="}:
+        yield constraint.columns
 
 
 def foreign_key_of(table: TableProfile, column: str) -> ForeignKey | None:

@@ -75,6 +75,8 @@ def byteas(wanted: Wanted) -> Family:
     """Bytes of the widths seen."""
     column = wanted.column
     sizes = widths((), column.average_width, 1 << 20)
+    if wanted.outside is not None:
+        sizes = wanted.outside.lengths()
     return coded(
         wanted,
         Form(lambda token: bytes.fromhex(token.removeprefix("\\x")), lambda raw: f"\\x{raw.hex()}"),

@@ -14,6 +14,7 @@ from data_gen.bounds import Held, squeezed
 from data_gen.cells import Piece
 from data_gen.profile import ColumnProfile
 from data_gen.shuffle import Ints
+from data_gen.toast import Outside
 
 LARGEST = 2**62  # points stay well inside 64 bits, so that differences do
 
@@ -28,6 +29,8 @@ class Wanted:
     key: int  # randomness of this column
     shift_us: int = 0  # what timestamps move by
     now_us: int = 0  # the moment that the data takes for now, epoch µs
+    outside: Outside | None = None  # values that are stored outside of their rows
+    locale: str = "en_US"  # in which names and addresses are made
     labels: tuple[str, ...] = ()  # the only values that the schema allows; (): any
     known: Mapping[int, str] = field(default_factory=dict)  # values that must stand at a point
     oids: Mapping[str, int] = field(default_factory=dict)  # of the target's own types, by name

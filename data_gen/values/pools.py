@@ -29,6 +29,14 @@ _RECIPES: Sequence[tuple[str, str]] = (
     (r"company|organi[sz]ation|vendor|supplier|employer", "<company> <#>"),
     (r"job|occupation", "<job> <#>"),
     (r"phone|mobile|fax", "+1-555-<numerify:%##-####><#>"),
+    (r"(^|_)ip(v4)?(_|$)|ip_?addr|remote_addr", "10.<#><numerify:%.##.%#>"),
+    (r"mac_?addr", "02:<hexify:^^:^^:^^:^^><#>"),
+    (r"iban", "<iban><#>"),
+    (r"(^|_)(bic|swift)(_|$)", "<swift><#>"),
+    (r"(^|_)(vat|tax)_?(id|no|number|code)", "<#><numerify:%########>"),
+    (r"licen[cs]e_?plate|plate_?(no|number)", "<license_plate><#>"),
+    (r"isbn", "<isbn13><#>"),
+    (r"(^|_)ean(13)?(_|$)|barcode|gtin", "<ean13><#>"),
     (r"street|address", "<#> <street_address>"),
     (r"city|town", "<city> <#>"),
     (r"country_?code", "<country_code><#>"),
@@ -41,6 +49,10 @@ _RECIPES: Sequence[tuple[str, str]] = (
     (r"ur[il]|link|website|homepage", "https://<domain_word>.example/<slug><#>"),
     (r"host|domain", "<domain_word><#>.example"),
     (r"user_?agent", "<user_agent> <#>"),
+    (r"referr?er", "https://<domain_word>.example/<#>"),
+    (r"time_?zone|(^|_)tz(_|$)", "<timezone><#>"),
+    (r"salutation|honorific", "<prefix><#>"),
+    (r"department", "<job> <#>"),
     (r"mime|content_?type", "<mime_type><#>"),
     (r"file_?name|path", "<#><file_name>"),
     (r"title|subject|headline", "<catch_phrase> <#>"),
@@ -94,7 +106,9 @@ def pool_for(wanted: Wanted, width: int, limit: int) -> Combined | None:
 
 def _combined(recipe: str, wanted: Wanted, width: int, limit: int) -> Combined | None:
     words = [word for word in re.split(r"(<[^>]+>)", recipe) if word]
-    pools = {word: _pool(word[1:-1]) for word in words if word[0] == "<" and word != "<#>"}
+    pools = {
+        word: _pool(word[1:-1], wanted.locale) for word in words if word[0] == "<" and word != "<#>"
+    }
     usual = sum(_mean(pools[w].lengths) if w in pools else len(w) for w in words if w != "<#>")
     if not _SHORTEST * width <= usual <= _LONGEST * width:
         return None
@@ -121,11 +135,15 @@ def _mean(lengths: Ints) -> float:
 
 
 @functools.lru_cache(maxsize=64)
-def _pool(provider: str) -> Pool:
+def _pool(provider: str, locale: str) -> Pool:
     # Faker's import and set-up cost more than the pools: only who makes such text pays for it.
     from faker import Faker  # noqa: PLC0415
+    from faker.config import AVAILABLE_LOCALES  # noqa: PLC0415
 
-    fake = Faker("en_US", use_weighting=False)
+    known = locale if locale in AVAILABLE_LOCALES else "en_US"
+    fake = Faker(known, use_weighting=False)
+    if not hasattr(fake, provider.partition(":")[0]):  # not every locale has every provider
+        fake = Faker("en_US", use_weighting=False)
     fake.seed_instance(0)
     name, _, argument = provider.partition(":")
     call = getattr(fake, name)

@@ -39,7 +39,9 @@ def documents(wanted: Wanted) -> Family:
     sample = _sample(wanted)
     shape = shapes.shape_of(sample, wanted)
     maker: Maker = Document(Prose(_less(wanted, sample), wanted.distinct, wanted.key))
-    if shape is not None and _parses(shape):
+    if wanted.outside is not None:
+        maker = Document(Noise(wanted.outside.lengths(), wanted.distinct, wanted.key))
+    elif shape is not None and _parses(shape):
         maker = shape
     made = Prefixed(version, maker) if version else maker
     return coded(wanted, Form(binary, lambda raw: raw[len(version) :].decode()), made)
@@ -48,6 +50,8 @@ def documents(wanted: Wanted) -> Family:
 def maker_of(wanted: Wanted) -> Maker:
     """The maker that suits a text column."""
     column = wanted.column
+    if wanted.outside is not None:
+        return Noise(wanted.outside.lengths(), wanted.distinct, wanted.key)
     sample = _sample(wanted)
     shape = shapes.shape_of(sample, wanted, max_length(column.type))
     if shape is not None and shape.technical:
@@ -92,6 +96,25 @@ class Prose:
         code = letters.codes(points, width, letters.CODE, size=self.distinct, key=self.key)
         longest = int(self.lengths.max())
         return letters.prose(points, lengths, longest, self.key), Piece(code)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Noise:
+    """Letters that no compression makes less of, of the lengths wanted, behind a code."""
+
+    lengths: Ints
+    distinct: int
+    key: int
+
+    def pieces(self, points: Ints) -> tuple[Piece, ...]:
+        """A code and letters."""
+        width = letters.code_width(self.distinct)
+        drawn = mixed(points, self.key ^ 1) % np.uint64(self.lengths.size)
+        lengths = np.maximum(self.lengths[drawn.astype(np.int64)] - width, 0)
+        longest = max(int(self.lengths.max()) - width, 1)
+        code = letters.codes(points, width, letters.CODE, size=self.distinct, key=self.key)
+        noise = letters.random_words(points, longest, letters.CODE, self.key)
+        return Piece(code), Piece(noise, lengths)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,9 +21,13 @@ SOURCE = """
     FROM generate_series(1, 60000) AS i;
     CREATE INDEX grown_note ON grown (note);
     DELETE FROM grown WHERE id % 3 = 0;
+    CREATE TABLE stored (id int PRIMARY KEY, page text, label text);
+    INSERT INTO stored SELECT i, (SELECT string_agg(md5(random()::text), '') FROM
+        generate_series(1, 100 + i % 100)), 'label ' || i % 9 FROM generate_series(1, 600) AS i;
     INSERT INTO wide SELECT i, 'body ' || i FROM generate_series(1, 20000) AS i;
 """
 PAGES = "SELECT relname, relpages FROM pg_class WHERE relname = ANY (%s)"
+TOAST = "SELECT pg_table_size('public.stored') / 8192"
 NAMES = ["kinds", "grown", "wide", "grown_note", "grown_pkey", "wide_pkey"]
 
 
@@ -37,6 +41,7 @@ def profile(any_server):
     with psycopg.connect(dsn) as connection:
         found = introspect(connection)
         pages = dict(connection.execute(PAGES, (NAMES,)).fetchall())
+        pages["toast"] = connection.execute(TOAST).fetchone()[0]
     return found, pages
 
 
@@ -76,6 +81,7 @@ def test_bloat_of_tables_and_indexes_comes_back(profile, target):
         assert after[name] == pytest.approx(before[name], rel=0.02), name
     for name in ("grown_note", "grown_pkey", "wide_pkey"):
         assert after[name] == pytest.approx(before[name], rel=0.05), name
+    assert told(target, TOAST)[0][0] == pytest.approx(before["toast"], rel=0.05)
     options = "SELECT relname, reloptions FROM pg_class WHERE relname = ANY (%s) ORDER BY 1"
     assert [row for row in told(target, options, NAMES) if row[1]] == [
         ("grown", ["autovacuum_enabled=false"]),
@@ -124,7 +130,7 @@ def test_an_interrupted_run_goes_on_where_it_broke_off(profile, target):
         Order(seed=2),
         progress=lambda name, rows, total: again.append(name),
     )
-    assert set(again) == {"public.kinds", "public.wide"}
+    assert set(again) == {"public.kinds", "public.wide", "public.stored"}
     assert loaded.base_time == NOW
     assert loaded.left_out == ()
     with pytest.raises(DataGenError, match="or have what stands there dropped with --replace"):
@@ -140,6 +146,7 @@ def test_only_some_tables_are_filled_and_what_their_keys_lead_to(profile, target
     assert {table.name: table.rows for table in loaded.tables} == {
         "public.grown": 400,
         "public.kinds": 1,
+        "public.stored": 0,
         "public.wide": 0,
     }
     with pytest.raises(DataGenError, match="--table absent: the workload has no such table"):
