@@ -44,6 +44,7 @@ class Baking:
             step_s=parsed.step,
             speed=parsed.speed,
             think=parsed.think,
+            order=parsed.order,
             duration_s=parsed.duration,
             retries=parsed.retry,
             seed=parsed.seed,

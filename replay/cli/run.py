@@ -139,6 +139,12 @@ def _boosts(
     "or is kept as it was, or left out.",
 )
 @click.option(
+    "--order",
+    type=click.Choice(("commit",)),
+    help="With as_recorded: transactions that wrote the same keys commit in production's order, as "
+    "far as the keys are known (needs --stats at the capture).",
+)
+@click.option(
     "--duration",
     "duration_s",
     type=options.LENGTH,

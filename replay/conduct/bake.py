@@ -14,6 +14,7 @@ from replay.bind import Binder
 from replay.conduct.amplify import Amplify, lengthened
 from replay.conduct.amplify import arrivals as amplified
 from replay.conduct.options import RAMP, RECORDED, SCENARIOS, RunOptions
+from replay.conduct.order import COMMIT, CommitOrder
 from replay.conduct.tags import tagged
 from replay.conduct.visits import Visits, visits
 from replay.errors import InputError
@@ -68,6 +69,9 @@ def bake(
     where = service.find(options.service) if options.service else None
     rngs = np.random.default_rng(options.seed).spawn(2)
     examples: dict[str, tuple[str, tuple[str | None, ...]]] = {}
+    order = None
+    if options.order == COMMIT:
+        order = CommitOrder(workload.transactions, bundle.read_profile(workload_path))
     steps = _steps(workload, options) if options.scenario == RAMP else ()
 
     def planned() -> Iterator[shard.PlannedTransaction]:
@@ -79,7 +83,8 @@ def bake(
             for statement, bound in zip(transaction.statements, values, strict=True):
                 if statement.template not in examples:
                     examples[statement.template] = render(statement.sql, statement.slots, bound)
-            yield schedule.plan(due_us, transaction, values, **more)
+            arrival = schedule.plan(due_us, transaction, values, **more)
+            yield order.ordered(arrival, transaction) if order is not None else arrival
 
     written = shard.write_shards(
         shards, planned(), workers=options.workers, only=only, retries=options.retries

@@ -69,7 +69,8 @@ def measure(
     """
     pids = {one.pid for one in ran}
     ends = _ends(attempts, ran, t0_ns)
-    waits = [w for w in _waits(blocking, ends) if w.waiter in pids or w.blocker in pids]
+    of_it = [pc.is_in(blocking[side], pa.array(pids, pa.int32())) for side in ("waiter", "blocker")]
+    waits = list(_waits(blocking.filter(pc.or_(*of_it)), ends))
     statements = tuple(_statement(one, t0_ns) for one in ran)
     return Migration(
         file=script.name,

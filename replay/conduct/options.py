@@ -31,6 +31,7 @@ class RunOptions:
     step_s: float = 10.0
     speed: float = 1.0  # of a recording: 2 is twice as fast as production
     think: str = timeline.SCALE  # of a recording, one of timeline.THINK
+    order: str | None = None  # of a recording; "commit": of those that wrote the same keys
     duration_s: float = 20.0  # a recording ends by itself, at the latest with its window
     retries: int = 0  # of a transaction after a serialization failure or a deadlock
     pool: int = 20  # connections, as the service has, over all workers
@@ -73,8 +74,10 @@ class RunOptions:
         recorded = self.scenario == RECORDED
         if recorded and self.rate != 1:
             raise InputError("--rate goes with the mix; a recording has --speed")
-        if not recorded and (self.speed != 1 or self.think != timeline.SCALE):
-            raise InputError("--speed and --think go with --scenario as_recorded")
+        if not recorded and (self.speed, self.think, self.order) != (1, timeline.SCALE, None):
+            raise InputError("--speed, --think and --order go with --scenario as_recorded")
+        if self.order and self.workers > 1:
+            raise InputError("--order commit needs all sessions in one worker: leave --workers out")
         if self.during is None and (self.at_s is not None or self.repeat != 1):
             raise InputError("--at and --repeat go with --during FILE")
         if self.migration_at_s >= self.duration_s:

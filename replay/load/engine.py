@@ -77,6 +77,7 @@ class Engine:
         self.error: BaseException | None = None  # what broke this program, if anything did
         self.lost_connections = 0
         self.refused_settings = 0  # that the server did not take
+        self.out_of_order = 0  # statements sent before one they should have waited for: see Ordered
         self.sessions = tuple(
             new_session(slot, loop, answered=self._answered, broken=self._broken, trap=self._trap)
             for slot in range(pool)

@@ -41,6 +41,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--think", choices=("scale", "keep", "none"), default="scale", help="A recording's own time"
     )
+    group.add_argument("--order", choices=("commit",), help="As production's commits")
     duration = group.add_argument(
         "--duration", type=float, help="Seconds of arrivals; 20, or the ramp"
     )

@@ -17,7 +17,7 @@ from replay.load.session import FREE, Session
 from replay.load.shard import Arrival, Call
 
 
-class _Visit:
+class Visit:
     """A captured session while it is replayed."""
 
     __slots__ = ("left", "number", "queue", "session")
@@ -44,8 +44,8 @@ class Recorded(Engine):
         self._waits_for_the_pool = False
         self._coming = sessions
         self._came = 0  # of them, those that have connected or are about to
-        self._visits: dict[int, _Visit] = {}  # by the session's number
-        self._visit_at: dict[int, _Visit] = {}  # by its slot
+        self._visits: dict[int, Visit] = {}  # by the session's number
+        self._visit_at: dict[int, Visit] = {}  # by its slot
         self._spare: list[Session] = []  # slots of sessions that have ended
         self._queued = 0
         while self._came < len(sessions) and sessions["connect_us"][self._came] <= 0:
@@ -98,7 +98,7 @@ class Recorded(Engine):
                 trap=self._trap,
             )
             self.sessions = (*self.sessions, session)
-        visit = _Visit(int(row["number"]), session, int(row["transactions"]))
+        visit = Visit(int(row["number"]), session, int(row["transactions"]))
         self._visits[visit.number] = self._visit_at[session.slot] = visit
         return session
 
@@ -113,7 +113,7 @@ class Recorded(Engine):
             self._queued += 1
             visit.queue.append((arrival, due, now - due))
 
-    def _begin(self, visit: _Visit, arrival: Arrival, due: int, lag: int | None) -> None:
+    def _begin(self, visit: Visit, arrival: Arrival, due: int, lag: int | None) -> None:
         visit.left -= 1
         self._busy += 1
         visit.session.take(arrival, due)

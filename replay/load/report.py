@@ -23,6 +23,7 @@ class WorkerReport:
     cpu_share: float = 0.0  # of one core, while arrivals were due
     lost_connections: int = 0
     reconnections: int = 0
+    out_of_order: int = 0  # statements of a recording that did not wait long enough for others
     refused_settings: int = 0  # of captured sessions, that the target did not take
     # template -> HDR histogram in base64, µs, of one of tally.FIGURES: how late the generator was,
     # what the pool made it wait, from sending to the end, and from due to the end

@@ -53,6 +53,7 @@ class PlannedStatement:
     values: tuple[bytes | None, ...]  # one a parameter, in text form
     gap_us: int = 0  # the client's own time since the answer before; holds locks
     expected_error: str = ""  # SQLSTATE with which it failed in production
+    after: tuple[int, ...] = ()  # transactions, by their ident, that have to be over before it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,7 @@ class PlannedTransaction:
     statements: tuple[PlannedStatement, ...]
     session: str = ""  # one worker drives all of a session; of no session: each in turn
     connect_us: int = 0  # when its session connects, since the origin; the first one's word counts
+    ident: int = -1  # by which others wait for it
     settings: tuple[str, ...] = ()  # statements that set up a session of the pool for it
     left_out: str = ""  # why it is not replayed at all (see refuse); then it has no statements
 
@@ -86,6 +88,7 @@ class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
     gap_us: int = 0
     expected: str = ""
     text: str = ""  # in the place of the call's, where the template has too many to be calls
+    after: tuple[int, ...] = ()  # idents of arrivals that have to be over before it is sent
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -96,6 +99,7 @@ class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
     lines: tuple[Line, ...]
     session: int = -1  # number of its captured session, where it is replayed on one of its own
     settings: int = 0  # position in Index.settings
+    ident: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +126,7 @@ class Index:
     examples: tuple[str, ...]  # a text of each template, to show
     calls: tuple[Call, ...]
     shapes: tuple[tuple[str, ...], ...]  # the distinct sequences of template ids
+    ordered: bool = False  # of a recording: transactions wait for one another's commits
     recorded: bool = False  # each captured session has a connection of its own
     settings: tuple[bytes, ...] = (
         b"RESET ALL",
@@ -139,6 +144,7 @@ class _Numbering:
     texts: Counter[str] = field(default_factory=Counter)  # by template
     shapes: dict[tuple[str, ...], int] = field(default_factory=dict)
     settings: dict[tuple[str, ...], int] = field(default_factory=lambda: {(): 0})
+    ordered: bool = False
 
     def line(self, statement: PlannedStatement) -> Line:
         if statement.template not in self.templates:
@@ -159,6 +165,7 @@ class _Numbering:
             statement.gap_us,
             statement.expected_error,
             text,
+            statement.after,
         )
 
     def shape(self, statements: tuple[PlannedStatement, ...]) -> int:
@@ -276,12 +283,15 @@ def write_shards(
                 continue
             worker = _worker_of(transaction.session, number, workers)
             lines = tuple(map(numbering.line, transaction.statements))
+            numbering.ordered |= transaction.ident >= 0
             session = recording.number(transaction, worker)
             if worker in shards:
                 setting = numbering.settings.setdefault(
                     transaction.settings, len(numbering.settings)
                 )
-                shards[worker].add(Arrival(number, transaction.due_us, lines, session, setting))
+                shards[worker].add(
+                    Arrival(number, transaction.due_us, lines, session, setting, transaction.ident)
+                )
             shape = numbering.shape(transaction.statements)
             arrivals.add(transaction.due_us, shape, worker)
             number += 1
@@ -337,6 +347,7 @@ def read_index(directory: Path) -> Index:
             for n, (template, sql, prepared) in enumerate(document["calls"])
         ),
         shapes=tuple(map(tuple, document["shapes"])),
+        ordered=document["ordered"],
         recorded=document["recorded"],
         settings=tuple(text.encode() for text in document["settings"]),
         retries=document["retries"],
@@ -367,6 +378,7 @@ def _write_index(
     directory: Path, numbering: _Numbering, planned: list[int], *, recorded: bool, retries: int
 ) -> None:
     document = {
+        "ordered": numbering.ordered,
         "recorded": recorded,
         "retries": retries,
         "settings": scripts(numbering.settings),

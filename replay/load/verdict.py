@@ -69,6 +69,8 @@ def judge(
     again = pc.starts_with(attempts["outcome"].cast(pa.string()), RETRIED_AFTER)
     if retried := pc.sum(again).as_py():
         generator["retried"] = float(retried)
+    if out_of_order := sum(worker.out_of_order for worker in report.workers):
+        generator["out_of_order"] = float(out_of_order)
     if refused := sum(worker.refused_settings for worker in report.workers):
         generator["refused_settings"] = float(refused)
     why_not = (

@@ -20,6 +20,7 @@ from replay import service
 from replay.errors import EnvironmentFaultError
 from replay.load.connections import Connections
 from replay.load.engine import Engine
+from replay.load.ordered import Ordered
 from replay.load.ramp import Lookout, read_steps
 from replay.load.record import DTYPE, records_file
 from replay.load.recorded import Recorded
@@ -80,7 +81,7 @@ class Worker:
         done, lost = self._over.set, self._connections.lost
         if self._index.recorded:
             sessions = read_sessions(task.shards, task.worker)
-            return Recorded(
+            return (Ordered if self._index.ordered else Recorded)(
                 arrivals,
                 calls,
                 sessions=sessions,
@@ -227,6 +228,7 @@ class Worker:
             cpu_share=self._cpu.share,
             lost_connections=self._engine.lost_connections,
             refused_settings=self._engine.refused_settings,
+            out_of_order=self._engine.out_of_order,
             reconnections=self._connections.reopened,
             **by_figure,
         )

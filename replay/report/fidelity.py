@@ -35,7 +35,7 @@ class TemplateRate:
 class Fidelity:
     """The run beside the capture."""
 
-    expected_per_s: float  # statements, with rate, speed and boosts as they were asked for
+    expected_per_s: float | None  # statements, with rate, speed and boosts; None: of a ramp
     replayed_per_s: float
     mix_overlap: float  # of the templates' shares, 0 … 1
     furthest: tuple[TemplateRate, ...]  # templates whose rate is furthest off
@@ -55,6 +55,7 @@ def fidelity(workload: Workload, attempts: Attempts, manifest: RunManifest) -> F
     if not logged or not sent.any():
         return None
     expected = _expected_per_s(workload, manifest)
+    is_ramp = manifest.scenario == "ramp"
     length_s = max(manifest.duration_s, 1e-3)
     counts = np.bincount(attempts.template.codes[sent], minlength=len(attempts.template.names))
     replayed = dict(zip(attempts.template.names, (counts / length_s).tolist(), strict=True))
@@ -62,10 +63,10 @@ def fidelity(workload: Workload, attempts: Attempts, manifest: RunManifest) -> F
     errors = sum((Counter(dict(t.error_states)) for t in logged), Counter())
     began, ended = attempts.began_us[sent], attempts.ended_us[sent]
     return Fidelity(
-        expected_per_s=round(sum(expected.values()), 3),
+        expected_per_s=None if is_ramp else round(sum(expected.values()), 3),
         replayed_per_s=round(float(sent.sum()) / length_s, 3),
         mix_overlap=_overlap(expected, replayed),
-        furthest=_furthest(workload, expected, replayed, length_s),
+        furthest=() if is_ramp else _furthest(workload, expected, replayed, length_s),
         shape_overlap=None if manifest.boosted else _shapes(workload, attempts),
         production_concurrency=round(
             sum(t.total_ms for t in logged) / 1e3 / workload.window_s * _speed(manifest), 3
@@ -80,8 +81,8 @@ def fidelity(workload: Workload, attempts: Attempts, manifest: RunManifest) -> F
 
 def _speed(manifest: RunManifest) -> float:
     """How many times production's pace was asked for."""
-    names = {"as_recorded": "speed", "ramp": ""}
-    value = manifest.options.get(names.get(manifest.scenario, "rate"), 1.0)
+    name = "speed" if manifest.scenario == "as_recorded" else "rate"
+    value = manifest.options.get(name, 1.0)
     return float(value) if isinstance(value, int | float) else 1.0
 
 

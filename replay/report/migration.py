@@ -38,8 +38,9 @@ def recovery(one: Round) -> str:
     felt = f"{done}; the load was disturbed for {wording.seconds(one.disturbed_s)} ({usual})"
     if one.recovered_s is None:
         return f"{felt} and did not recover before its end"
-    after = max(one.recovered_s - one.ended_s, 0.0)
-    return f"{felt} and was itself again {wording.seconds(after)} after the migration's end"
+    after = one.recovered_s - one.ended_s
+    when = f"{wording.seconds(after)} after" if after >= 0.05 else "with"
+    return f"{felt} and was itself again {when} the migration's end"
 
 
 def sentence(statement: MigrationStatement, texts: Mapping[str, str]) -> Iterator[str]:

@@ -16,6 +16,7 @@ _KNOWN_FIGURES = {
     "expected_errors": "errors that production had too",
     "lost_connections": "connections lost",
     "retried": "begun again after a deadlock or a serialization failure",
+    "out_of_order": "statements not in production's order of commits",
     "refused_settings": "settings of captured sessions that the target did not take",
     "samples_missed": "samples missed",
 }
@@ -136,11 +137,10 @@ def generator_facts(manifest: RunManifest) -> tuple[tuple[str, str], ...]:
 
 def fidelity_facts(found: Fidelity) -> Iterator[tuple[str, str]]:
     """How close a run was to production, as label and figures."""
-    ratio = found.replayed_per_s / found.expected_per_s if found.expected_per_s else 0.0
-    yield (
-        "statements a second",
-        f"{figure(found.replayed_per_s)} of {figure(found.expected_per_s)} asked for ({share(ratio)})",
-    )
+    if found.expected_per_s:
+        ratio, wanted = found.replayed_per_s / found.expected_per_s, figure(found.expected_per_s)
+        rate = f"{figure(found.replayed_per_s)} of {wanted} asked for ({share(ratio)})"
+        yield "statements a second", rate
     yield "templates' shares in common", share(found.mix_overlap)
     if found.shape_overlap is not None:
         yield "transactions' shapes in common", share(found.shape_overlap)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from data_gen.profile import SchemaProfile
 from replay import bundle
 from replay.sql.fingerprint import fingerprint
 from replay.workload import Manifest, Statement, Template, Transaction, Workload
@@ -41,7 +42,12 @@ def transaction(
 
 
 def write(
-    path: Path, transactions: Sequence[Transaction], *, window_s: float = 1.0, **fields: object
+    path: Path,
+    transactions: Sequence[Transaction],
+    *,
+    window_s: float = 1.0,
+    profile: SchemaProfile | None = None,
+    **fields: object,
 ) -> Path:
     """The workload on disk; returns its directory."""
     kept = [
@@ -73,7 +79,7 @@ def write(
     }
     manifest = Manifest(**whole)  # type: ignore[arg-type]
     workload = Workload(manifest=manifest, templates=_templates(kept), transactions=tuple(kept))
-    bundle.write(path, workload, None)
+    bundle.write(path, workload, profile)
     return path
 
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pytest
 from made_replay import statement, transaction, write
 
+from data_gen.introspect import introspect
 from replay import rundir, target
 from replay.conduct.bake import RunOptions
 from replay.conduct.run import run
@@ -120,6 +121,51 @@ def test_sessions_come_and_go_and_keep_what_they_set(staging: str, tmp_path: Pat
     for who, path, _, count in rows:
         assert count == 2
         assert path == ("public, pg_catalog" if int(who[1:]) % 2 else "public")
+
+
+@pytest.mark.parametrize(("order", "last"), [("commit", "b"), (None, "a")])
+def test_the_same_key_is_written_in_productions_order(
+    new_database: str, tmp_path: Path, order: str | None, last: str
+) -> None:
+    """Here the first writer is held up before its statement, and in production it was not."""
+    target.mark_staging(new_database)
+    with psycopg.connect(new_database, autocommit=True) as connection:
+        connection.execute("CREATE TABLE t (id int PRIMARY KEY, who text)")
+        connection.execute("INSERT INTO t SELECT generate_series(1, 100)")
+        connection.execute("ANALYZE")
+        profile = introspect(connection)
+    update = "UPDATE t SET who = $1 WHERE id = $2"
+    first = transaction(
+        statement("BEGIN", prepared=None),
+        statement(STALL, "0.3", duration_us=1 * MS),
+        statement(update, "a", "7", offset_us=2 * MS),
+        statement("COMMIT", prepared=None, offset_us=30 * MS),
+        session="a",
+    )
+    second = transaction(
+        statement("BEGIN", prepared=None),
+        statement(update, "b", "7", offset_us=1 * MS, duration_us=40 * MS),
+        statement("COMMIT", prepared=None, offset_us=50 * MS),
+        start_us=10 * MS,
+        session="b",
+    )
+    other = transaction(statement(update, "c", "8"), start_us=20 * MS, session="c")
+    workload = write(
+        tmp_path / "a.workload", [first, second, other], profile=profile, everything=True
+    )
+    options = RunOptions(scenario="as_recorded", identity=True, order=order, duration_s=9.0)
+    manifest = run(workload, new_database, tmp_path / "a.run", options)
+    assert manifest.accounting is not None
+    assert manifest.accounting.ok == 3
+    assert "out_of_order" not in manifest.generator
+    with psycopg.connect(new_database) as connection:
+        found = dict(connection.execute("SELECT id, who FROM t WHERE who IS NOT NULL").fetchall())
+    assert found == {7: last, 8: "c"}
+    table = rundir.read_table(tmp_path / "a.run", "attempts").to_pylist()
+    alone = next(
+        row for row in table if row["template"] == fingerprint(update).id and row["ordinal"] == 0
+    )
+    assert alone["began_us"] < 200 * MS  # who has another key waits for nobody
 
 
 def test_the_scenario_runs_under_a_bare_locust(new_database: str, tmp_path: Path) -> None:
