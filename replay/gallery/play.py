@@ -16,12 +16,12 @@ from replay.conduct.prepare import PRIVATE_SETTINGS, copy_staging, new_staging
 from replay.conduct.production import capture, drive, fill, run_script
 from replay.conduct.run import run
 from replay.finding import Finding
+from replay.gallery import health
 from replay.gallery.incident import Expectation, Incident
 from replay.rundir import RunManifest
 
 Say = Callable[[str], None]
 
-HEALTHY_MS = 250.0  # production's own p95 from due, at most
 _SCHEMA = ("schema.sql", "fill.sql", "keys.sql")
 _BROKEN, _FIXED = "broken", "fixed"  # databases of the private staging server
 NAMED, WRONGLY, MISSED = "named", "wrongly named", "missed"
@@ -44,7 +44,7 @@ class Played:
     @property
     def production_healthy(self) -> bool:
         """Whether production itself did not suffer: what the replay shows, it did not."""
-        return self.production.get("p95_ms", 0.0) <= HEALTHY_MS
+        return health.is_healthy(self.production)
 
     @property
     def passed(self) -> bool:
@@ -95,7 +95,10 @@ def in_words(played: Played) -> str:
     first = next((f for f in played.findings if f.rule), None)
     parts = [f"{played.verdict} (rule {first.rule}, {first.name})" if first else played.verdict]
     if not played.production_healthy:
-        parts.append(f"production was not healthy, p95 {played.production['p95_ms']:,.0f} ms")
+        told = played.production
+        parts.append(
+            f"production was not healthy, p95 {told['p95_ms']:,.0f} ms, {told['failed']:.0f} failed"
+        )
     if not played.fixed.healthy:
         parts.append("broken with the fix as well")
     parts += [f"false alarm with the fix: rule {f.rule}, {f.name}" for f in played.false_alarms]
@@ -137,8 +140,8 @@ def _drive(
             f"            {told['requests']:,} requests, p95 {told['p95_ms']:,.1f} ms, "
             f"{told['failed']} failed"
         )
-    capture(production, workload, seed=seed, say=say, application=application)
-    return told
+    captured = capture(production, workload, seed=seed, say=say, application=application)
+    return told or health.of_log(captured)
 
 
 def _replay(

@@ -3,18 +3,21 @@
 import random
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from made_hunt import transaction, workload
 
 from replay.errors import InputError
 from replay.finding import Culprit, Finding
-from replay.gallery import play
+from replay.gallery import health, play
 from replay.gallery.draw import draw
 from replay.gallery.incident import Expectation, Request, Step, Traffic, Value
 from replay.gallery.read import find, gallery, numbered, read
 from replay.gallery.schedule import arrivals
 from replay.sql.fingerprint import fingerprint
+from replay.workload import duration_bucket
 
 SMALL = """
 title = "T"
@@ -171,3 +174,22 @@ def test_a_copy_of_a_published_incident_can_be_made_ones_own(tmp_path):
     copy = tmp_path / "ours"
     shutil.copytree(find("heroku").folder, copy)
     assert find(str(copy)).expects == find("heroku").expects
+
+
+def test_production_s_health_is_read_off_its_log_where_its_clients_say_nothing():
+    one = workload(
+        transaction(1, "SELECT 1", weight=95.0), transaction(2, "SELECT now()", weight=5.0)
+    )
+    histograms = (((duration_bucket(1000), 95),), ((duration_bucket(900_000), 5),))
+    templates = [replace(t, histogram=h) for t, h in zip(one.templates, histograms, strict=True)]
+    told = health.of_log(replace(one, templates=templates))
+    assert told["requests"] == 100
+    assert 1.0 <= told["p95_ms"] <= 1.2
+    assert health.is_healthy(told)
+
+
+@pytest.mark.parametrize(
+    ("p95_ms", "failed", "healthy"), [(249.0, 1, True), (251.0, 0, False), (1.0, 2, False)]
+)
+def test_a_slow_or_failing_production_is_not_healthy(p95_ms, failed, healthy):
+    assert health.is_healthy({"requests": 100, "failed": failed, "p95_ms": p95_ms}) is healthy
