@@ -16,6 +16,7 @@ LISTS = "list length"
 PLANS = "generic plan"  # an on or off
 SESSIONS = "sessions"
 STATISTICS = "statistics"  # ANALYZE again, an on or off
+WHOLE = frozenset({TOGETHER, LISTS})  # counted, not measured
 ON_OR_OFF = frozenset({PLANS, STATISTICS})
 MOST = 64.0  # a dial is not turned further
 _LONG_S = 1.0  # a pause that keeps a snapshot open for so long keeps dead rows

@@ -100,7 +100,12 @@ class Confirmation:
                 predicted_x, min(_MOST_X, max(_MOST_RATE / max(peak, 1e-6), 2.0))
             )
         else:
-            search = Search.from_prediction(predicted_x, amplifiers.MOST, least=2.0)
+            search = Search.from_prediction(
+                predicted_x,
+                amplifiers.MOST,
+                least=2.0,
+                whole=subject.dial in amplifiers.WHOLE,
+            )
         trials: list[Trial] = []
         try:
             while (factor := search.factor) is not None:

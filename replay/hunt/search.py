@@ -16,15 +16,20 @@ class Search:
 
     start: float
     most: float
+    whole: bool = False  # only whole numbers mean something
     safe: float | None = None
     breaks: float | None = None
     given_up: bool = False
 
     @classmethod
-    def from_prediction(cls, headroom_x: float, most: float, least: float = 1.0) -> "Search":
+    def from_prediction(
+        cls, headroom_x: float, most: float, *, least: float = 1.0, whole: bool = False
+    ) -> "Search":
         """Begin at the power of two below the predicted headroom, which is a cautious one."""
         guess = min(max(headroom_x, least), most)
-        return cls(start=2.0 ** math.floor(math.log2(guess)), most=float(f"{most:.3g}"))
+        return cls(
+            start=2.0 ** math.floor(math.log2(guess)), most=float(f"{most:.3g}"), whole=whole
+        )
 
     @property
     def factor(self) -> float | None:
@@ -40,7 +45,10 @@ class Search:
             return max(self.breaks / 4, 1.0) if self.breaks > 1 else None
         if self.breaks / self.safe <= _FINE:
             return None
-        return float(f"{math.sqrt(self.safe * self.breaks):.3g}")
+        between = math.sqrt(self.safe * self.breaks)
+        if not self.whole:
+            return float(f"{between:.3g}")
+        return float(round(between)) if self.safe < round(between) < self.breaks else None
 
     def tell(self, factor: float, *, broke: bool | None) -> None:
         """What came of a trial; None: it could not be judged, so nothing beyond it can be."""

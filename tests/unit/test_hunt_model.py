@@ -103,9 +103,9 @@ def test_idle_time_is_predicted_from_what_the_lock_has_left():
     assert used == pytest.approx(1.0)
 
 
-def searched(knee_x, predicted_x, most=4096.0, least=1.0):
+def searched(knee_x, predicted_x, most=4096.0, least=1.0, *, whole=False):
     """All factors that a search tries where everything from `knee_x` on breaks."""
-    search = Search.from_prediction(predicted_x, most, least)
+    search = Search.from_prediction(predicted_x, most, least=least, whole=whole)
     tried = []
     while (factor := search.factor) is not None:
         assert factor not in tried
@@ -121,6 +121,13 @@ def test_the_knee_is_bracketed_with_few_trials(knee_x, off):
     assert search.safe < knee_x <= search.breaks
     assert search.breaks / search.safe <= 1.5
     assert len(tried) <= 8
+
+
+@pytest.mark.parametrize(("knee_x", "safe"), [(2, 1), (3, 2), (5, 4), (7, 5), (60, 45)])
+def test_what_is_counted_is_tried_in_whole_numbers(knee_x, safe):
+    search, tried = searched(knee_x, 8.0, 64.0, 2.0, whole=True)
+    assert all(factor == round(factor) for factor in tried)
+    assert safe <= search.safe < knee_x <= search.breaks
 
 
 def test_a_search_ends_where_there_is_no_knee():
