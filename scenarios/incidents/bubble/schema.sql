@@ -11,7 +11,7 @@ CREATE TABLE field (
 );
 INSERT INTO thing (id, name) SELECT i, 'thing ' || i FROM generate_series(1, 5000) AS i;
 INSERT INTO field (thing_id, value)
-SELECT 100 + i % 4900, 'value ' || md5(i::text) FROM generate_series(1, 1000000) AS i;
+SELECT 100 + i % 4900, 'value ' || md5(i::text) FROM generate_series(1, 800000) AS i;
 ALTER TABLE field ADD PRIMARY KEY (id);
 ALTER TABLE field ADD FOREIGN KEY (thing_id) REFERENCES thing (id) ON DELETE CASCADE;
 VACUUM ANALYZE;
