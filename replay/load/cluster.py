@@ -74,8 +74,8 @@ class MasterSide:
         runner.register_message(_READY, self._on_ready)
         runner.register_message(_DONE, self._on_done)
         runner.register_message(_CLOCK, self._on_clock)
-        self._start = runner.start
-        runner.start = self._start_once
+        self._start, self._quit = runner.start, runner.quit
+        runner.start, runner.quit = self._start_once, self._quit_at_last
 
     def plan(self, **_: Any) -> None:
         """At the start of a test: give every worker its place."""
@@ -88,12 +88,6 @@ class MasterSide:
             self._runner.send_message(_PLAN, place, client_id=member)
         threading.Thread(target=self._conduct, daemon=True).start()
 
-    def wind_up(self) -> None:
-        """Stop the test that runs, and hear from its workers what they did."""
-        if self._running:
-            self._runner.stop()
-            self._over.wait(_WIND_UP_S)
-
     def joined(self, client_id: str, **_: Any) -> None:
         """A worker has connected."""
         if self._running and client_id not in self._members:
@@ -105,6 +99,13 @@ class MasterSide:
             return
         workers = len(self._runner.clients.ready)
         self._start(max(user_count, workers), max(spawn_rate, workers), **more)
+
+    def _quit_at_last(self) -> None:
+        """Locust's end, after a test that still runs is stopped and its workers told what they did."""
+        if self._running:
+            self._runner.stop()
+            self._over.wait(_WIND_UP_S)
+        self._quit()
 
     def _conduct(self) -> None:
         while not self._all(self._ready):

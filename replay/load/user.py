@@ -125,8 +125,6 @@ def _leave(environment: Any) -> None:
 
 def _end_user_first(environment: Any, **_: Any) -> None:
     """Locust takes its exit code right after this: what was done must be known by then."""
-    if ReplayUser.master is not None:
-        ReplayUser.master.wind_up()
     environment.runner.quit()
 
 

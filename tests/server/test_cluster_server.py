@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -83,6 +84,19 @@ def test_locusts_own_processes_share_the_load(staging: str, tmp_path: Path) -> N
     assert process.returncode in BELIEVED_OR_LATE, said
     assert "2 workers together:\nplanned 600 = started 600 + skipped 0" in said
     assert one(staging, "SELECT sum(n) FROM t") == 600
+
+
+def test_a_stopped_master_tells_what_was_done(staging: str, tmp_path: Path) -> None:
+    load = arrivals(100, 60.0, updates)
+    options = ("--processes", "2", "--duration", "60", "--pool", "4")
+    with bare_locust(staging, load, tmp_path, *options, workers=2) as process:
+        poll(lambda: one(staging, "SELECT sum(n) FROM t") > 20, 30)
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "2 workers together:\nplanned 6000 = started" in said
+    assert said.count("stopped before the planned end") == 2
+    poll(lambda: not sessions(staging))
 
 
 @pytest.mark.skipif(bool(why_no_hosts()), reason=why_no_hosts() or "-")
