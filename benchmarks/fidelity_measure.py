@@ -68,7 +68,11 @@ def _bound(
 ) -> Iterator[tuple[int, str, str, tuple[str | None, ...]]]:
     bound = binder.bind(transaction, rng)
     for ordinal, (statement, values) in enumerate(zip(transaction.statements, bound, strict=True)):
-        yield ordinal, statement.template, *render(statement.sql, statement.slots, values)
+        yield (
+            ordinal,
+            statement.template,
+            *render(statement.sql, statement.slots, values, linked=True),
+        )
 
 
 def _one(

@@ -18,6 +18,7 @@ from replay.bind.alike import Alike
 from replay.bind.draw import Copy
 from replay.bind.fresh import Fresh
 from replay.bind.hot import Heat
+from replay.bind.made import Made
 from replay.bind.slots import Place, places
 from replay.bind.values import Sampled
 from replay.target import Generated
@@ -66,13 +67,11 @@ class Binder:
         """
         if self._identity:
             return tuple(statement.values for statement in transaction.statements)
-        copy = Copy(self._heat, self._sampled, self._fresh, self._shift, rng)
+        copy = Copy(self._heat, self._sampled, self._fresh, self._shift, rng, Made(self._profile))
         bound = [(statement, self._of(statement)) for statement in transaction.statements]
         for statement, found in bound:
             copy.renew(found, statement.values)
-        return tuple(
-            copy.values(statement.template, found, statement.values) for statement, found in bound
-        )
+        return tuple(copy.values(statement, found) for statement, found in bound)
 
     def _of(self, statement: Statement) -> tuple[Place, ...]:
         found = self._places.get(statement.sql)

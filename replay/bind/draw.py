@@ -7,9 +7,11 @@ import numpy as np
 from replay.bind.arrays import in_array
 from replay.bind.fresh import Fresh
 from replay.bind.hot import Heat
+from replay.bind.made import Made
 from replay.bind.slots import Kind, Place
 from replay.bind.times import moved
 from replay.bind.values import Sampled
+from replay.workload import Statement
 
 
 class Copy:
@@ -22,12 +24,14 @@ class Copy:
         fresh: Fresh,
         shift: timedelta,
         rng: np.random.Generator,
+        made: Made,
     ) -> None:
         self._heat = heat
         self._sampled = sampled
         self._fresh = fresh
         self._shift = shift
         self._rng = rng
+        self._made = made
         self._known: dict[tuple[str, str], str] = {}  # (space, captured) -> bound
         self._steps: dict[str, int] = {}  # space -> what the bounds of its ranges move by
 
@@ -42,13 +46,15 @@ class Copy:
                         like = moved(token, self._shift)
                         self._known[key] = self._fresh.value(place.column, like)
 
-    def values(
-        self, template: str, places: tuple[Place, ...], tokens: tuple[str | None, ...]
-    ) -> tuple[str | None, ...]:
-        """The values of one statement."""
-        return tuple(
-            self._value(template, place, token) for place, token in zip(places, tokens, strict=True)
+    def values(self, statement: Statement, places: tuple[Place, ...]) -> tuple[str | None, ...]:
+        """The values of one statement, the transaction's next."""
+        tokens = statement.values
+        bound = tuple(
+            self._value(statement.template, place, token)
+            for place, token in zip(places, tokens, strict=True)
         )
+        self._made.after(statement, places, tokens)
+        return bound
 
     def _value(self, template: str, place: Place, text: str | None) -> str | None:
         if text is None or place.kind is Kind.CONSTANT:
@@ -63,7 +69,7 @@ class Copy:
         key = (place.space, token)
         if key not in self._known:
             self._known[key] = self._drawn(template, place, token)
-        return self._known[key]
+        return self._made.linked(place, token, self._known[key])
 
     def _drawn(self, template: str, place: Place, token: str) -> str:
         hot = self._heat.is_hot(place, token)

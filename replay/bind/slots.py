@@ -13,6 +13,7 @@ from replay.sql.resolve import SlotUse, resolve
 
 _WRITES = {"insert", "set"}
 _UPSERT = re.compile(r"\bon conflict\b.*\bdo update\b")
+TEXTS = frozenset({"text", "varchar", "bpchar", "citext"})
 _RANGES = {"lt", "gt", "le", "ge", "between"}
 
 
@@ -22,7 +23,7 @@ class Kind(StrEnum):
     KEY = "key"  # through its key domain
     VALUE = "value"  # a value that the generated column holds
     FRESH = "fresh"  # never seen before
-    CONSTANT = "constant"  # as captured: LIMIT, patterns
+    CONSTANT = "constant"  # as captured: LIMIT, patterns that meet no text
     UNRESOLVED = "unresolved"  # as captured: the column it meets is not known
 
 
@@ -38,6 +39,7 @@ class Place:
     role: str = ""
     domain: KeyDomain | None = None  # of every KEY, and of a FRESH that is a key
     array: bool = False  # the slot takes an array of the column's values
+    case: str = ""  # lower or upper: the slot meets that of the column
 
     @property
     def is_range(self) -> bool:
@@ -73,13 +75,15 @@ def _place(
     *,
     upsert: bool,
 ) -> Place:
-    if use is not None and use.role in {"limit", "like"}:
+    if use is not None and use.role == "limit":
         return Place(number=number, kind=Kind.CONSTANT, role=use.role)
     table = profile.table(use.table) if use is not None and use.table else None
     column = table.column(use.column) if table is not None and use is not None else None
+    if use is not None and use.role == "like" and (column is None or column.base_type not in TEXTS):
+        return Place(number=number, kind=Kind.CONSTANT, role=use.role)
     if use is None or table is None or column is None or use.role == "other":
         return Place(number=number, kind=Kind.UNRESOLVED)
-    domain = domains.get((table.qualified, column.name))
+    domain = None if use.role == "like" else domains.get((table.qualified, column.name))
     kind = Kind.VALUE if domain is None else Kind.KEY
     # An upsert is written for rows that are there: it meets one as often as not.
     if use.role in _WRITES and not (upsert and use.role == "insert") and _is_unique(table, column):
@@ -93,6 +97,7 @@ def _place(
         role=use.role,
         domain=domain,
         array=use.array,
+        case=use.case,
     )
 
 

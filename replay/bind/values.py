@@ -1,5 +1,6 @@
 """Values for slots that are no keys: existing ones of a generated column."""
 
+import re
 import zlib
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
@@ -16,6 +17,7 @@ _POOL = 4096  # rows of a column whose values are looked at
 _TEXT = {"text", "varchar", "bpchar", "citext", "uuid"}
 _NUMBERS = {"int2", "int4", "int8", "numeric"}
 _LOOKED_UP = {*_TEXT, *_NUMBERS, "date"}
+_NO_LIKE = re.compile(r"[\\^$\[\]()|*+?{}]")  # a regular expression, or an escaped sign
 _TIMES = {"timestamp", "timestamptz", "date"}
 
 
@@ -30,6 +32,21 @@ class Sampled:
 
     def value(self, place: Place, token: str, rng: np.random.Generator, *, hot: bool) -> str:
         """The token where the column holds it, moved where it is a time, else one that is held."""
+        assert place.column is not None
+        if place.role == "like":
+            return _cased(self._pattern(place, token, rng, hot=hot), place.case)
+        return _cased(self._held(place, token, rng, hot=hot), place.case)
+
+    def _pattern(self, place: Place, token: str, rng: np.random.Generator, *, hot: bool) -> str:
+        """The pattern with letters of a value that the column holds, as many as it had."""
+        assert place.column is not None
+        pool = self._pool(place.table, place.column)
+        if not pool or "%" not in token or _NO_LIKE.search(token):
+            return token
+        pick = zlib.crc32(token.encode()) if hot else int(rng.integers(len(pool)))
+        return like(token, pool[pick % len(pool)])
+
+    def _held(self, place: Place, token: str, rng: np.random.Generator, *, hot: bool) -> str:
         assert place.column is not None
         is_time = place.column.base_type in _TIMES
         kept = moved(token, self._by) if is_time else token
@@ -65,6 +82,25 @@ class Sampled:
                 common = {None, *(moved(value, self._by) for value in column.common_values)}
             self._pools[name] = tuple(v for v in values if v is not None and v not in common)
         return self._pools[name]
+
+
+def like(pattern: str, value: str) -> str:
+    """A LIKE pattern of the same form that meets the value: parts between the signs are its own."""
+    parts = pattern.split("%")
+    if len(value) < sum(map(len, parts)):
+        return pattern
+    made, at = [], 0
+    for number, part in enumerate(parts):
+        is_end = number == len(parts) - 1 and number > 0
+        begin = len(value) - len(part) if is_end and part else at
+        letters = value[begin : begin + len(part)]
+        at = begin + len(part)
+        made.append(letters.replace("\\", "_").replace("%", "_"))
+    return "%".join(made)
+
+
+def _cased(value: str, case: str) -> str:
+    return value.lower() if case == "lower" else value.upper() if case == "upper" else value
 
 
 def _is_common(column: ColumnProfile, token: str) -> bool:

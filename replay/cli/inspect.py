@@ -29,6 +29,9 @@ _TOP = 20
     "--template", metavar="ID", help="One template whole, by its id or the beginning of it."
 )
 @click.option("--routes", is_flag=True, help="The requests of --http: all routes, rare ones apart.")
+@click.option(
+    "--binding", is_flag=True, help="How values would be bound, and which meet no column."
+)
 @click.option("--scrubbed", is_flag=True, help="What scrubbing did, and how values look now.")
 @click.option(
     "--by",
@@ -42,6 +45,7 @@ def command(
     rare: bool,
     template: str | None,
     routes: bool,
+    binding: bool,
     scrubbed: bool,
     by: str | None,
     everything: bool,
@@ -58,8 +62,13 @@ def command(
     from replay.report.inspect import one, text, views
     from replay.report.inspect import routes as of_requests
 
-    if rare + scrubbed + routes + (template is not None) > 1:
-        raise click.UsageError("--rare, --template, --routes and --scrubbed exclude one another")
+    if rare + binding + scrubbed + routes + (template is not None) > 1:
+        raise click.UsageError(
+            "--rare, --template, --routes, --binding and --scrubbed exclude one another"
+        )
+    if binding:
+        _tell_binding(workload, as_json=as_json)
+        return
     read = bundle.read(workload)
     requests = bundle.read_requests(workload)
     chosen = views.chosen(read, rare=rare, template=template, by=by)
@@ -91,3 +100,18 @@ def _required(requests: "Requests | None", workload: Path) -> "Requests":
     if requests is None:
         raise InputError(f"{workload}: holds no requests; capture again with --http LOG")
     return requests
+
+
+def _tell_binding(workload: Path, *, as_json: bool) -> None:
+    from replay.conduct.binding import binding
+
+    found = binding(workload)
+    if as_json:
+        output.print_document(found)
+        return
+    console = output.stdout()
+    for kind, count in found["slots"].items():
+        console.print(f"{kind:<12}{count:>10,}", markup=False)
+    for one in found["unresolved"]:
+        slots = ", ".join(f"{slot} × {count}" for slot, count in one["slots"].items())
+        console.print(f"unresolved  {one['id'][:8]}  {slots}: {one['sql']}", markup=False)

@@ -109,7 +109,7 @@ def _one(
     values: tuple[str | None, ...],
     seen: _Seen,
 ) -> None:
-    sql, parameters = render(statement.sql, statement.slots, values)
+    sql, parameters = render(statement.sql, statement.slots, values, linked=True)
     with psycopg.RawCursor(connection) as cursor:
         row = cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}".encode(), parameters or None).fetchone()
         assert row is not None

@@ -9,7 +9,7 @@ from replay.load import refuse
 from replay.load.pace import Curve, Stretch, steady
 from replay.load.settings import Settings, only_sets
 from replay.load.shard import PlannedStatement, PlannedTransaction
-from replay.sql.slots import render
+from replay.sql.slots import Linked, render
 from replay.workload import Statement, Transaction, Workload
 
 _BLOCK = 4096  # arrivals drawn at a time
@@ -114,11 +114,13 @@ def plan(
 
 
 def _planned(statement: Statement, bound: tuple[str | None, ...], gap_us: int) -> PlannedStatement:
-    sql, parameters = render(statement.sql, statement.slots, bound)
+    sql, parameters = render(statement.sql, statement.slots, bound, linked=True)
+    is_linked = any(isinstance(value, Linked) for value in bound)
     return PlannedStatement(
         template=statement.template,
         sql=sql,
-        prepared=statement.prepared,
+        # A text of its own does not go under the name of the others.
+        prepared="" if is_linked and statement.prepared else statement.prepared,
         values=tuple(None if value is None else value.encode() for value in parameters),
         gap_us=gap_us,
         expected_error=statement.error,

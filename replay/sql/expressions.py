@@ -30,6 +30,7 @@ class Expressions(ABC):
     def __init__(self) -> None:
         self.slots: list[tuple[int, Origin | None, str, bool]] = []  # number, column, role, array
         self.columns: list[tuple[Origin, str]] = []
+        self.cases: dict[int, str] = {}  # slot -> lower or upper, where the column stands inside it
         # What a condition met here does to the rows: "" nothing (a select list), "all" must hold,
         # "some" is one of several or denied, so that no index serves it alone.
         self._condition = ""
@@ -72,6 +73,9 @@ class Expressions(ABC):
             return replace(self.meaning(body["lexpr"], scope), plain=False)
         if kind == "FuncCall" and is_unnest(body):
             return replace(self.meaning(body["args"][0], scope), plain=False, array=True)
+        if kind == "FuncCall" and (case := _case_of(body)):
+            inner = self.meaning(body["args"][0], scope)
+            return replace(inner, plain=False, case=case)
         if kind == "CaseExpr":
             results = [when["CaseWhen"]["result"] for when in body["args"]]
             return self._choice([*results, body.get("defresult", {})], scope)
@@ -99,6 +103,8 @@ class Expressions(ABC):
             return
         for number in other.slots:
             self.slots.append((number, one.column, "other" if one.wrapped else role, other.array))
+            if one.case and not other.case:
+                self.cases[number] = one.case
         for number in other.inside:
             self.slots.append((number, one.column, "other", False))
         use = _LOOKUPS.get(role, "other")
@@ -181,6 +187,12 @@ def is_unnest(call: Node) -> bool:
     """Whether a function call is unnest() of at least one array."""
     name: str = call["funcname"][-1]["String"]["sval"]
     return name == "unnest" and bool(call.get("args"))
+
+
+def _case_of(call: Node) -> str:
+    """Lower or upper where a function call is one of them; "" for any other."""
+    name: str = call["funcname"][-1]["String"]["sval"]
+    return name if name in {"lower", "upper"} and len(call.get("args", ())) == 1 else ""
 
 
 def _compared(body: Node) -> tuple[str, list[tuple[Node, Node, bool]]]:

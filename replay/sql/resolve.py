@@ -21,6 +21,7 @@ class SlotUse:
     column: str
     role: str  # eq ne lt gt le ge like in any between insert set limit other
     array: bool = False  # it holds an array of the column's values
+    case: str = ""  # lower or upper: it is compared with that of the column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +36,17 @@ class ColumnUse:
 def resolve(sql: str, schema: SchemaProfile) -> tuple[SlotUse, ...]:
     """The use of every slot of a whole statement, by number; the clearest where there are several."""
     best: dict[int, SlotUse] = {}
-    for number, origin, role, array in _walked(sql, schema).slots:
+    walk = _walked(sql, schema)
+    for number, origin, role, array in walk.slots:
         table, column = origin or ("", "")
-        use = SlotUse(number=number, table=table, column=column, role=role, array=array)
+        use = SlotUse(
+            number=number,
+            table=table,
+            column=column,
+            role=role,
+            array=array,
+            case=walk.cases.get(number, ""),
+        )
         if number not in best or _clearness(use) > _clearness(best[number]):
             best[number] = use
     return tuple(best[number] for number in sorted(best))

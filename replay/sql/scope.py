@@ -27,6 +27,7 @@ class Meaning:
     slots: tuple[int, ...] = ()  # slots that are its value, casts aside
     array: bool = False  # each slot holds an array of its values
     inside: tuple[int, ...] = ()  # slots in the arguments of the functions around
+    case: str = ""  # lower or upper around it, and nothing else that changes the value
     relation: int = 0  # in which item of a FROM list the column stands
 
 

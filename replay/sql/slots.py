@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Self
 
 from replay.sql.literals import (
     bits_literal,
@@ -43,6 +44,23 @@ class Slotted:
     slots: str  # a letter a slot: p, s, n, b
     literals: tuple[str, ...]  # values of the slots that are no parameters, in order
     fixed: tuple[int, ...] = ()  # which of the text's literals are no values: they stay in `sql`
+
+
+class Linked(str):
+    """A value that the target makes in the replay itself, such as a sequence's next one.
+
+    The text is one that exists there already, for whoever sends the statement by itself.
+    """
+
+    __slots__ = ("expression",)
+
+    def __new__(cls, text: str, expression: str) -> Self:
+        """The text, and the SQL that gives the value inside the transaction."""
+        made = super().__new__(cls, text)
+        made.expression = expression
+        return made
+
+    expression: str
 
 
 def extract(sql: str) -> Slotted:
@@ -82,11 +100,16 @@ def extract(sql: str) -> Slotted:
 
 
 def render(
-    sql: str, slots: str, values: Sequence[str | None]
+    sql: str, slots: str, values: Sequence[str | None], *, linked: bool = False
 ) -> tuple[str, tuple[str | None, ...]]:
-    """Put literals back: the text to send, with `$n` for bound parameters only, and their values."""
+    """Put literals back: the text to send, with `$n` for bound parameters only, and their values.
+
+    With `linked`, values that the transaction itself makes are put in as the expressions that give them.
+    """
     if len(values) != len(slots):
         raise ValueError(f"{len(values)} values for {len(slots)} slots: {sql}")
+    if linked and any(isinstance(value, Linked) for value in values):
+        return _with_expressions(sql, slots, values)
     pieces, inline = _cut(sql, slots)
     parameters = tuple(value for letter, value in zip(slots, values, strict=True) if letter == "p")
     if not inline:
@@ -96,6 +119,31 @@ def render(
         value = values[number]
         filled[place] = "NULL" if value is None else _LITERAL[slots[number]](value)
     return "".join(filled), parameters
+
+
+def _with_expressions(
+    sql: str, slots: str, values: Sequence[str | None]
+) -> tuple[str, tuple[str | None, ...]]:
+    """The text with expressions in it; the parameters that remain are numbered anew."""
+    numbers: dict[int, int] = {}
+    parameters: list[str | None] = []
+    for slot, (letter, value) in enumerate(zip(slots, values, strict=True)):
+        if letter == "p" and not isinstance(value, Linked):
+            parameters.append(value)
+            numbers[slot] = len(parameters)
+
+    def piece(found: re.Match[str]) -> str:
+        slot = int(found[1]) - 1 if found[1] else -1
+        if not 0 <= slot < len(slots):
+            return found[0]
+        value = values[slot]
+        if isinstance(value, Linked):
+            return value.expression
+        if slot in numbers:
+            return f"${numbers[slot]}"
+        return "NULL" if value is None else _LITERAL[slots[slot]](value)
+
+    return _PIECE.sub(piece, sql), tuple(parameters)
 
 
 @lru_cache(maxsize=4096)

@@ -63,9 +63,9 @@ SLOTS = [
     ("select * from projects where name ~ $1", "projects.name like"),
     ("select * from tasks where id is not distinct from $1", "tasks.id eq"),
     ("select * from tasks where id = $1::bigint::int", "tasks.id eq"),
-    ("select * from accounts where lower(email) = lower($1)", "accounts.email other"),
-    ("select * from accounts where lower(email) = $1", "accounts.email other"),
-    ("select * from accounts where email = lower($1)", "accounts.email other"),
+    ("select * from accounts where lower(email) = lower($1)", "accounts.email eq"),
+    ("select * from accounts where lower(email) = $1", "accounts.email eq"),
+    ("select * from accounts where email = lower($1)", "accounts.email eq"),
     ("select * from tasks where created_at > now() - $1::interval", "tasks.created_at other"),
     ("select * from tasks where payload ->> $1 = $2", "tasks.payload other, tasks.payload other"),
     ("select * from tasks where payload @> $1", "tasks.payload other"),
@@ -77,7 +77,7 @@ SLOTS = [
     ("insert into tasks values ($1, $2, default)", "tasks.id insert, tasks.project_id insert"),
     (
         "insert into tasks (state, id) values ($1, $2), (upper($3), $4::int)",
-        "tasks.state insert, tasks.id insert, tasks.state other, tasks.id insert",
+        "tasks.state insert, tasks.id insert, tasks.state insert, tasks.id insert",
     ),
     (
         "insert into tasks (project_id, state) select id, $1 from projects where token = $2",
