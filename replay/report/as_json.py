@@ -43,6 +43,9 @@ def document(summary: Summary) -> dict[str, Any]:
         "fidelity": summary.fidelity,
         "migration": summary.migration,
         "verification": likeness.document(summary.verification) if summary.verification else None,
+        "failures": [
+            {**msgspec.to_builtins(failure), "name": failure.name} for failure in summary.failures
+        ],
         "latency": [_template(row) for row in summary.templates],
         "waits": [
             {"name": band.name, "kind": band.kind, "session_s": band.session_s}

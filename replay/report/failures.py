@@ -21,6 +21,17 @@ class Failure:
     count: int
     expected: bool  # production had this error of the template too
 
+    @property
+    def name(self) -> str:
+        """What PostgreSQL calls it: deadlock detected, query canceled; empty where it has no name."""
+        from psycopg import errors  # noqa: PLC0415 - a run without failures needs no driver
+
+        try:
+            words = errors.lookup(self.sqlstate.removeprefix(RETRIED_AFTER)).__name__
+        except KeyError:
+            return ""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", words).lower()
+
 
 def by_sqlstate(
     templates: Sequence[TemplateLatency], workload: Workload | None

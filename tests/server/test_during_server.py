@@ -66,6 +66,8 @@ def test_ddl_behind_a_long_reader_stops_everybody(staging: str, tmp_path: Path) 
             tmp_path,
             "SET lock_timeout = '600ms';\nALTER TABLE t ADD c int;\n",
             repeat=2,
+            at_s=1.5,
+            duration_s=5.0,
         )
     first, second = (
         [s for s in migration_of(out).statements if s.round == number] for number in (1, 2)
@@ -73,19 +75,19 @@ def test_ddl_behind_a_long_reader_stops_everybody(staging: str, tmp_path: Path) 
     assert [s.outcome for s in first] == [s.outcome for s in second] == ["ok", "55P03"]
     alter = first[1]
     assert (alter.line, alter.template) == (2, fingerprint("ALTER TABLE t ADD c int").id)
-    assert 0.55 < alter.took_s < 1.0
+    assert 0.55 < alter.took_s < 2.0
     assert alter.waited[0].lock == "relation AccessExclusiveLock"
     assert alter.waited[0].relation == "public.t"
     assert alter.waited[0].blocker_state == "idle in transaction"
     assert alter.waited_s == pytest.approx(alter.took_s, abs=0.15)
     assert alter.blocked[0].template == fingerprint(READ).id
     assert alter.blocked[0].sessions > 3
-    assert 0.3 < alter.blocked[0].longest_s < 0.8
+    assert 0.3 < alter.blocked[0].longest_s < 2.0
     felt = migration_of(out).rounds[0]
     assert not felt.complete
     assert felt.disturbed_s >= 0.5
     assert felt.recovered_s is not None
-    assert felt.recovered_s < first[0].began_s + 2
+    assert felt.recovered_s < second[0].began_s
     summary = summarise([out])
     assert as_json.document(summary)["migration"]["statements"][1]["waited"]
     page = html.render(summary)

@@ -133,9 +133,9 @@ def test_errors_that_production_had_too_stand_last(run):
     write(run, "attempts", *(attempt(n, 0, A, 0, 0, 1, ended_as=e) for n, e in enumerate(ended)))
     rows = latency.by_template(columns.read_attempts(run), {}, {}, set())
     found = failures.by_sqlstate(rows, made)
-    assert [(f.sqlstate, f.count, f.expected) for f in found] == [
-        ("42P01", 1, False),
-        ("23505", 2, True),
+    assert [(f.sqlstate, f.name, f.count, f.expected) for f in found] == [
+        ("42P01", "undefined table", 1, False),
+        ("23505", "unique violation", 2, True),
     ]
 
 
