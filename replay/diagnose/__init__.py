@@ -1,5 +1,6 @@
 """Diagnose a run that broke: every rule looks at the evidence, what fires is ranked."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -20,13 +21,18 @@ def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
 
     A run that held its objective has none, unless some seconds of it were bad, a statement waited
     over a second for a lock, or a deadlock came that production did not have. One that broke has at
-    least one, and be it that nothing explains it. Statements that fail here only come first where they explain it all, else behind
-    what cost seconds, but ahead of "unexplained". Where several findings ask for the same SQL, they
-    carry the same fix.
+    least one, and be it that nothing explains it. Statements that fail here only come first where they
+    explain it all, else behind what cost seconds, but ahead of "unexplained". Where several findings
+    ask for the same SQL, they carry the same fix. What production's own log told of the same
+    statements stands in the evidence.
     """
     if not evidence.suspect:
         return ()
-    found = [_with_routes(finding, evidence) for rule in RULES for finding in rule(evidence)]
+    found = [
+        _beside_production(_with_routes(finding, evidence), evidence)
+        for rule in RULES
+        for finding in rule(evidence)
+    ]
     ranked = sorted(found, key=lambda finding: -finding.explained_s)
     if evidence.run.healthy:
         return _with_shared_fixes(ranked or list(bad_seconds(evidence)))
@@ -41,6 +47,21 @@ def _with_routes(finding: Finding, evidence: Evidence) -> Finding:
     """The finding of a run that sent requests names the routes among its templates, too."""
     routes = [one.sql for one in finding.templates if evidence.is_route(one.id)]
     return replace(finding, routes=tuple(routes)) if routes else finding
+
+
+def _beside_production(finding: Finding, evidence: Evidence) -> Finding:
+    """The finding with production's own waits and failures of its templates, counted by kind."""
+    named = {culprit.id for culprit in finding.templates}
+    counts: Counter[str] = Counter()
+    longest_ms = 0.0
+    for conflict in evidence.in_production:
+        if named & {conflict.template, *conflict.peers}:
+            counts[conflict.kind] += conflict.count
+            longest_ms = max(longest_ms, conflict.longest_ms)
+    if not counts:
+        return finding
+    told = {**counts, "longest_ms": round(longest_ms, 1)}
+    return replace(finding, evidence={**finding.evidence, "in_production": told})
 
 
 def _with_shared_fixes(ranked: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -9,6 +9,7 @@ itself waited no more to the transaction's end: the statement that fills most of
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import pyarrow as pa
 
@@ -98,14 +99,16 @@ def analyse(
     *,
     who: Callable[[str, str], str] = lambda template, text: template or text,
     session_locks: Collection[str] = (),
+    told: Mapping[int, list[tuple[int, str]]] = MappingProxyType({}),
 ) -> Blocking:
     """Episodes of a table of rundir.BLOCKING, sampled every `period_s` seconds.
 
     `targets` has the relation that a template works on: a session that follows a row through its
     new versions waits for their transaction and for nothing that has the relation's name. `who`
-    names a session, `session_locks` the templates that take advisory locks beyond a transaction.
+    names a session, `session_locks` the templates that take advisory locks beyond a transaction, and
+    `told` the rows that the server's log names, by waiter.
     """
-    edges = read(table, targets, who)
+    edges = read(table, targets, who, told)
     waiting = waits(edges)
     timeline = Timeline(attempts, waiting)
     samples: dict[int, list[Edge]] = defaultdict(list)

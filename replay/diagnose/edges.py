@@ -8,6 +8,8 @@ import pyarrow as pa
 
 from replay.diagnose.timeline import Timeline
 
+_APART_US = 10_000  # the log's time has milliseconds, and clocks differ
+_TOLD_US = 1_100_000  # deadlock_timeout after a wait began the log tells of it; 1 s by default
 _NAMELESS = frozenset({"startup", "prepared"})  # a standby's recovery, a prepared transaction
 ROW_LOCKS = frozenset({"transactionid", "tuple"})  # lock types of a wait for a row
 
@@ -32,10 +34,16 @@ class Edge:
     key: str
 
 
-def read(table: pa.Table, targets: Mapping[str, str], who: Callable[[str, str], str]) -> list[Edge]:
+def read(
+    table: pa.Table,
+    targets: Mapping[str, str],
+    who: Callable[[str, str], str],
+    told: Mapping[int, list[tuple[int, str]]],
+) -> list[Edge]:
     """Edges of a table of rundir.BLOCKING by time.
 
-    `targets` names the relation of row locks, `who` a session by its template and its text.
+    `targets` names the relation of row locks, `who` a session by its template and its text; `told`
+    has, by session, when the server's log told which row it waited for.
     """
     edges = []
     for row in table.to_pylist():
@@ -46,6 +54,14 @@ def read(table: pa.Table, targets: Mapping[str, str], who: Callable[[str, str], 
         if not row["relation"] and row["lock_type"] in ROW_LOCKS:
             row["relation"] = targets.get(waiter, "")
         row["key"] = row["key"] or ""
+        if not row["key"] and row["lock_type"] in ROW_LOCKS:
+            began_us = row["at_us"] - row["wait_us"]
+            near = (
+                k
+                for at, k in told.get(row["waiter"], ())
+                if -_APART_US <= at - began_us <= _TOLD_US
+            )
+            row["key"] = next(near, "")
         edges.append(Edge(**row, waiter_template=waiter, blocker_template=blocker))
     return sorted(edges, key=lambda edge: edge.at_us)
 

@@ -31,7 +31,7 @@ from replay.requests import REQUEST
 from replay.rundir import RunManifest
 from replay.sql.fingerprint import fingerprint
 from replay.sql.resolve import ColumnUse, predicates
-from replay.workload import Workload
+from replay.workload import Conflict, Workload
 
 _OBJECTIVE_MS = 250.0  # where the run does not say what it was judged by
 _PERIOD_S = 0.1  # where fewer than two samples tell
@@ -64,6 +64,7 @@ class Evidence:
     sessions: Sessions
     trends: Mapping[str, Trend]  # by template
     deadlocks: tuple[Deadlocks, ...]
+    in_production: tuple[Conflict, ...]  # production's own evidence of contention
     bursts: tuple[Burst, ...]  # bad seconds in a run whose averages may be normal
     targets: Mapping[str, str]  # template -> the relation that it works on
     changed: Mapping[tuple[str, str], Mapping[str, float]]  # (kind, name) -> figure -> growth
@@ -147,6 +148,7 @@ def gather(run: Path, workload: Workload, profile: SchemaProfile | None) -> Evid
     migration = rundir.read_migration(run)
     who = _naming(workload, migration)
     targets = _targets(workload, profile)
+    locklog = rundir.read_table(run, "locklog")
     blocked = blocking.analyse(
         edges,
         attempts,
@@ -154,6 +156,7 @@ def gather(run: Path, workload: Workload, profile: SchemaProfile | None) -> Evid
         period_s,
         who=who,
         session_locks={t.id for t in workload.templates if _SESSION_LOCK.search(t.sql)},
+        told=_rows_told(locklog),
     )
     plans = {
         template: found
@@ -173,9 +176,8 @@ def gather(run: Path, workload: Workload, profile: SchemaProfile | None) -> Evid
         failures=failures.find(attempts, workload, manifest.boosted),
         sessions=sessions.read(samples, period_s, who, least_s=_LONG_SHARE * manifest.duration_s),
         trends=trends.trends(attempts, blocked.waiting),
-        deadlocks=deadlocks.find(
-            attempts, rundir.read_table(run, "locklog"), Timeline(attempts, {}), who
-        ),
+        deadlocks=deadlocks.find(attempts, locklog, Timeline(attempts, {}), who),
+        in_production=workload.conflicts,
         bursts=bursts.find(series, objective_ms),
         targets=targets,
         changed=_by_object(counters, pc.subtract(counters["after"], counters["before"])),
@@ -221,6 +223,15 @@ def _naming(workload: Workload, migration: Migration | None) -> Callable[[str, s
         return _COMMENTS.sub("", text)
 
     return who
+
+
+def _rows_told(locklog: pa.Table) -> dict[int, list[tuple[int, str]]]:
+    """Session -> when the server's log told that it waited for a row, and which."""
+    found: dict[int, list[tuple[int, str]]] = {}
+    for row in locklog.to_pylist():
+        if row["kind"] == "waiting" and row["key"]:
+            found.setdefault(row["pid"], []).append((row["at_us"], row["key"]))
+    return found
 
 
 def _by_object(

@@ -10,6 +10,7 @@ from replay.diagnose.sums import merged, summed
 
 _FRAMES = frozenset({"begin", "start", "commit", "rollback", "end", "abort"})
 _IDLE = 0.5  # of the hold
+_PLACES = 3
 _SENTENCE = 90  # characters of a statement
 
 
@@ -44,10 +45,16 @@ def of_episodes(episodes: Sequence[Episode]) -> dict[str, object]:
         "hold_p50_ms": round(float(np.quantile(holds, 0.5)), 1),
         "hold_p95_ms": round(float(np.quantile(holds, 0.95)), 1),
         "locked_relations": relations(episodes),
+        "locked_at": _places(episodes),
         "waiting_s": {
             name: round(spent, 3) for name, spent in merged(e.waiting for e in episodes).items()
         },
     }
+
+
+def _places(episodes: Sequence[Episode]) -> list[str]:
+    """Rows, advisory locks or objects that were waited for, the longest first."""
+    return [key for key in summed((e.key, e.blocked_s) for e in episodes) if key][:_PLACES]
 
 
 def of_hold(evidence: Evidence, episodes: Sequence[Episode]) -> dict[str, object]:

@@ -227,7 +227,7 @@ class Run:
             }
         )
 
-    def told(self, kind, pid, template, *, at, event=0, mode="", lock="", holders=""):
+    def told(self, kind, pid, template, *, at, event=0, mode="", lock="", holders="", key=""):
         """A line of the server's log."""
         self.locklog.append(
             {
@@ -240,7 +240,7 @@ class Run:
                 "mode": mode,
                 "lock_type": lock,
                 "relation": "",
-                "key": "",
+                "key": key,
                 "wait_us": 0,
                 "holders": holders,
                 "queue": "",
@@ -283,6 +283,7 @@ class Run:
         errors=None,
         p95_ms=7.0,
         boosted=(),
+        conflicts=(),
     ):
         """Write the run and gather what the rules see; `errors` is production's, by template."""
         path = directory / "made.run"
@@ -316,7 +317,8 @@ class Run:
         for name, rows in tables.items():
             rundir.write_table(path, name, pa.Table.from_pylist(rows, rundir.TABLES[name]))
         rundir.write_plans(path, plans or {})
-        return gather(path, workload(errors or {}), profile)
+        made = replace(workload(errors or {}), conflicts=conflicts)
+        return gather(path, made, profile)
 
     def _attempt(self, ordinal, template, pid, due, began, ended, outcome):
         self.attempts.append(

@@ -1,7 +1,10 @@
 """The rules on recorded evidence: each fires on its own cause, and is silent where a detail is another."""
 
+from dataclasses import replace
+
 import pytest
 from made_evidence import (
+    BEGIN,
     BUMP,
     CHILD,
     COMMIT,
@@ -19,6 +22,7 @@ from made_evidence import (
 
 from replay.diagnose import diagnose
 from replay.diagnose.rules.blocking_maintenance import concurrently
+from replay.workload import Conflict
 
 ALTER = "ALTER TABLE tasks ADD COLUMN extra int"
 BUILD = "CREATE INDEX tasks_state ON tasks (state)"
@@ -449,3 +453,33 @@ def test_bad_seconds_that_nothing_explains_are_told_in_a_good_run(tmp_path):
     (finding,) = diagnose(run.evidence(tmp_path, healthy=True))
     assert (finding.rule, finding.name) == (0, "unexplained burst")
     assert [burst["from_s"] for burst in finding.evidence["bursts"]] == [4]
+
+
+def test_what_production_told_of_the_same_statements_stands_beside(tmp_path):
+    seen = Conflict(
+        kind="waiting",
+        template=BUMP,
+        peers=(),
+        lock="ShareLock",
+        on="transaction",
+        relation="counters",
+        count=7,
+        total_ms=9000.0,
+        longest_ms=2100.0,
+        most_queued=3,
+        first_seen=BEGIN,
+        last_seen=BEGIN,
+    )
+    others = (seen, replace(seen, template=READ, count=90))
+    (finding,) = diagnose(holding(0.9).evidence(tmp_path, conflicts=others))
+    assert finding.evidence["in_production"] == {"waiting": 7, "longest_ms": 2100.0}
+
+
+def test_the_row_is_told_by_the_log_where_the_samples_do_not(tmp_path):
+    run = holding(0.9)
+    run.told("waiting", 2, BUMP, at=210, lock="transactionid", key="(3,7)")
+    (finding,) = diagnose(run.evidence(tmp_path))
+    assert finding.evidence["locked_at"] == []  # the other waiter's is not known to be the same
+    run.told("waiting", 3, BUMP, at=211, lock="transactionid", key="(3,7)")
+    (finding,) = diagnose(run.evidence(tmp_path))
+    assert finding.evidence["locked_at"] == ["(3,7)"]
