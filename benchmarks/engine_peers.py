@@ -174,7 +174,7 @@ def locust_cursor(job: Job) -> Figures:
         peer = Path(__file__).parent / "engine_peer.py"
         command = [
             *(sys.executable, "-m", "locust", "-f", str(peer), "--headless"),
-            *("-u", str(job.connections), "-r", "200", "-t", str(int(job.seconds) + 4)),
+            *("-u", str(job.connections), "-r", "200", "-t", str(int(job.seconds) + 8)),
             *("--only-summary", "--loglevel", "ERROR"),
         ]
         settings = {
