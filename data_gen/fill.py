@@ -76,7 +76,9 @@ def fill(
         plan.columns(table)  # planned here once, then only read by the threads
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_MAKERS)) as makers:
         filling = _Filling(plan, connect, makers, progress, part)
-        alone = [table for table in todo if jobs > 1 and _is_alone(plan, table, sizes, jobs)]
+        # A slice cannot be truncated and begun again, so its rows come in one transaction.
+        several = jobs > 1 and part.of == 1
+        alone = [table for table in todo if several and _is_alone(plan, table, sizes, jobs)]
         with ThreadPoolExecutor(max(jobs, 1)) as pool:
             for table in alone:
                 filling.split(table, jobs, pool)
@@ -131,8 +133,7 @@ class _Filling:
         with self._opened() as connection:
             target = self._target(connection, table)
             with told(table.qualified), connection.transaction():
-                if self.part.of == 1:
-                    target.truncate(connection)
+                target.truncate(connection)
 
             def stream() -> None:
                 with self._opened() as own, told(table.qualified), own.transaction():
@@ -144,7 +145,7 @@ class _Filling:
                 source.close()
             with told(table.qualified), connection.transaction():
                 target.restore(connection)
-                if not table.partition_key and self.part.of == 1:
+                if not table.partition_key:
                     mend(connection, table)
                 note_filled(connection, table.qualified, self.part.number, end - first)
             if frozen_rows(self.plan, table) == self.plan.counts[table.qualified]:
