@@ -21,7 +21,6 @@ from replay.capture.assemble import build_templates, fitted, moment
 from replay.capture.digest import Filters
 from replay.capture.formats.columns import Hints
 from replay.capture.inputs import HOW_TO_LOG, find_inputs, server_logs
-from replay.capture.joints import joined_as_used
 from replay.capture.kept import Assembly
 from replay.capture.memory import give_back
 from replay.capture.places import build_places
@@ -187,6 +186,9 @@ class _Capture:
         templates = self._joined(templates)
 
         def scrubbed(profile: SchemaProfile) -> SchemaProfile:
+            # Brings a parser of SQL along: a capture of logs alone starts without.
+            from replay.capture.joints import joined_as_used  # noqa: PLC0415
+
             return scrub.profile(joined_as_used(profile, templates))
 
         return Captured(
