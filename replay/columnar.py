@@ -47,6 +47,7 @@ TEMPLATE_SCHEMA = pa.schema(
         ("query_ids", _PAIRS),
         ("counted", _COUNTERS),
         ("error_states", pa.list_(pa.struct([("key", pa.string()), ("calls", pa.int64())]))),
+        ("routes", pa.list_(pa.struct([("route", pa.string()), ("share", pa.float64())]))),
     ]
 )
 TRANSACTION_SCHEMA = pa.schema(
@@ -291,6 +292,8 @@ def _values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
 
 def _template_row(template: Template) -> tuple[Any, ...]:
     row = _row(template, TEMPLATE_SCHEMA)
+    named = [{"route": route, "share": share} for route, share in template.routes]
+    row[TEMPLATE_SCHEMA.get_field_index("routes")] = named
     if template.counted is not None:
         row[TEMPLATE_SCHEMA.get_field_index("counted")] = asdict(template.counted)
     return tuple(row)

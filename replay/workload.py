@@ -86,6 +86,8 @@ class Template:
     query_ids: tuple[tuple[int, int], ...] = ()  # (server's query_id, calls)
     counted: Counters | None = None  # by pg_stat_statements, where it knows the template
     error_states: tuple[tuple[str, int], ...] = ()  # (SQLSTATE, calls that failed with it)
+    # Routes of the service that ran it, as its comments say, and the share of its calls, most first.
+    routes: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

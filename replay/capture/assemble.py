@@ -10,6 +10,7 @@ import numpy as np
 from replay.capture.bottomk import Weights
 from replay.capture.calibrate import calibrate
 from replay.capture.formats.columns import Ints
+from replay.capture.origins import Origins
 from replay.capture.rarity import is_rare
 from replay.capture.registry import Registry
 from replay.capture.store import Store
@@ -47,12 +48,18 @@ def moment(at_us: int) -> datetime:
 
 
 def build_templates(
-    registry: Registry, span: Span, figures: list[Figures] | Tallied, kept: Counter[int]
+    registry: Registry,
+    span: Span,
+    figures: list[Figures] | Tallied,
+    kept: Counter[int],
+    routes: Origins | None = None,
 ) -> Sequence[Template]:
     """Every template of the log with its exact figures, most called first.
 
-    `figures` and `kept`, the kept executions, are by template number.
+    `figures`, `kept`, the kept executions, and `routes`, what their comments say, are by template
+    number.
     """
+    named = routes or {}
     begin = span.begin_us // 1_000_000 // span.slice_s
     slices = slices_between(span.begin_us, span.end_us, span.slice_s)
 
@@ -82,6 +89,7 @@ def build_templates(
             error_states=tuple(
                 sorted((registry.states[state], errors) for state, errors in of.states.items())
             ),
+            routes=named.get(number, ()),
         )
 
     calls = [of.calls for of in figures] if isinstance(figures, list) else figures.calls.tolist()

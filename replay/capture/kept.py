@@ -74,8 +74,8 @@ class Assembly:
             return self.tables(kept.batch(numbers[begin:end]), begin, weights[begin:end])
 
         def batches() -> Iterator[columnar.Batch]:
-            cuts = list(_cuts(kept.sizes(numbers)))
-            return _in_turn(tables, cuts, min(jobs, len(cuts)))
+            pieces = list(cuts(kept.sizes(numbers)))
+            return _in_turn(tables, pieces, min(jobs, len(pieces)))
 
         return Tabled(numbers.size, batches, columnar.transactions_of)
 
@@ -204,7 +204,7 @@ class Assembly:
                     yield place, self.scrubber.bits(literal)
 
 
-def _cuts(sizes: Ints) -> Iterator[tuple[int, int]]:
+def cuts(sizes: Ints) -> Iterator[tuple[int, int]]:
     """Where batches begin and end: of so many units, or so many bytes, at most."""
     begin = 0
     while begin < sizes.size:

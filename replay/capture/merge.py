@@ -14,7 +14,13 @@ from replay import __version__
 from replay.capture.assemble import build_templates, moment
 from replay.capture.conflicts import Conflicts
 from replay.capture.counted import FORMAT
-from replay.capture.merge_figures import Together, merged_figures, together, with_counts
+from replay.capture.merge_figures import (
+    Together,
+    merged_figures,
+    together,
+    with_counts,
+    with_routes,
+)
 from replay.capture.merge_sample import merged_sample, starts_us
 from replay.capture.registry import Registry
 from replay.errors import InputError
@@ -38,7 +44,7 @@ def merge(workloads: Mapping[str, Workload]) -> Workload:
     conflicts = Conflicts()
     for part in parts:
         conflicts.merge(Conflicts.of(part.conflicts))
-    counted = with_counts(templates, parts)
+    counted = with_routes(with_counts(templates, parts), parts)
     return Workload(
         manifest=replace(_manifest(named, span), bucket_s=sample.bucket_s),
         templates=tuple(sorted(counted, key=lambda template: (-template.calls, template.id))),

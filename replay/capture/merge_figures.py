@@ -1,8 +1,9 @@
 """Exact figures of several workloads, summed: templates, and what pg_stat_statements adds to them."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TypeVar
 
 from replay.capture.conflicts import epoch_us
@@ -120,6 +121,28 @@ def with_counts(templates: Sequence[Template], parts: Sequence[Workload]) -> lis
         for template in templates
     ]
     return joined + [_alone(count) for owner, count in summed.items() if owner not in known]
+
+
+def with_routes(templates: Sequence[Template], parts: Sequence[Workload]) -> list[Template]:
+    """The templates with the routes that any of the workloads names, by their calls."""
+    named: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    calls: Counter[str] = Counter()
+    for template in chain.from_iterable(part.templates for part in parts):
+        calls[template.id] += template.calls
+        for route, share in template.routes:
+            named[template.id][route] += share * template.calls
+    return [
+        replace(
+            template,
+            routes=tuple(
+                (route, of / calls[template.id])
+                for route, of in sorted(named[template.id].items(), key=lambda item: -item[1])
+            ),
+        )
+        if template.id in named
+        else template
+        for template in templates
+    ]
 
 
 def _counts(part: Workload) -> Iterator[_Count]:

@@ -23,6 +23,7 @@ from replay.capture.formats.columns import Hints
 from replay.capture.inputs import HOW_TO_LOG, find_inputs, server_logs
 from replay.capture.kept import Assembly
 from replay.capture.memory import give_back
+from replay.capture.origins import origins
 from replay.capture.places import build_places
 from replay.capture.reading import Reading
 from replay.capture.sampling import notes as sampling_notes
@@ -169,7 +170,8 @@ class _Capture:
         else:
             weights, chosen = fitted(registry, store, numbers, weights, calls.astype(np.float64))
             kept = Counter(chosen.tolist())
-        templates = build_templates(registry, tally, figures, kept)
+        named = origins(store, numbers, weights) if reading.everything is None else {}
+        templates = build_templates(registry, tally, figures, kept, named)
         scrub = scrubber(
             key=self._key,
             kept=kept_values(asked),

@@ -44,9 +44,9 @@ def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
 
 
 def _with_routes(finding: Finding, evidence: Evidence) -> Finding:
-    """The finding of a run that sent requests names the routes among its templates, too."""
-    routes = [one.sql for one in finding.templates if evidence.is_route(one.id)]
-    return replace(finding, routes=tuple(routes)) if routes else finding
+    """The finding with the routes behind its templates: those that comments name, and those sent."""
+    routes = [route for one in finding.templates for route in evidence.routes(one.id)]
+    return replace(finding, routes=tuple(dict.fromkeys(routes))) if routes else finding
 
 
 def _beside_production(finding: Finding, evidence: Evidence) -> Finding:

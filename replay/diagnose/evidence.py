@@ -106,10 +106,12 @@ class Evidence:
         steps = self.migration.statements if self.migration is not None else ()
         return next((step.sql for step in steps if step.template == who), who)
 
-    def is_route(self, who: str) -> bool:
-        """Whether a template is a route of the service."""
+    def routes(self, who: str) -> tuple[str, ...]:
+        """Routes of the service that run a template; of one that is a route, itself."""
         known = self.templates.get(who)
-        return known is not None and known.kind == REQUEST
+        if known is None:
+            return ()
+        return (known.sql,) if known.kind == REQUEST else known.routes
 
     def culprit(self, who: str) -> Culprit:
         """The template, or the session, as a finding names it."""

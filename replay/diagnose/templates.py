@@ -32,6 +32,7 @@ class TemplateFigures:
     pool_wait_s: float  # of its transactions
     late_wait_s: float  # of its late transactions
     late_served_s: float  # of those: all that was not wait for the pool
+    routes: tuple[str, ...]  # of the service that ran it, most first
     demand_ms: float  # of one call without others in its way: its plan's time, or production's mean
 
 
@@ -109,6 +110,7 @@ def _figures(
         sql=known.sql if known else "",
         kind=known.kind if known else "",
         share=known.calls / executions if known else 0.0,
+        routes=tuple(route for route, _ in known.routes) if known else (),
         calls=int(rows.sum()),
         ok=int((rows & ok).sum()),
         service_s=float(service.sum()) / 1e6,

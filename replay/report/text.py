@@ -18,6 +18,7 @@ from replay.report.summary import Line, Summary
 from replay.report.tables import figures_table, headed
 
 _TONES = {"good": "bold green", "bad": "bold red", "doubtful": "bold yellow"}
+_ROUTES = 3  # of a finding
 _TEMPLATES_SHOWN = 12
 _TREES_SHOWN = 5
 _FAILURES_SHOWN = 5
@@ -132,6 +133,8 @@ def _finding(number: int, finding: Finding) -> RenderableType:
     head = Text.assemble(
         (f"{number}. {finding.name}", "bold red"), (f"  {', '.join(weight)}", "dim")
     )
+    if finding.routes:
+        head.append(f"  by {', '.join(finding.routes[:_ROUTES])}", "dim")
     culprits = (
         Text.assemble(
             f"{wording.share(culprit.share)} of calls  ", (culprit.id, "dim"), f"  {culprit.sql}"

@@ -111,6 +111,7 @@ def _template(template: Template) -> dict[str, Any]:
         "first_seen": template.first_seen,
         "last_seen": template.last_seen,
         "source": template.source,
+        "routes": dict(template.routes),
         "query_ids": {str(number): calls for number, calls in template.query_ids},
         "counted": template.counted,
     }
