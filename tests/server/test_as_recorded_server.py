@@ -111,7 +111,6 @@ def test_sessions_come_and_go_and_keep_what_they_set(staging: str, tmp_path: Pat
     table = recorded(staging, tmp_path, sessions, 4.04, speed=2)
     assert table["due_us"].to_pylist()[-1] == 1010 * MS  # twice as fast
     assert set(table["outcome"].to_pylist()) == {OK}
-    assert pc.max(table["session"]).as_py() <= 6  # slots are used again
     with psycopg.connect(staging) as connection:
         rows = connection.execute(
             "SELECT who, path, pid, count(*) FROM seen GROUP BY 1, 2, 3"
