@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replay.cli import options, output
-from replay.errors import GateFailedError, InputError
+from replay.errors import GateFailedError, InputError, NotValidError
 
 if TYPE_CHECKING:
     from replay.gallery.play import Played
@@ -38,7 +38,7 @@ def command(name: str | None, listed: bool, out: Path | None, seed: int, as_json
     NAME is one of the gallery, FOLDER one of your own. Its production runs and is healthy, its log
     is captured, staging is generated from the capture alone and replayed until it breaks; then all
     of it with the fix. The exit code is 1 where it was missed, wrongly named, or accused though
-    mended.
+    mended, 3 where it did not pass and a replay could not be believed: the machine was too busy.
     """
     from replay.gallery.play import play
     from replay.gallery.read import find, gallery
@@ -53,7 +53,9 @@ def command(name: str | None, listed: bool, out: Path | None, seed: int, as_json
         played = play(incident, out or Path(scratch), seed=seed, say=output.say)
     if as_json:
         output.print_document(_document(played))
-    return 0 if played.passed else GateFailedError.exit_code
+    if played.passed:
+        return 0
+    return GateFailedError.exit_code if played.believed else NotValidError.exit_code
 
 
 def _print_list(incidents: tuple[Any, ...], *, as_json: bool) -> None:

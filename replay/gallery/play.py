@@ -47,6 +47,11 @@ class Played:
         return health.is_healthy(self.production)
 
     @property
+    def believed(self) -> bool:
+        """Whether both replays say something of the server, and not of the machine's other work."""
+        return self.broken.valid and self.fixed.valid
+
+    @property
     def passed(self) -> bool:
         """Found and rightly named, and neither broken nor accused with the fix."""
         return (
@@ -99,6 +104,8 @@ def in_words(played: Played) -> str:
         parts.append(
             f"production was not healthy, p95 {told['p95_ms']:,.0f} ms, {told['failed']:.0f} failed"
         )
+    for manifest in (played.broken, played.fixed):
+        parts += [f"not to be believed: {reason}" for reason in manifest.why_not]
     if not played.fixed.healthy:
         parts.append("broken with the fix as well")
     parts += [f"false alarm with the fix: rule {f.rule}, {f.name}" for f in played.false_alarms]
