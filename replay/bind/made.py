@@ -57,7 +57,8 @@ class Made:
         if self._linked[key] != count:
             return fallback
         quoted = ".".join(f'"{part}"' for part in sequence.replace("'", "''").split("."))
-        return Linked(fallback, f"currval('{quoted}')")
+        # A sub-select: currval() is volatile by itself, and no index would serve it.
+        return Linked(fallback, f"(SELECT currval('{quoted}'))")
 
     def _of_domain(self, space: str) -> set[int]:
         return {count for (name, _), count in self._linked.items() if name == space}

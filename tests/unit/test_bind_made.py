@@ -64,10 +64,15 @@ def test_a_key_from_returning_is_the_sequences_own_in_the_replay():
     _, to_child, to_order = bound(INSERT, child, again)
     assert isinstance(to_child[0], Linked)
     text, parameters = render(child.sql, child.slots, to_child, linked=True)
-    assert text == """insert into lines (order_id) values (currval('"public"."orders_id_seq"'))"""
+    assert (
+        text
+        == """insert into lines (order_id) values ((SELECT currval('"public"."orders_id_seq"')))"""
+    )
     assert parameters == ()
     text, parameters = render(again.sql, again.slots, to_order, linked=True)
-    assert text.endswith("""set note = $1 where id = currval('"public"."orders_id_seq"')""")
+    assert text.endswith(
+        """set note = $1 where id = (SELECT currval('"public"."orders_id_seq"'))"""
+    )
     assert len(parameters) == 1
     assert render(again.sql, again.slots, to_order)[0] == again.sql  # by itself it meets another
 
