@@ -33,12 +33,16 @@ _REQUEST = (
 )
 
 
+def is_due(*, requests: bool = False) -> bool:
+    """Whether loops are to be compiled first, which takes a while."""
+    return _WARMING not in os.environ and not _mark(requests=requests).exists()
+
+
 def ensure(*, requests: bool = False) -> None:
     """See to it that all loops are compiled; where they cannot be kept, each run compiles them."""
-    directory = Path(kernels.CACHE)
-    mark = directory / (_MARK + "-requests" * requests)
-    if _WARMING in os.environ or mark.exists():
+    if not is_due(requests=requests):
         return
+    directory = Path(kernels.CACHE)
     done = subprocess.run(
         [sys.executable, "-m", "replay.capture.warm", *["requests"] * requests],
         env={**os.environ, _WARMING: "1", "XDG_CACHE_HOME": str(directory.parent.parent)},
@@ -47,7 +51,11 @@ def ensure(*, requests: bool = False) -> None:
         check=False,
     )
     if done.returncode == 0:
-        mark.touch()
+        _mark(requests=requests).touch()
+
+
+def _mark(*, requests: bool) -> Path:
+    return Path(kernels.CACHE) / (_MARK + "-requests" * requests)
 
 
 def _compile_requests() -> None:

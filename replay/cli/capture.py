@@ -138,10 +138,13 @@ def command(
         raise click.UsageError("--all keeps what a log tells: name the LOGs to read")
     if follow_s is not None and (stats is None or between is not None):
         raise click.UsageError("--for needs --stats DSN, and excludes --between and --profile")
+    from replay.capture import warm
     from replay.capture.memory import give_back
     from replay.conduct.capturing import capture_workload
 
     key, path = read_or_draw(key_file, out)
+    if (logs and warm.is_due()) or (http and warm.is_due(requests=True)):
+        output.say("compiling the loops that read logs, once after an installation: about a minute")
     if follow_s is not None:
         output.say(
             f"following pg_stat_statements for {follow_s:g} s; Ctrl-C captures what is there"
