@@ -6,7 +6,7 @@ of one part of the table, or those whose parent, by a foreign key in physical or
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from data_gen.sources import Own
 from data_gen.spread import Spread
 
 PLACES = 32
+_FAR = 1000  # another code is further than any distance of codes
 _UNKNOWN = -3  # a combination that no generated parent has
 
 
@@ -33,7 +34,8 @@ class Parents:
     counts: Ints  # children of each
     spread: Spread  # of the child's column, the counts'
     nulls: int  # children without a parent
-    clustered: bool  # the child's rows are in the order of the key
+    clustered: bool  # the child's rows follow the order of the key, more or less
+    in_place: bool  # so closely that a row's place is its parent's
 
     @cached_property
     def _known(self) -> tuple[Ints, Ints]:
@@ -44,6 +46,17 @@ class Parents:
     def kinds(self) -> Ints:
         """Of each parent, the number of its combination of codes."""
         return self._known[1]
+
+    def like(self, sampled: Ints) -> "Parents":
+        """The parents, each looking like the nearest of the sampled rows of codes.
+
+        A kind of parent that the sample does not have would get no children else.
+        """
+        looks = np.unique(sampled, axis=0)
+        known, kinds = self._known
+        far = (known[:, None, :] != looks[None, :, :]).sum(axis=2) * _FAR
+        far = far + np.abs(known[:, None, :] - looks[None, :, :]).sum(axis=2)
+        return replace(self, codes=looks[np.argmin(far, axis=1)][kinds])
 
     def kind_of(self, cells: Ints) -> Ints:
         """The combination that each row of codes is; _UNKNOWN where no parent has it."""
@@ -127,7 +140,7 @@ class Joined:
 
     def _couple(self, table: Planned, joint: Joint) -> None:
         cells, counts = np.array(joint.cells, np.int64), np.array(joint.counts, np.int64)
-        keys = _keys(table, joint)
+        keys = _keys(table, joint, cells)
         root_key = max(
             (key for key in keys if key.parents.clustered),
             key=lambda key: len(key.places),
@@ -283,7 +296,7 @@ def _own(table: Planned, joint: Joint) -> Iterator[tuple[str, int, Column]]:
             yield found.name, number, column
 
 
-def _keys(table: Planned, joint: Joint) -> list[_Key]:
+def _keys(table: Planned, joint: Joint, cells: Ints) -> list[_Key]:
     """The foreign keys that the joint says something of."""
     found = []
     for via in dict.fromkeys(c.via for c in joint.columns if c.kind == "parent"):
@@ -292,7 +305,11 @@ def _keys(table: Planned, joint: Joint) -> list[_Key]:
         }
         parents = table.parents(via, list(places))
         if parents is not None:
-            found.append(_Key(parents, [places[name] for name in parents.columns]))
+            chosen = [places[name] for name in parents.columns]
+            sampled = cells[:, chosen]
+            sampled = sampled[sampled[:, 0] != NO_PARENT]
+            if sampled.size:
+                found.append(_Key(parents.like(sampled), chosen))
     return found
 
 
@@ -309,8 +326,9 @@ def _root_of_place(rows: int, cells: Ints) -> tuple[Root, Ints]:
 def _root_of_parent(table: Planned, key: _Key, cells: Ints) -> tuple[Root, Ints]:
     """Rows by the kind of their parent, and by its place, which is about their own."""
     parents = key.parents
-    places = np.arange(parents.kinds.size, dtype=np.int64) * PLACES // parents.kinds.size
-    mixed = parents.kinds * PLACES + places
+    parts = PLACES if parents.in_place else 1
+    places = np.arange(parents.kinds.size, dtype=np.int64) * parts // parents.kinds.size
+    mixed = parents.kinds * parts + places
     known, codes = np.unique(mixed[parents.counts > 0], return_inverse=True)
     code_of = np.zeros(parents.kinds.size, np.int64)
     code_of[parents.counts > 0] = codes
@@ -327,6 +345,6 @@ def _root_of_parent(table: Planned, key: _Key, cells: Ints) -> tuple[Root, Ints]
         position = source.spread.points(slots)
         return code_of[position], ranks[position] + source.spread.occurrences(slots)
 
-    wanted = parents.kind_of(cells[:, key.places]) * PLACES + cells[:, 0]
+    wanted = parents.kind_of(cells[:, key.places]) * parts + cells[:, 0] * parts // PLACES
     at = np.minimum(np.searchsorted(known, wanted), known.size - 1)
     return Root(sizes, find), np.where(known[at] == wanted, at, _UNKNOWN)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from data_gen.plan import _Table
 
 _MOST_PARENTS = 1 << 22  # what is known of each lies in memory
+_IN_ORDER = 0.2  # correlation from which a foreign key keeps its own order of rows
 _CLUSTERED = 0.9  # correlation from which a column follows the rows' order by itself
 
 
@@ -117,7 +118,8 @@ class Kin:
             counts=counts,
             spread=spread,
             nulls=self._nulls(column),
-            clustered=is_placed or _is_clustered(column),
+            clustered=is_placed or abs(column.correlation or 0.0) >= _IN_ORDER,
+            in_place=(column.correlation or 0.0) >= _CLUSTERED,
         )
 
     def source(self, name: str) -> Own | None:
