@@ -119,7 +119,7 @@ WITH beneath AS (
                 THEN format(' WHERE t.%I = ANY (<keys>)', parent) END AS keyed
     FROM tables
 )
-SELECT format('SELECT %L', json_build_object(
+SELECT format('SELECT %L AS replay_profile', json_build_object(
            'oid', oid, 'columns', columns, 'type', type,
            'keyed', replace(replace(asked, '<key>', key), '<rows>', keyed))) AS description,
        replace(replace(asked, '<key>', 'NULL::text'), '<rows>', sampled) AS sample,

@@ -15,7 +15,7 @@ from psycopg import sql
 from data_gen.joint import cell_of, with_keys
 from data_gen.keys import root_of
 from data_gen.profile import SchemaProfile, TableProfile
-from data_gen.questions import from_json
+from data_gen.questions import from_json, tried
 from replay.sql.plan_shape import shape
 from replay.sql.resolve import resolve
 from replay.sql.slots import render
@@ -57,7 +57,7 @@ def plans(
             continue
         if not statement.sql.lstrip("( ").lower().startswith(_KINDS):
             continue
-        with contextlib.suppress(*_REFUSED), connection.transaction():
+        with contextlib.suppress(*_REFUSED), tried(connection):
             known[_explained(connection, statement, generic and version >= _GENERIC_SINCE)] += 1
     return {template: known.most_common() for template, known in found.items() if known}
 
@@ -107,7 +107,7 @@ def _asked(
     array = sql.SQL("{}::text[]::").format(sql.Literal(values)).as_string(connection)
     query = joint.keyed.replace("<keys>", f"{array}{joint.key_type}[]")
     try:
-        with connection.transaction():
+        with tried(connection):
             rows = from_json(row for (row,) in connection.execute(query.encode()))
     except _REFUSED as error:
         log.info("%s: keys are not looked at: %s", table.qualified, error)

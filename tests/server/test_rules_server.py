@@ -77,7 +77,7 @@ def test_1_a_ddl_queue_names_the_ddl_and_the_long_holder(scene):
 
 
 def test_1_a_ddl_that_gives_up_soon_is_no_finding(database, tmp_path):
-    drop = "ALTER TABLE acct DROP COLUMN extra"
+    drop = "ALTER TABLE acct DROP COLUMN IF EXISTS extra"
     readers = [repeat(1.0, (READ, 7)) for _ in range(4)]
     scene = Scene(database, tmp_path)
     found = scene.act(

@@ -380,7 +380,7 @@ def test_inspect_document(story):
     first = document["templates"][0]
     assert {
         *("id", "sql", "kind", "tables", "calls", "errors", "total_ms", "kept", "rare"),
-        *("first_seen", "last_seen", "source", "query_ids", "counted", "error_states"),
+        *("first_seen", "last_seen", "source", "query_ids", "counted", "error_states", "routes"),
     } == set(first)
     assert list(first["query_ids"].values()) == [first["calls"]]
     assert first["counted"]["rows"] == first["calls"]
