@@ -3,11 +3,16 @@
 import uuid
 from collections.abc import Iterator
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
 
 from replay import embedded
+
+# A property is no stopwatch: the first example may compile loops, and the machine may be busy.
+hypothesis.settings.register_profile("replay", deadline=None)
+hypothesis.settings.load_profile("replay")
 
 PRODUCTION_SETTINGS = {
     "shared_preload_libraries": "'pg_stat_statements'",
