@@ -1,16 +1,13 @@
 """Which routes of the service ran a template, where its statements say so in a comment.
 
-sqlcommenter (Django, SQLAlchemy, Rails) writes `/*route='…',traceparent='…'*/` behind a statement, or
-`controller='…',action='…'`; marginalia `/*controller:…,action:…*/`. Comments are no part of a template,
-so they are read from the kept executions' records, each with its unit's weight.
+Comments are no part of a template, so they are read from the kept executions' records, each with its
+unit's weight.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from heapq import nlargest
 from operator import itemgetter
-from urllib.parse import unquote
 
 import numpy as np
 
@@ -18,12 +15,8 @@ from replay.capture.bottomk import Weights
 from replay.capture.formats.columns import Ints
 from replay.capture.kept import Kept, cuts
 from replay.capture.stored import Batch
+from replay.sql.comment import MARKS, route_of
 
-_ROUTE = re.compile(rb"/\*[^*]{0,400}?\broute='([^'*]{1,200})'")
-_ACTION = re.compile(
-    rb"/\*[^*]{0,400}?\bcontroller(?:='|:)([\w:/.%-]{1,100})'?[^*]{0,400}?\baction(?:='|:)([\w.%-]{1,100})"
-)
-_MARKS = (b"route='", b"controller")
 _ROUTES_AT_MOST = 100  # of a template
 
 Origins = Mapping[int, tuple[tuple[str, float], ...]]
@@ -48,23 +41,12 @@ def origins(kept: Kept, numbers: Ints, weights: Weights) -> Origins:
     }
 
 
-def route_of(text: bytes) -> str:
-    """The route that a statement's comment names; empty where it names none."""
-    told = _ROUTE.search(text)
-    if told is not None:
-        return unquote(told[1].decode("utf-8", "replace").replace("%%", "%"))
-    told = _ACTION.search(text)
-    if told is None:
-        return ""
-    return "#".join(unquote(part.decode("utf-8", "replace")) for part in told.groups())
-
-
 def _told(batch: Batch, weights: Weights) -> Iterator[tuple[int, str, float]]:
     """Template, route and weight of each execution; nothing where no record names a route."""
     if batch.texts is None:
         return
     texts = batch.texts.tobytes()
-    if not any(mark in texts for mark in _MARKS):
+    if not any(mark in texts for mark in MARKS):
         return
     places = batch.places.tolist()
     of_row = np.repeat(weights, batch.counts()).tolist()

@@ -6,8 +6,8 @@ import pytest
 from made_lines import csv_line
 
 from replay import bundle
-from replay.capture.origins import route_of
 from replay.cli import status
+from replay.sql.comment import route_of, shape_of
 
 TRACE = "traceparent='00-5bd66ef5095369c7b0d1f8f4bd33716a-c532cb4098ac3dd2-01'"
 
@@ -48,3 +48,10 @@ def test_a_template_knows_the_routes_that_ran_it(tmp_path, capsys):
     assert second.routes == ()
     assert status(["inspect", str(out), "--template", first.id]) == 0
     assert re.search(r"routes +/a \(75.* %\), /b \(25.* %\)", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    "route", ["/tasks/<int:task>/log", "/tasks/{int}/log", "/tasks/:task/log", "/tasks/{id}/log/"]
+)
+def test_a_route_is_the_same_however_its_values_are_written(route):
+    assert shape_of(route) == "/tasks/{}/log"

@@ -1,0 +1,33 @@
+"""What a statement's comment says of where it comes from: sqlcommenter's, and marginalia's.
+
+sqlcommenter (Django, SQLAlchemy, Rails) writes `/*route='…',traceparent='…'*/` behind a statement, or
+`controller='…',action='…'`; marginalia `/*controller:…,action:…*/`.
+"""
+
+import re
+from urllib.parse import unquote
+
+MARKS = (b"route='", b"controller")
+"""What a text that names a route holds, one of them."""
+_ROUTE = re.compile(rb"/\*[^*]{0,400}?\broute='([^'*]{1,200})'")
+_ACTION = re.compile(
+    rb"/\*[^*]{0,400}?\bcontroller(?:='|:)([\w:/.%-]{1,100})'?[^*]{0,400}?\baction(?:='|:)([\w.%-]{1,100})"
+)
+# A value's place in a path, as frameworks and we write it: <int:id>, {id}, :id.
+_VALUE = re.compile(r"<[^<>/]*>|\{[^{}/]*\}|(?<=/):\w+")
+
+
+def route_of(text: bytes) -> str:
+    """The route that a statement's comment names; empty where it names none."""
+    told = _ROUTE.search(text)
+    if told is not None:
+        return unquote(told[1].decode("utf-8", "replace").replace("%%", "%"))
+    told = _ACTION.search(text)
+    if told is None:
+        return ""
+    return "#".join(unquote(part.decode("utf-8", "replace")) for part in told.groups())
+
+
+def shape_of(route: str) -> str:
+    """A route without the names of its values, by which two spellings of one route are equal."""
+    return _VALUE.sub("{}", route).rstrip("/")
