@@ -34,6 +34,8 @@ SCHEMA_SQL = "schema.sql"
 REQUEST_LOG = "request_log.json"
 ROUTES = "routes.parquet"
 REQUESTS = "requests.parquet"
+LINKS = "links.parquet"
+RAN = "route_templates.parquet"
 PLANS = "plans.json"
 
 _KEPT = {TRANSACTIONS: columnar.TRANSACTION_SCHEMA, STATEMENTS: columnar.STATEMENT_SCHEMA}
@@ -166,10 +168,13 @@ def read_requests(path: Path) -> Requests | None:
     file = path / REQUEST_LOG
     if not file.is_file():
         return None
+    is_linked = (path / LINKS).is_file()
     return Requests(
         log=msgspec.json.decode(file.read_bytes(), type=RequestLog),
         routes=tuple(columnar.routes_of(pq.read_table(path / ROUTES))),
         kept=tuple(columnar.requests_of(pq.read_table(path / REQUESTS))),
+        links=tuple(columnar.links_of(pq.read_table(path / LINKS))) if is_linked else (),
+        ran=tuple(columnar.ran_of(pq.read_table(path / RAN))) if is_linked else (),
     )
 
 
@@ -224,17 +229,22 @@ def _write_files(
         documents.write(path / TABLES, profile)
         (path / SCHEMA_SQL).write_text(schema_sql(profile), encoding="utf-8")
     if requests is not None:
-        documents.write(path / REQUEST_LOG, requests.log)
-        routes, kept = (
-            columnar.route_batches(requests.routes),
-            columnar.request_batches(requests.kept),
-        )
-        _write_tables(path, {ROUTES: columnar.ROUTE_SCHEMA}, routes)
-        _write_tables(path, {REQUESTS: columnar.REQUEST_SCHEMA}, kept)
+        _write_requests(path, requests)
     if plans is not None:
         documents.write(path / PLANS, plans)
     checksums = {name: _checksum(path / name) for name in _present(path)}
     _KIND.write_manifest(path, workload.manifest, checksums=checksums)
+
+
+def _write_requests(path: Path, requests: Requests) -> None:
+    documents.write(path / REQUEST_LOG, requests.log)
+    for name, schema, batches in (
+        (ROUTES, columnar.ROUTE_SCHEMA, columnar.route_batches(requests.routes)),
+        (REQUESTS, columnar.REQUEST_SCHEMA, columnar.request_batches(requests.kept)),
+        (LINKS, columnar.LINK_SCHEMA, columnar.link_batches(requests.links)),
+        (RAN, columnar.RAN_SCHEMA, columnar.ran_batches(requests.ran)),
+    ):
+        _write_tables(path, {name: schema}, batches)
 
 
 def _write_tables(
@@ -261,7 +271,7 @@ def _write_tables(
 
 def _present(path: Path) -> list[str]:
     of_statements = (TEMPLATES, TRANSACTIONS, STATEMENTS, CONFLICTS, PLACES, TABLES, SCHEMA_SQL)
-    names = (*of_statements, REQUEST_LOG, ROUTES, REQUESTS, PLANS)
+    names = (*of_statements, REQUEST_LOG, ROUTES, REQUESTS, LINKS, RAN, PLANS)
     return [name for name in names if (path / name).is_file()]
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from replay.made import Made
-from replay.requests import Request, Route
+from replay.requests import Link, Ran, Request, Route
 from replay.workload import Conflict, Counters, Place, Statement, Template, Transaction
 
 T = TypeVar("T")
@@ -138,11 +138,33 @@ REQUEST_SCHEMA = pa.schema(
         ("request_id", pa.string()),
         ("weight", pa.float64()),
         ("priority", pa.uint64()),
+        ("content_type", pa.string()),
+        ("body", pa.string()),
+    ]
+)
+LINK_SCHEMA = pa.schema(
+    [
+        ("request", pa.int64()),
+        ("transaction", pa.int64()),
+        ("how", pa.string()),
+        ("sure", pa.float64()),
+    ]
+)
+RAN_SCHEMA = pa.schema(
+    [
+        ("route", pa.string()),
+        ("template", pa.string()),
+        ("how", pa.string()),
+        ("sure", pa.float64()),
+        ("calls", pa.float64()),
+        ("requests", pa.int64()),
+        ("share", pa.float64()),
     ]
 )
 REPEATED = frozenset(
     (  # noqa: SIM905 - words are read, and kept in order, more easily as a text
-        "kind source template sql slots prepared error session shape route method agent group stratum lock on relation"
+        "kind source template sql slots prepared error session shape route method agent group stratum lock on relation "
+        "content_type how"
     ).split()
 )
 """Columns of texts that repeat: a dictionary makes these smaller, and others larger."""
@@ -205,6 +227,16 @@ def request_batches(requests: Iterable[Request]) -> Iterator[Batch]:
     return _batches(REQUEST_SCHEMA, _request_row, requests)
 
 
+def link_batches(links: Iterable[Link]) -> Iterator[Batch]:
+    """Links by columns."""
+    return _batches(LINK_SCHEMA, _link_row, links)
+
+
+def ran_batches(ran: Iterable[Ran]) -> Iterator[Batch]:
+    """What routes ran, by columns."""
+    return _batches(RAN_SCHEMA, _ran_row, ran)
+
+
 def transactions_of(batch: Batch) -> Iterator[Transaction]:
     """Transactions, from them and their statements by columns."""
     statements: dict[int, list[Statement]] = {}
@@ -255,6 +287,16 @@ def routes_of(table: pa.Table) -> Iterator[Route]:
 def requests_of(table: pa.Table) -> Iterator[Request]:
     """Requests from columns."""
     return (Request(**row) for row in _rows(table))
+
+
+def links_of(table: pa.Table) -> Iterator[Link]:
+    """Links from columns."""
+    return (Link(**row) for row in _rows(table))
+
+
+def ran_of(table: pa.Table) -> Iterator[Ran]:
+    """What routes ran, from columns."""
+    return (Ran(**row) for row in _rows(table))
 
 
 def _batches(
@@ -315,6 +357,8 @@ def _row(value: object, schema: pa.Schema) -> list[Any]:
 _conflict_row = attrgetter(*CONFLICT_SCHEMA.names)
 _place_row = attrgetter(*PLACE_SCHEMA.names)
 _request_row = attrgetter(*REQUEST_SCHEMA.names)
+_link_row = attrgetter(*LINK_SCHEMA.names)
+_ran_row = attrgetter(*RAN_SCHEMA.names)
 _transaction_row = attrgetter(*TRANSACTION_SCHEMA.names)
 _statement_row = attrgetter(*STATEMENT_SCHEMA.names[1:])
 

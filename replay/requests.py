@@ -3,14 +3,24 @@
 The other half of what a workload holds; see `workload.py`.
 """
 
+import hashlib
+import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from urllib.parse import urlsplit
 
 from replay.outcome import http_code
 from replay.workload import Skip, Template
 
 REQUEST = "request"
 """Kind of a route's template."""
+
+BY_TRACE, BY_REQUEST_ID, BY_TIME = "trace", "request id", "time"
+"""How a request is known to have run a transaction: by what a record says, or by when it ran."""
+
+_LOOPBACK = re.compile(r"localhost|ip6-localhost|127(?:\.\d{1,3}){3}|::1|0:0:0:0:0:0:0:1")
+_ROUNDS = 2000  # of the hash of a host: a list of names takes as much longer to try
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +62,31 @@ class Request:
     request_id: str  # keyed token
     weight: float
     priority: int = 0  # of the sample: uniform below 2**64
+    content_type: str = ""  # of the body, as application/json; empty where the log has none
+    body: str | None = None  # its form, with tokens for values; None: not told, or of no such form
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A kept request that ran a kept transaction."""
+
+    request: int  # id
+    transaction: int  # id
+    how: str  # BY_TRACE, BY_REQUEST_ID, BY_TIME
+    sure: float  # 0 … 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """A template that a route's requests ran."""
+
+    route: str  # id
+    template: str  # id
+    how: str  # BY_TRACE, BY_REQUEST_ID, BY_TIME
+    sure: float  # 0 … 1
+    calls: float  # of the template by all requests of the route, estimated from `requests`
+    requests: int  # of the route that were looked at
+    share: float  # of the template's calls in the window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +105,8 @@ class RequestLog:
     complete: bool = True
     interrupted: bool = False  # by Ctrl-C
     notes: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()  # that the log names, hashed: see is_captured_host
+    salt: str = ""  # of these hashes, from the scrub key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +116,8 @@ class Requests:
     log: RequestLog
     routes: tuple[Route, ...]  # by calls, most first
     kept: tuple[Request, ...]  # by begin
+    links: tuple[Link, ...] = ()  # by request, and by transaction
+    ran: tuple[Ran, ...] = ()  # by route, and by calls, most first
 
 
 def as_template(route: Route) -> Template:
@@ -100,3 +139,33 @@ def as_template(route: Route) -> Template:
         rare=route.rare,
         error_states=tuple(failed),
     )
+
+
+def is_captured_host(log: RequestLog, host: str) -> bool:
+    """Whether the log names that host, `name` or `name:port`, as the service or a server behind it.
+
+    A host of this machine is one with its port alone: other ports are other services.
+    """
+    name = host_name(host)
+    return bool(name) and host_hash(name, log.salt) in log.hosts
+
+
+def host_name(host: str) -> str:
+    """A host as it is compared, without its port; empty where nothing can be told by it."""
+    text = host.strip().rpartition("://")[2].partition("/")[0]
+    if text.count(":") > 1 and "[" not in text:  # an IPv6 address by itself
+        text = f"[{text}]"
+    try:
+        parts = urlsplit(f"//{text}")
+        name, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        return ""
+    if _LOOPBACK.fullmatch(name):
+        return f"loopback:{port}" if port else ""
+    return "" if name in ("", "-", "_") else name
+
+
+@lru_cache(maxsize=4096)
+def host_hash(name: str, salt: str) -> str:
+    """What tells one host from another, and does not show its name: 16 hex digits."""
+    return hashlib.pbkdf2_hmac("sha256", name.encode(), salt.encode(), _ROUNDS, 8).hex()

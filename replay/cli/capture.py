@@ -9,6 +9,7 @@ from replay.cli import options, output, requests, selection
 from replay.cli.keys import keep, read_or_draw
 from replay.errors import INTERRUPTED_EXIT_CODE
 
+_SHARED = ("window", "seed", "per_stratum", "everything", "keep_values")  # with requests
 _TOP = 20  # rare templates that are shown; replay inspect --rare shows all
 
 
@@ -78,8 +79,8 @@ _TOP = 20  # rare templates that are shown; replay inspect --rare shows all
     "--all",
     "everything",
     is_flag=True,
-    help="Keep every transaction instead of a sample, so that the workload can be replayed as "
-    "recorded. Takes room as the log does: name a --window.",
+    help="Keep every transaction and request instead of a sample, so that the workload can be replayed "
+    "as recorded. Takes room as the log does: name a --window.",
 )
 @click.option(
     "--keep-values",
@@ -130,11 +131,11 @@ def command(
     exact counts, each statement a transaction of its own, values from the columns' statistics.
     """
     stats = _source(stats, profile)
-    shared = {name: chosen[name] for name in ("window", "seed", "per_stratum", "keep_values")}
+    shared = {name: chosen[name] for name in _SHARED}
     asked = requests.chosen(http, http_format, routes, **shared)
     if not logs and stats is None and profile is None and between is None and asked is None:
         raise click.UsageError("name the LOGs to read, or --stats DSN to do without a log")
-    if chosen["everything"] and not logs:
+    if chosen["everything"] and not (logs or http):
         raise click.UsageError("--all keeps what a log tells: name the LOGs to read")
     if follow_s is not None and (stats is None or between is not None):
         raise click.UsageError("--for needs --stats DSN, and excludes --between and --profile")

@@ -19,6 +19,7 @@ from replay.capture.requests.routes import CHILDREN, Routes
 from replay.capture.requests.stage import RequestOptions, capture_requests
 from replay.cli import status
 from replay.errors import InputError
+from replay.requests import host_name, is_captured_host
 
 KEY = b"k" * 32
 AT = datetime(2026, 3, 1, 12, 0, 5, tzinfo=UTC)
@@ -90,6 +91,7 @@ LOGS = [
     ("access log, 'combined with request_time'", f"{COMBINED} 0.250", True),
     ("access log, 'combined with rt='", f"{COMBINED} rt=0.250", True),
     ("access log, 'main'", f'{COMBINED} "10.9.9.9, 10.1.1.1"', False),
+    ("access log, 'vhost_combined'", f"shop.test:443 {COMBINED}", False),
     ("access log, 'ALB'", ALB, True),
     ("request log in JSON", json.dumps(CADDY), True),
     ("request log in JSON", json.dumps(ENVOY), True),
@@ -391,3 +393,100 @@ def test_options_of_requests_need_a_log_of_requests(tmp_path, capsys):
     out = str(tmp_path / "x.workload")
     assert status(["capture", "--routes", "f", "--stats", "x", "-o", out]) == 2
     assert "--http LOG: name one" in " ".join(capsys.readouterr().err.split())
+
+
+POSTED = (
+    (
+        "application/json; charset=utf-8",
+        '{"title": "qmarker", "tags": ["qmarker", 31337421], "n": 5}',
+    ),
+    ("application/x-www-form-urlencoded", "title=q+marker&csrf_token=qmarker&n=5"),
+    ("multipart/form-data; boundary=x", "--x\r\nqmarker"),
+    ("application/json", '{"title": qmarker'),
+    ("application/x-www-form-urlencoded", '{"qmarker": 5}'),
+)
+
+
+def har(requests) -> str:
+    entries = [
+        HAR["log"]["entries"][0]
+        | {"request": {"method": "POST", "url": "https://shop.test/t", "postData": posted}}
+        for posted in requests
+    ]
+    return json.dumps({"log": {"version": "1.2", "entries": entries}})
+
+
+def test_bodies_keep_their_form_and_no_value(tmp_path):
+    file = tmp_path / "a.har"
+    file.write_text(har({"mimeType": kind, "text": text} for kind, text in POSTED))
+    found = capture_requests([file], key=KEY, options=RequestOptions(per_stratum=8))
+    assert "qmarker" not in repr(found)
+    assert "31337421" not in repr(found)
+    kinds = {request.content_type for request in found.kept}
+    assert kinds == {kind.partition(";")[0] for kind, _ in POSTED}
+    bodies = {r.body for r in found.kept if r.body is not None}
+    (as_json,) = (json.loads(body) for body in bodies if body.startswith("{"))
+    assert list(as_json) == ["title", "tags", "n"]
+    assert as_json["title"] == as_json["tags"][0]
+    assert isinstance(as_json["tags"][1], int)
+    assert as_json["n"] == 5
+    assert any(re.fullmatch(r"title=\w+%20\w+&csrf_token=\w+&n=5", body) for body in bodies)
+    raw = capture_requests([file], key=KEY, options=RequestOptions(keep_values=True))
+    assert '{"title":"qmarker","tags":["qmarker",31337421],"n":5}' in {r.body for r in raw.kept}
+
+
+def test_bodies_of_goreplays_files_and_of_access_logs(tmp_path):
+    gor, nginx = tmp_path / "a.gor", tmp_path / "b.log"
+    head = "POST /t HTTP/1.1\r\nHost: shop.test\r\nContent-Type: application/json\r\n\r\n"
+    gor.write_text(f'1 9f {AT_US * 1000}\n{head}{{"n": 5}}\n🐵🙈🙉\n')
+    (request,) = capture_requests([gor], key=KEY).kept
+    assert (request.content_type, request.body) == ("application/json", '{"n":5}')
+    nginx.write_text(f'[{CLF}] "POST /t HTTP/1.1" 200 "{{\\x22n\\x22:\\x0A5}}"\n')
+    options = RequestOptions(format='[$time_local] "$request" $status "$request_body"')
+    (request,) = capture_requests([nginx], key=KEY, options=options).kept
+    assert request.body == '{"n":5}'
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("Shop.test:443", "shop.test"),
+        ("https://anna@shop.test./a?b", "shop.test"),
+        ("[2001:db8::1]:80", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("127.0.0.1:8080", "loopback:8080"),
+        ("[::1]:8080", "loopback:8080"),
+        ("localhost", ""),
+        ("-", ""),
+        ("a:b:c]", ""),
+    ],
+)
+def test_hosts_are_compared_by_name(text, host):
+    assert host_name(text) == host
+
+
+def test_the_captured_hosts_are_known_again_and_not_shown(tmp_path):
+    caddy = CADDY | {"request": CADDY["request"] | {"host": "api.shop.test:8443"}}
+    texts = {
+        "a.json": json.dumps(caddy),
+        "b.har": json.dumps(HAR),
+        "c.log": ALB,
+        "d.gor": GOR.replace("User-Agent", "Host: old.shop.test\r\nUser-Agent"),
+        "e.log": f"127.0.0.1:8000 {COMBINED}",
+        "f.json": json.dumps(NGINX | {"upstream_addr": "10.7.7.7:80, 10.7.7.8:80"}),
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(f"{text}\n")
+    log = capture_requests([tmp_path], key=KEY).log
+    named = ["api.shop.test", "shop.test", "old.shop.test", "10.7.7.7", "10.7.7.8", "10.0.0.1"]
+    assert all(is_captured_host(log, host) for host in (*named, "SHOP.test:99", "localhost:8000"))
+    others = ("staging.shop.test", "localhost:8001", "127.0.0.1", "10.1.2.3", "")
+    assert not any(is_captured_host(log, host) for host in others)
+    assert "shop.test" not in repr(log)
+    assert len(log.hosts) == len(named) + 1
+
+
+def test_all_requests_are_kept_where_all_are_asked_for(log):
+    found = capture_requests([log], key=KEY, options=RequestOptions(everything=True))
+    assert len(found.kept) == found.log.requests == 20_020
+    assert {request.weight for request in found.kept} == {1.0}

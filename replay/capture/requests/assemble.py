@@ -5,24 +5,22 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from urllib.parse import quote, unquote
 
 import numpy as np
 
 from replay.capture import rarity
 from replay.capture.bottomk import Weights
 from replay.capture.inputs import Input
-from replay.capture.requests import shapes
+from replay.capture.requests.bodies import media_type, scrubbed_body
 from replay.capture.requests.reading import Reading
 from replay.capture.requests.routes import Key
 from replay.capture.requests.sample import Kept
 from replay.capture.requests.tally import Figures
+from replay.capture.requests.targets import scrubbed
 from replay.capture.scrub import Scrubber
-from replay.requests import Request, RequestLog, Route
+from replay.requests import Request, RequestLog, Route, host_hash, host_name
 
-_SECRET = re.compile(
-    r"(?i)token|secret|passw|signature|^sig$|auth|api_?key|^key$|^code$|session|credential"
-)
+_HOSTS_AT_MOST = 256
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _AGENTS = (
     ("bot", re.compile(rb"(?i)bot\b|crawl|spider|slurp|monitor|uptime|probe|health")),
@@ -63,6 +61,8 @@ def build_requests(
             request_id=_token(row.request_id, scrub),
             weight=float(weight),
             priority=row.priority,
+            content_type=media_type(row.content_type),
+            body=scrubbed_body(row.body, media_type(row.content_type), scrub),
         )
         for place, (row, number, weight) in enumerate(zip(rows, numbers, weights, strict=True))
     )
@@ -88,9 +88,9 @@ def calibrated(
     )
 
 
-def request_log(reading: Reading, inputs: Sequence[Input]) -> RequestLog:
+def request_log(reading: Reading, inputs: Sequence[Input], scrub: Scrubber) -> RequestLog:
     """How the requests were read."""
-    tally = reading.tally
+    tally, salt = reading.tally, scrub.token("hosts")
     return RequestLog(
         format=", ".join(dict.fromkeys(one.format.name for one in inputs)),
         inputs=tuple(one.name for one in inputs),
@@ -104,23 +104,24 @@ def request_log(reading: Reading, inputs: Sequence[Input]) -> RequestLog:
         complete=reading.complete,
         interrupted=reading.interrupted,
         notes=tuple(reading.notes()),
+        hosts=tuple(sorted({host_hash(name, salt) for name in _hosts(reading)})),
+        salt=salt,
     )
+
+
+def _hosts(reading: Reading) -> list[str]:
+    """The hosts that the log names most; one that lists several behind a proxy names each."""
+    named: Counter[str] = Counter()
+    for text, calls in reading.hosts.items():
+        for part in text.decode("utf-8", "replace").split(","):
+            named[host_name(part)] += calls
+    del named[""]
+    return [name for name, _ in named.most_common(_HOSTS_AT_MOST)]
 
 
 def route_id(key: Key) -> str:
     """16 hex digits of a method and a route."""
     return hashlib.blake2b(" ".join(key).encode(), digest_size=8).hexdigest()
-
-
-def scrubbed(target: bytes, route: str, scrub: Scrubber) -> str:
-    """A target with tokens in the place of values: those that the route names, and the query's."""
-    text = target.decode("utf-8", "replace")
-    begins, ends = shapes.paths(shapes.column([target]))
-    path = target[begins[0] : ends[0]].decode("utf-8", "replace")
-    rest = text[len(target[: ends[0]].decode("utf-8", "replace")) :]
-    query = rest.partition("#")[0].removeprefix("?")
-    made = "/".join(_segments(shapes.segments(path), shapes.segments(route), scrub))
-    return made + (f"?{_query(query, scrub)}" if query else "")
 
 
 def trace_of(header: bytes) -> bytes:
@@ -134,35 +135,6 @@ def agent_class(agent: bytes) -> str:
     if not agent:
         return "none"
     return next((name for name, pattern in _AGENTS if pattern.search(agent)), "program")
-
-
-def _segments(parts: Sequence[str], route: Sequence[str], scrub: Scrubber) -> list[str]:
-    """Segments of a path; beyond a route's last name, which may stand for several, all are values."""
-    made = []
-    open_end = route[-1].endswith("*}")
-    for place, part in enumerate(parts):
-        shown = route[min(place, len(route) - 1)] if open_end or place < len(route) else "{}"
-        is_word = "{" not in shown and shapes.kind_of(part) == shapes.WORD
-        made.append(part if is_word or shown == part else _value(part, scrub))
-    return made
-
-
-def _query(query: str, scrub: Scrubber) -> str:
-    made = []
-    for part in query.split("&"):
-        name, equals, value = part.partition("=")
-        if not equals:  # may be a name, may be a value
-            made.append(part if shapes.kind_of(part) == shapes.WORD else _value(part, scrub))
-        elif _SECRET.search(name):
-            made.append(f"{name}={quote(scrub.secret(unquote(value)), safe='')}")
-        else:
-            made.append(f"{name}={_value(value, scrub)}")
-    return "&".join(made)
-
-
-def _value(text: str, scrub: Scrubber) -> str:
-    token = scrub.value(unquote(text.replace("+", " ")))
-    return quote(token or "", safe="")
 
 
 def _token(text: bytes, scrub: Scrubber) -> str:

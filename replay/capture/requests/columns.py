@@ -1,12 +1,16 @@
 """What a format of requests gives: the requests of a block of a log, by columns."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from replay.capture.formats.columns import NAMES, TEXTS, Broken, Ints
 
+_HOST = "^[A-Za-z]+://(?P<host>[^/?#]+)"
 UNTIMED = -1
 """A duration that the log does not tell."""
 
@@ -32,6 +36,9 @@ class Requests:
     route: pa.DictionaryArray  # NAMES: as the service itself names it
     trace: pa.BinaryArray  # TEXTS: the traceparent, or the trace's id
     request_id: pa.BinaryArray  # TEXTS
+    content_type: pa.DictionaryArray  # NAMES
+    body: pa.BinaryArray  # TEXTS: what was sent with it
+    hosts: Mapping[bytes, int]  # named in the block: the service's, and of servers behind it
     broken: tuple[Broken, ...] = ()
 
     def __len__(self) -> int:
@@ -43,12 +50,13 @@ class Requests:
         return Requests(
             **{name: getattr(self, name)[rows] for name in NUMBERS},
             **{name: getattr(self, name).take(pa.array(rows)) for name in (*NAMED, *TOLD)},
+            hosts=self.hosts,
             broken=self.broken,
         )
 
 
-NAMED = ("method", "agent", "client", "cookie", "authorization", "route")
-TOLD = ("target", "trace", "request_id")
+NAMED = ("method", "agent", "client", "cookie", "authorization", "route", "content_type")
+TOLD = ("target", "trace", "request_id", "body")
 NUMBERS = ("begin", "at_us", "duration_us", "status", "size")
 
 
@@ -63,6 +71,18 @@ def absent_texts(count: int) -> pa.BinaryArray:
     """A column of texts that no request has."""
     offsets = pa.py_buffer(np.zeros(count + 1, np.int32))
     return pa.BinaryArray.from_buffers(TEXTS, count, [None, offsets, pa.py_buffer(b"")])
+
+
+def hosts_of(columns: Sequence[pa.Array], targets: pa.BinaryArray) -> Mapping[bytes, int]:
+    """How often a block names each host, in columns of hosts and in targets that are whole URLs."""
+    found: Counter[bytes] = Counter()
+    whole = targets.filter(pc.invert(pc.starts_with(targets, pattern="/")))
+    in_targets = pc.extract_regex(whole, pattern=_HOST).field("host") if len(whole) else whole
+    for column in (*columns, in_targets):
+        for pair in pc.value_counts(column).to_pylist():
+            if pair["values"]:
+                found[pair["values"]] += pair["counts"]
+    return found
 
 
 def named(column: pa.BinaryArray) -> pa.DictionaryArray:

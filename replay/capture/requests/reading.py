@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -20,6 +21,7 @@ from replay.capture.units import Priorities, mix
 from replay.workload import Skip
 
 _INPUT_AT_MOST = 1 << 40  # bytes
+_HOSTS_AT_MOST = 4096  # anybody can send a name
 _WARNED_SHARE = 0.01  # of the lines
 # The cookie that stands for a session, of all that a client sends.
 _SESSION = re.compile(
@@ -48,6 +50,7 @@ class Reading:
         self.routes = routes
         self.tally = Tally()
         self.sample = Sample(k=k)
+        self.hosts: Counter[bytes] = Counter()
         self.records = 0
         self.broken = 0
         self.interrupted = False
@@ -106,6 +109,8 @@ class Reading:
         for broken in found.broken:
             count, first = self._skipped.get(broken.reason, (0, ""))
             self._skipped[broken.reason] = count + 1, first or block.place_of(broken.offset)
+        if len(self.hosts) < _HOSTS_AT_MOST:
+            self.hosts.update(found.hosts)
         found = self._inside(found)
         if not len(found):
             return

@@ -18,6 +18,7 @@ from replay.capture.requests.routes import Routes
 from replay.capture.sample import BUCKETS_AT_MOST, SLOWEST
 from replay.capture.units import Priorities
 
+BODY_AT_MOST = 16 << 10  # bytes; a longer one is not kept
 _CLASSES = 10  # of status: 2 for 204
 _LOOSE = 2  # kept rows are this many times what is needed, at most
 
@@ -38,6 +39,8 @@ class Kept:
     trace: bytes
     request_id: bytes
     priority: int
+    content_type: bytes
+    body: bytes
 
 
 class Sample:
@@ -109,6 +112,8 @@ class Sample:
             sessions[places].tolist(),
             *map(told, ("trace", "request_id")),
             priorities[places].tolist(),
+            told("content_type"),
+            [body if len(body) <= BODY_AT_MOST else b"" for body in told("body")],
         )
         first = self._count - len(found)
         for place, *row in zip(places.tolist(), *columns, strict=True):

@@ -30,6 +30,7 @@ _ADVICE = (
     "themselves are nginx's and Apache's combined, common and main, JSON of nginx, Envoy and Caddy, "
     "ALB, HAR and GoReplay's files"
 )
+_ALL = 1 << 40  # requests of a stratum
 _REFUSED_SHARE = 0.5  # of the lines, that are no requests
 
 
@@ -43,6 +44,7 @@ class RequestOptions:
     end: datetime | None = None
     seed: int = 0
     per_stratum: int = 64
+    everything: bool = False  # no sample: all requests are kept
     keep_values: bool = False
     kept: frozenset[str] = field(default_factory=frozenset)  # values that stand in the schema
 
@@ -71,7 +73,7 @@ def capture_requests(
     reading = Reading(
         Routes(known),
         seed=options.seed,
-        k=options.per_stratum,
+        k=_ALL if options.everything else options.per_stratum,
         begin_us=_epoch_us(options.begin),
         end_us=_epoch_us(options.end),
     )
@@ -89,7 +91,7 @@ def _made(
     today = datetime.fromtimestamp(reading.tally.end_us / 1_000_000, UTC).date()
     scrub = scrubber(key=key, kept=options.kept, today=today, keep_values=options.keep_values)
     return Requests(
-        log=request_log(reading, inputs),
+        log=request_log(reading, inputs, scrub),
         routes=build_routes(reading, figures, Counter(numbers.tolist())),
         kept=build_requests(reading, rows, calibrated(reading, rows, weights, figures), scrub),
     )

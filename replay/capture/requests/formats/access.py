@@ -5,14 +5,14 @@ Application Load Balancer", whose fields are given here by nginx's names where i
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import pyarrow as pa
 
-from replay.capture.formats.columns import Broken, Ints
+from replay.capture.formats.columns import TEXTS, Broken, Ints
 from replay.capture.formats.spans import Spans, number, texts
 from replay.capture.requests.columns import (
     NAMED,
@@ -20,6 +20,7 @@ from replay.capture.requests.columns import (
     Requests,
     absent_names,
     absent_texts,
+    hosts_of,
     named,
 )
 from replay.capture.requests.formats import cells
@@ -40,14 +41,15 @@ USUAL: Mapping[str, str] = {
     "ALB": ALB,
     "combined with request_time": f"{COMBINED}{_REFERER} $request_time",
     "combined with rt=": f"{COMBINED}{_REFERER} rt=$request_time",
+    "vhost_combined": f"$host:$server_port {COMBINED}{_REFERER}",
     "main with request_time": f'{COMBINED}{_REFERER} "$http_x_forwarded_for" $request_time',
     "main": f'{COMBINED}{_REFERER} "$http_x_forwarded_for"',
     "combined": f"{COMBINED}{_REFERER}",
-    "vhost_combined": f"$host:$server_port {COMBINED}{_REFERER}",
     "common": COMBINED,
 }
 """Formats that are recognised; of those that match equally well the first is taken."""
 
+_VHOST = re.compile(rb"[^\s:]+:\d+ ")  # else the colon is one of the time's
 _NGINX = re.compile(r"\$\{?([a-z0-9_]+)\}?")
 _APACHE = re.compile(r"%[!0-9,]*[<>]?(?:\{([^}]*)\})?([a-zA-Z]|%|\^t[io])")
 _OF_APACHE = {
@@ -66,6 +68,9 @@ _OF_APACHE = {
     "U": "uri",
     "q": "query",
     "L": "request_id",
+    "v": "server_name",
+    "V": "server_name",
+    "A": "server_addr",
 }
 _TIME_UNITS = {"us": "duration_us", "ms": "duration_ms", "s": "duration_s"}
 _EPOCHS = {"sec": "msec", "msec": "epoch_ms", "usec": "epoch_us"}
@@ -94,7 +99,17 @@ _FIELDS = {
     "request_id": "request_id",
     "http_x_request_id": "request_id",
     "unique_id": "request_id",
+    "content_type": "content_type",
+    "http_content_type": "content_type",
+    "request_body": "body",
 }
+_HOSTS = frozenset(
+    [
+        *("host", "http_host", "server_name", "ssl_server_name", "http_x_forwarded_host"),
+        *("upstream_addr", "server_addr", "proxy_host", "target_addr", "domain_name"),
+    ]
+)
+_ESCAPED = re.compile(rb"\\x([0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +173,8 @@ def recognise(head: bytes) -> Access | None:
     """The usual format that most whole lines of the head have."""
     lines = memoryview(head)[: head.rfind(b"\n") + 1] or memoryview(head)
     for called, text in USUAL.items():
+        if called == "vhost_combined" and not _VHOST.match(head):
+            continue
         found = Access(text, called).parse(lines)
         bad = sum(broken.reason == _NOT_SO for broken in found.broken)
         if "request_time" in text:  # always a number: else it is another field
@@ -239,17 +256,22 @@ def _requests(
     for column, names in (("cookie", _matching(fields)), ("client", _clients(fields))):
         if names:
             columns[column] = _told(data, fields[names[0]], column)
-    for column in ("agent", "client", "cookie", "authorization", "route"):
+    if "body" in columns:
+        columns["body"] = _unescaped(columns["body"])
+    for column in NAMED:
         columns.setdefault(column, absent_names(len(kept)))
-    for column in ("trace", "request_id"):
+    for column in ("trace", "request_id", "body"):
         columns.setdefault(column, absent_texts(len(kept)))
+    target_column = texts(data, target.of(kept))
+    hosts = [texts(data, at) for at in _hosts(fields)]
     return Requests(
         begin=begin[kept],
         at_us=at_us,
         duration_us=duration_us,
         status=_number(data, fields, ("status",), len(kept)),
         size=_number(data, fields, ("bytes_sent", "body_bytes_sent"), len(kept)),
-        target=texts(data, target.of(kept)),
+        target=target_column,
+        hosts=hosts_of(hosts, target_column),
         broken=broken,
         **columns,
     )
@@ -262,8 +284,23 @@ def _told(data: cells.Bytes, at: Spans, column: str) -> pa.Array:
     return named(column_texts) if column in NAMED else column_texts
 
 
+def _unescaped(bodies: pa.BinaryArray) -> pa.BinaryArray:
+    """Bodies as they were sent: servers write a quote and what is no text as its code."""
+    sent = [_ESCAPED.sub(lambda one: bytes([int(one[1], 16)]), body) for body in bodies.to_pylist()]
+    return pa.array(sent, TEXTS)
+
+
 def _matching(fields: Mapping[str, Spans]) -> list[str]:
     return [name for name in fields if _SESSIONS.fullmatch(name)]
+
+
+def _hosts(fields: Mapping[str, Spans]) -> Iterator[Spans]:
+    """Fields that name hosts, a port behind one with it."""
+    port = fields.get("server_port")
+    for name, at in fields.items():
+        if name in _HOSTS:
+            is_behind = port is not None and bool((port.begin == at.end + 1).all())
+            yield Spans(at.begin, port.end) if port is not None and is_behind else at
 
 
 def _clients(fields: Mapping[str, Spans]) -> list[str]:

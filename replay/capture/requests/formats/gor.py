@@ -65,8 +65,8 @@ def recognise(head: bytes) -> Gor | None:
 
 
 def _request(offset: int, at_us: int, body: bytes) -> Row:
-    head = body.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
-    first, *lines = head.split("\r\n")
+    head, _, sent = body.partition(b"\r\n\r\n")
+    first, *lines = head.decode("utf-8", "replace").split("\r\n")
     headers = {
         name.strip().lower(): value.strip()
         for name, _, value in (line.partition(":") for line in lines)
@@ -83,6 +83,9 @@ def _request(offset: int, at_us: int, body: bytes) -> Row:
         authorization=headers.get("authorization", ""),
         trace=headers.get("traceparent", ""),
         request_id=headers.get("x-request-id", ""),
+        content_type=headers.get("content-type", ""),
+        body=sent.decode("utf-8", "replace"),
+        host=headers.get("host", ""),
     )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
@@ -34,7 +34,7 @@ class Har:
                 "entries"
             ]
             rows = [_row(entry, place) for place, entry in enumerate(entries)]
-        except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, LookupError, TypeError, AttributeError):
             return columns([], [Broken(offset=0, reason=_NOT_HAR)])
         good = [row for row in rows if is_request(row.method, row.target) and row.at_us >= 0]
         return columns(good, [Broken(offset=0, reason=_NO_REQUEST)] * (len(rows) - len(good)))
@@ -54,6 +54,7 @@ def _row(entry: dict[str, Any], place: int) -> Row:
         str(header.get("name", "")).lower(): str(header.get("value", ""))
         for header in request.get("headers") or ()
     }
+    sent = request.get("postData") or {}
     return Row(
         offset=place,  # in the place of bytes: enough to tell entries apart
         at_us=instant_us(str(entry.get("startedDateTime", ""))),
@@ -67,6 +68,21 @@ def _row(entry: dict[str, Any], place: int) -> Row:
         authorization=headers.get("authorization", ""),
         trace=headers.get("traceparent", ""),
         request_id=headers.get("x-request-id", ""),
+        content_type=headers.get("content-type", "") or str(sent.get("mimeType", "")),
+        body=str(sent.get("text") or "") or _form(sent.get("params")),
+        host=parts.netloc,
+    )
+
+
+def _form(params: object) -> str:
+    """A form's fields, where they stand for the body; files are left out."""
+    pairs = params if isinstance(params, list) else []
+    return urlencode(
+        [
+            (str(pair.get("name", "")), str(pair.get("value", "")))
+            for pair in pairs
+            if isinstance(pair, dict) and not pair.get("fileName")
+        ]
     )
 
 

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from replay.capture.formats.columns import Broken, Ints
-from replay.capture.requests.columns import NAMED, UNTIMED, Requests, named
+from replay.capture.requests.columns import NAMED, TOLD, UNTIMED, Requests, hosts_of, named
 from replay.capture.requests.formats import cells
 from replay.capture.requests.formats.made import column
 
@@ -62,6 +62,10 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
         "http_x_request_id",
         "request.headers.x_request_id",
     ),
+    "content_type": ("content_type", "http_content_type", "request.headers.content_type"),
+    "body": ("request_body", "request.body"),
+    "host": ("host", "http_host", "authority", ":authority", "request.host", "server_name"),
+    "upstream": ("upstream_addr", "upstream_host", "upstream", "server_addr"),
 }
 _MS, _S = 1000, 1_000_000
 
@@ -225,16 +229,18 @@ def _columns(
     def some(values: Sequence[Any]) -> list[Any]:
         return [values[row] for row in rows] if len(rows) < count else list(values)
 
-    told = {name: some(found.get(name, nothing)) for name in (*NAMED, "trace", "request_id")}
+    told = {name: some(found.get(name, nothing)) for name in (*NAMED, *TOLD)}
+    target = column(some(targets))
+    hosts = [column(found[name]) for name in ("host", "upstream") if name in found]
     return Requests(
         begin=offsets[kept],
         at_us=at_us[kept],
         duration_us=duration_us[kept],
         status=np.maximum(_scaled(some(found["status"]), 1), 0),
         size=np.maximum(_scaled(some(found.get("size", nothing)), 1), 0),
-        target=column(some(targets)),
-        trace=column(told["trace"]),
-        request_id=column(told["request_id"]),
+        target=target,
+        **{name: column(told[name]) for name in TOLD if name != "target"},
+        hosts=hosts_of(hosts, target),
         **{
             name: named(column(some(methods) if name == "method" else told[name])) for name in NAMED
         },

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from replay.capture.formats.columns import TEXTS, Broken, Ints
-from replay.capture.requests.columns import NAMED, UNTIMED, Requests, named
+from replay.capture.requests.columns import NAMED, UNTIMED, Requests, hosts_of, named
 from replay.capture.requests.formats import cells
 
 _METHOD = re.compile(r"[A-Z]+")
@@ -33,6 +33,9 @@ class Row:
     route: str = ""
     trace: str = ""
     request_id: str = ""
+    content_type: str = ""
+    body: str = ""
+    host: str = ""
 
 
 def is_request(method: str, target: str) -> bool:
@@ -47,6 +50,7 @@ def columns(rows: Sequence[Row], broken: Sequence[Broken] = ()) -> Requests:
     def ints(name: str) -> Ints:
         return np.fromiter((getattr(row, name) for row in rows), np.int64, count)
 
+    target = column([row.target for row in rows])
     return Requests(
         begin=ints("offset"),
         at_us=ints("at_us"),
@@ -54,9 +58,11 @@ def columns(rows: Sequence[Row], broken: Sequence[Broken] = ()) -> Requests:
         status=ints("status"),
         size=ints("size"),
         **{name: named(column([getattr(row, name) for row in rows])) for name in NAMED},
-        target=column([row.target for row in rows]),
+        target=target,
         trace=column([row.trace for row in rows]),
         request_id=column([row.request_id for row in rows]),
+        body=column([row.body for row in rows]),
+        hosts=hosts_of([column([row.host for row in rows])], target),
         broken=tuple(broken),
     )
 
