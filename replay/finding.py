@@ -3,6 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+# What a replay can do in the application's place, to transactions that hold one of some templates.
+LAST = "last"  # those statements come last in their transaction
+FIRST = "first"  # those statements come first in it
+IN_ORDER = "in order"  # those statements come in the order of their tables and keys
+SHORTER = "shorter"  # what only reads commits each statement; else the client does not pause inside
+TRANSACTION_LOCK = "transaction lock"  # advisory locks end with their transaction
+SKIP_LOCKED = "skip locked"  # those statements pass over rows that others have locked
+NO_SAVEPOINTS = "no savepoints"  # nor what failed behind one
+WITHOUT = "without"  # those statements are not sent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A change in the application that a replay can make, to prove that it helps."""
+
+    kind: str  # one of the above
+    templates: tuple[str, ...]  # ids
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fix:
@@ -11,6 +29,7 @@ class Fix:
     kind: str  # index, application, setting, migration, maintenance
     sql: str  # the exact statement; empty for an application change
     why: str
+    change: Change | None = None  # what of it a replay can make; None: nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +88,16 @@ class WriteCost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltFix:
-    """A fix that was really built on the target, and what it cost."""
+    """A fix that was really in force in a replay, and what it cost."""
 
-    sql: str
+    sql: str  # empty for a change in the application
     build_s: float
     bytes: int
     planned: str = ""  # how the planner was asked: "hypothetical" (hypopg), "built"; "" not at all
     used: bool | None = None  # whether a named statement's plan uses it; None: not asked
     writes: tuple[WriteCost, ...] = ()
+    change: Change | None = None  # that was made to the load in the application's place
+    changed: int = 0  # kept transactions that it made others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,3 +110,4 @@ class Proof:
     fixes: tuple[BuiltFix, ...]
     finding: int | None = None  # its number among the run's findings, from 1; None: all of them
     restored: bool = False  # each replay began on the same data, made anew
+    untried: tuple[str, ...] = ()  # findings whose fix no replay can make, and what to do instead

@@ -16,7 +16,7 @@ from replay.errors import GateFailedError
     epilog=options.example('replay prove storm.run --finding 1 --target "$REPLAY_TARGET"'),
 )
 @options.directory("run")
-@options.target(required=True)
+@options.target(required=False)
 @click.option(
     "--finding",
     type=click.IntRange(min=1),
@@ -31,14 +31,17 @@ from replay.errors import GateFailedError
 )
 @options.as_json
 def command(
-    run: Path, target: str, finding: int | None, workload: Path | None, as_json: bool
+    run: Path, target: str | None, finding: int | None, workload: Path | None, as_json: bool
 ) -> int:
-    """Replay a RUN that broke with its fix built, and once more without it.
+    """Replay a RUN that broke with its fix in force, and once more without it.
 
     Both replays have the run's own options and seed, and begin on the same rows: in databases that
     are made beside the target, generated as it was, and dropped afterwards, where its user may make
-    some. The index is built for real; its size, the time it took and what it does to writes are told.
-    The exit code is 1 where the fix is not proven.
+    some; without a target, on a private server. The index is built for real; its size, the time it
+    took and what it does to writes are told. A change in the application is made to the load: locks
+    taken first, last or in one order, no pause inside a transaction, SKIP LOCKED, a lock that ends
+    with its transaction. What no replay can change is named, with what to do. The exit code is 1
+    where the fix is not proven.
     """
     from replay import rundir
     from replay.conduct.prove import prove

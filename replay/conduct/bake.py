@@ -13,11 +13,13 @@ from replay import bundle, service, target
 from replay.bind import Binder
 from replay.conduct.amplify import Amplify, lengthened
 from replay.conduct.amplify import arrivals as amplified
+from replay.conduct.change import InOrder, changed
 from replay.conduct.options import RAMP, RECORDED, SCENARIOS, RunOptions
 from replay.conduct.order import COMMIT, CommitOrder
 from replay.conduct.tags import tagged
 from replay.conduct.visits import Visits, visits
 from replay.errors import InputError
+from replay.finding import IN_ORDER, Change
 from replay.load import pace, ramp, schedule, shard, timeline
 from replay.load.settings import before_each
 from replay.sql.slots import render
@@ -58,7 +60,7 @@ def bake(
     captured = bundle.read(workload_path)
     chosen = tagged(captured, options.tags, options.exclude_tags)
     asked = _visits(workload_path, chosen) if options.service else None
-    workload = asked.workload if asked else chosen
+    workload = asked.workload if asked else changed(chosen, options.changes)
     boosts = expand_boosts(workload, options)
     known = (
         replace(captured, transactions=(*captured.transactions, *workload.transactions))
@@ -69,6 +71,7 @@ def bake(
     where = service.find(options.service) if options.service else None
     rngs = np.random.default_rng(options.seed).spawn(2)
     examples: dict[str, tuple[str, tuple[str | None, ...]]] = {}
+    sort = _in_order(workload_path, options.changes)
     order = None
     if options.order == COMMIT:
         order = CommitOrder(workload.transactions, bundle.read_profile(workload_path))
@@ -77,6 +80,8 @@ def bake(
     def planned() -> Iterator[shard.PlannedTransaction]:
         for due_us, planned_one, more in _arrivals(workload, options, boosts, steps, rngs[0]):
             transaction, values = _bound(planned_one, binder, options.amplify, rngs[1])
+            if sort is not None:
+                transaction, values = sort.sorted(transaction, values)
             if asked is not None and where is not None:
                 yield asked.plan(due_us, transaction, values, where)
                 continue
@@ -110,6 +115,12 @@ def _bound(
         return transaction, values
     more = [binder.bind(transaction, rng) for _ in range(amplify.lists - 1)]
     return lengthened(transaction, [values, *more])
+
+
+def _in_order(workload_path: Path, changes: Sequence[Change]) -> InOrder | None:
+    if not any(change.kind == IN_ORDER for change in changes):
+        return None
+    return InOrder(changes, bundle.read_profile(workload_path))
 
 
 def _visits(workload_path: Path, workload: Workload) -> Visits:

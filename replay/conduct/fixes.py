@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from replay.conduct.examples import Bound
-from replay.finding import BuiltFix, Finding, Fix, WriteCost
+from replay.finding import BuiltFix, Change, Finding, Fix, WriteCost
 from replay.watch import plans
 
 Say = Callable[[str], None]
@@ -38,16 +38,27 @@ class Chosen:
     settings: tuple[str, ...]
     maintenance: tuple[str, ...]
     migration: Mapping[str, str]  # template of a migration's statement -> what to run instead
+    changes: tuple[Change, ...]  # to make to the load in the application's place
+    untried: tuple[str, ...]  # findings for which a program can do nothing, and what to do
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.indexes or self.settings or self.maintenance or self.migration)
+        return not (self.has_sql or self.changes)
+
+    @property
+    def has_sql(self) -> bool:
+        """Whether there is something to run on the target."""
+        return bool(self.indexes or self.settings or self.maintenance or self.migration)
 
 
-def choose(findings: Sequence[Finding]) -> Chosen:
-    """The fixes of findings: an index where one is proposed, other SQL only where none is."""
-    fixes = [(finding, _applied(finding)) for finding in findings]
+def choose(findings: Sequence[Finding], *, changes: bool = True) -> Chosen:
+    """The fixes of findings: an index where one is proposed, other SQL only where none is.
+
+    Where there is no SQL at all, the change in the application that a replay can make, if `changes`
+    can be made to this run.
+    """
+    fixes = [(finding, _applied(finding, changes=changes)) for finding in findings]
     flat = [fix for _, own in fixes for fix in own]
     return Chosen(
         rules=frozenset(finding.rule for finding, own in fixes if own),
@@ -63,12 +74,21 @@ def choose(findings: Sequence[Finding]) -> Chosen:
             for fix in own
             if fix.kind == "migration"
         },
+        changes=tuple(dict.fromkeys(fix.change for fix in flat if fix.change and not fix.sql)),
+        untried=tuple(_untried(finding) for finding, own in fixes if not own),
     )
 
 
-def _applied(finding: Finding) -> list[Fix]:
+def _applied(finding: Finding, *, changes: bool) -> list[Fix]:
     usable = [fix for fix in finding.fixes if fix.sql]
-    return [fix for fix in usable if fix.kind == "index"] or usable
+    chosen = [fix for fix in usable if fix.kind == "index"] or usable
+    return chosen or [fix for fix in finding.fixes if fix.change and changes]
+
+
+def _untried(finding: Finding) -> str:
+    advice = "; or ".join(fix.why for fix in finding.fixes) or "it proposes nothing"
+    named = f"rule {finding.rule}, {finding.name}" if finding.rule else finding.name
+    return f"{named}: no replay can make this change: {advice}"
 
 
 def _of_kind(fixes: Sequence[Fix], kind: str) -> tuple[str, ...]:

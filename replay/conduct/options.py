@@ -7,6 +7,7 @@ from pathlib import Path
 
 from replay.conduct.amplify import Amplify
 from replay.errors import InputError
+from replay.finding import Change
 from replay.load import pace, timeline
 
 RECORDED = "as_recorded"
@@ -49,6 +50,7 @@ class RunOptions:
     log: Path | None = None  # the target's log, where the server's own answer does not lead to it
     service: str = ""  # URL of the service that captured requests are sent to, not statements
     amplify: Amplify | None = None  # what else is made more of than the rate
+    changes: tuple[Change, ...] = ()  # fixes in the application, made to the load in its place
 
     def check(self) -> None:
         """Raise InputError where the options contradict one another."""
@@ -89,6 +91,8 @@ class RunOptions:
             raise InputError(
                 "a capture keeps a sample of requests: replay them with mix, storm or ramp"
             )
+        if self.service and self.changes:
+            raise InputError("the service sends its own statements: no replay can change them")
         for complaint in self._contradictions():
             raise InputError(complaint)
 

@@ -15,9 +15,11 @@ import msgspec
 
 from replay import bundle, rundir, target
 from replay.conduct.bake import binder_for
+from replay.conduct.change import count
 from replay.conduct.examples import Bound, examples
 from replay.conduct.fixes import Chosen, applied, choose
 from replay.conduct.options import RunOptions
+from replay.conduct.prepare import STAGING, private_staging
 from replay.conduct.run import run
 from replay.conduct.same_data import Fresh, same_data
 from replay.errors import InputError
@@ -31,7 +33,7 @@ _STEPS = ("as it was", "with the fix", "without it again")
 
 def prove(
     workload_path: Path,
-    dsn: str,
+    dsn: str | None,
     failed: Path,
     *,
     finding: int | None = None,
@@ -43,17 +45,18 @@ def prove(
     `finding` is the number of one of them, from 1; without it all are taken. The two runs stand beside
     the failed one, as `NAME-fixed.run` and `NAME-unfixed.run`. What was built is dropped again, also
     when a replay is interrupted. Without `restore`, or where no database can be made beside the target,
-    the replays go on with the target as it is. Raises InputError where the findings propose nothing
-    that a program can apply.
+    the replays go on with the target as it is. Without a `dsn` a private server is started and filled
+    as the run's was. Raises InputError where the findings propose nothing that a program can do.
     """
     manifest = rundir.read_manifest(failed)
-    chosen = choose(_numbered(failed, finding))
-    if chosen.empty:
-        raise InputError(
-            f"{failed}: its findings propose no SQL, so there is nothing that can be proven by a "
-            "program; change the application and compare the runs"
-        )
     options = _options(manifest)
+    chosen = choose(_numbered(failed, finding), changes=not options.service)
+    changed = _changed(workload_path, failed, chosen)
+    if dsn is None:
+        if options.identity:
+            raise InputError("the run was on a restored copy: name it, or another, with --target")
+        with private_staging(workload_path, seed=manifest.seed, say=say) as private:
+            return prove(workload_path, private.dsn(STAGING), failed, finding=finding, say=say)
     fixed, unfixed = (
         failed.with_name(f"{failed.stem}-{name}.run") for name in ("fixed", "unfixed")
     )
@@ -62,18 +65,42 @@ def prove(
         if restore
         else contextlib.nullcontext(None)
     )
-    with data as fresh, _scripts(failed, chosen) as (as_it_was, changed):
+    with data as fresh, _scripts(failed, chosen) as (as_it_was, safe):
         with (
             _place(fresh, dsn) as place,
             _in_force(workload_path, place, options, chosen, say) as built,
         ):
-            run(workload_path, place, fixed, replace(options, during=changed), say=say)
+            mended = replace(options, during=safe, changes=(*options.changes, *chosen.changes))
+            run(workload_path, place, fixed, mended, say=say)
         with _place(fresh, dsn) as place:
             run(workload_path, place, unfixed, replace(options, during=as_it_was), say=say)
         restored = fresh is not None
+    built = (*built, *changed)
     proof = _verdict((failed, fixed, unfixed), chosen, built, finding, restored=restored)
     rundir.write_proof(failed, proof)
     return proof
+
+
+def _changed(workload_path: Path, failed: Path, chosen: Chosen) -> tuple[BuiltFix, ...]:
+    """The changes to the load, with how much each changes; raises where nothing is left to replay."""
+    if chosen.empty:
+        raise InputError(
+            f"{failed}: nothing that can be proven by a program; change the application, capture it "
+            "again and compare the runs" + "".join(f"\n  {why}" for why in chosen.untried)
+        )
+    if not chosen.changes:
+        return ()
+    workload = bundle.read(workload_path)
+    changed = tuple(
+        BuiltFix(sql="", build_s=0.0, bytes=0, change=change, changed=count(workload, change))
+        for change in chosen.changes
+    )
+    if not chosen.has_sql and not any(one.changed for one in changed):
+        raise InputError(
+            f"{failed}: the change that its findings ask for leaves every kept transaction as it is "
+            f"({', '.join(change.kind for change in chosen.changes)}): nothing to be proven"
+        )
+    return changed
 
 
 def _numbered(failed: Path, finding: int | None) -> Sequence[Finding]:
@@ -172,4 +199,5 @@ def _verdict(
         fixes=built,
         finding=finding,
         restored=restored,
+        untried=chosen.untried,
     )

@@ -13,7 +13,7 @@ from replay.diagnose.rules import (
     failing_here,
     unexplained,
 )
-from replay.finding import Finding, Fix
+from replay.finding import Change, Finding, Fix
 
 
 def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
@@ -65,12 +65,14 @@ def _beside_production(finding: Finding, evidence: Evidence) -> Finding:
 
 
 def _with_shared_fixes(ranked: Sequence[Finding]) -> tuple[Finding, ...]:
-    fixes: dict[tuple[str, str], Fix] = {}
+    fixes: dict[tuple[str, str, Change | None], Fix] = {}
     return tuple(
         replace(
             finding,
             fixes=tuple(
-                dict.fromkeys(fixes.setdefault((f.kind, f.sql or f.why), f) for f in finding.fixes)
+                dict.fromkeys(
+                    fixes.setdefault((f.kind, f.sql or f.why, f.change), f) for f in finding.fixes
+                )
             ),
         )
         for finding in ranked

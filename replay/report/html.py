@@ -7,7 +7,7 @@ import jinja2
 import sqlparse
 
 from replay import __version__
-from replay.report import likeness, migration, svg, wording
+from replay.report import likeness, migration, proof, svg, wording
 from replay.report.summary import Summary, summarise
 from replay.report.waits import Band
 
@@ -35,6 +35,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "built": proof.built,
         "ms": wording.ms,
         "seconds": wording.seconds,
         "share": wording.share,

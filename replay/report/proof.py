@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from replay.finding import BuiltFix, Proof
+from replay import finding
+from replay.finding import BuiltFix, Change, Proof
 from replay.report import wording
 
 
@@ -18,12 +19,16 @@ def lines(proof: Proof) -> Iterator[str]:
         )
     for fix in proof.fixes:
         yield f"  {built(fix)}"
+    for reason in proof.untried:
+        yield f"  not tried: {reason}"
     if not proof.restored:
         yield "  the replays went on with the target's data as the ones before left it"
 
 
 def built(fix: BuiltFix) -> str:
-    """A fix, its size, and what it does to writes."""
+    """A fix, its size, and what it does to writes; or what was changed in the load."""
+    if fix.change is not None:
+        return f"{changed(fix.change)}: {fix.changed:,} kept transactions are others so"
     size = f": {wording.seconds(fix.build_s)}, {wording.size(fix.bytes)}" if fix.bytes else ""
     used = ""
     if fix.used is not None:
@@ -34,3 +39,23 @@ def built(fix: BuiltFix) -> str:
         for cost in fix.writes
     )
     return f"{fix.sql}{size}{used}{writes}"
+
+
+def changed(change: Change) -> str:
+    """What a replay did in the application's place."""
+    return _CHANGES[change.kind].format(", ".join(change.templates))
+
+
+_CHANGES = {
+    finding.LAST: "{} last in their transaction",
+    finding.FIRST: "{} first in their transaction",
+    finding.IN_ORDER: "{} in the order of their tables and keys",
+    finding.SHORTER: (
+        "transactions with {} without the client's pauses, or statement by statement where they only "
+        "read"
+    ),
+    finding.TRANSACTION_LOCK: "{} with a lock that ends with its transaction",
+    finding.SKIP_LOCKED: "{} with SKIP LOCKED",
+    finding.NO_SAVEPOINTS: "transactions with {} without savepoints, and what failed behind them",
+    finding.WITHOUT: "without {}",
+}

@@ -159,6 +159,7 @@ def _proof(proof: Proof) -> RenderableType:
             Text(f"{wording.share(step.figures.get('not_ok_share', 0.0))} not served"),
         )
     built = [Text(built_words(fix), style="dim") for fix in proof.fixes]
+    built += [Text(f"not tried: {reason}", style="dim") for reason in proof.untried]
     head = "proven" if proof.proven else "not proven"
     tone = _TONES["good" if proof.proven else "doubtful"]
     return Group(Text.assemble((head, tone), f": {proof.why}"), table, *built)

@@ -1,5 +1,6 @@
-"""A workload whose transactions are single statements, each at a rate of its own."""
+"""A workload whose transactions come each at a rate of its own: single statements, or tuples of them."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -13,10 +14,19 @@ from replay.workload import Manifest, Statement, Template, Transaction, Workload
 WINDOW_S = 1000
 
 
-def write(path, dsn, per_s):
-    """Write one of `per_s` (SQL with literals -> calls a second); returns its path."""
+def write(path, dsn, per_s, *, pause_ms=0):
+    """Write one of `per_s` (SQL with literals, or a tuple of it -> calls a second); returns its path.
+
+    The client pauses so long before each further statement of a transaction.
+    """
     now = datetime.now(UTC)
-    calls = {sql: max(round(rate * WINDOW_S), 1) for sql, rate in per_s.items()}
+    calls = {
+        (unit,) if isinstance(unit, str) else unit: max(round(rate * WINDOW_S), 1)
+        for unit, rate in per_s.items()
+    }
+    of_each = Counter()
+    for unit, number in calls.items():
+        of_each.update(dict.fromkeys(unit, number))
     with psycopg.connect(dsn) as connection:
         profile = introspect(connection)
     manifest = Manifest(
@@ -30,15 +40,16 @@ def write(path, dsn, per_s):
         per_stratum=64,
         scrub={},
         records=0,
-        executions=sum(calls.values()),
+        executions=of_each.total(),
         transactions=sum(calls.values()),
         sessions=1,
     )
     made = Workload(
         manifest=manifest,
-        templates=tuple(_template(sql, calls[sql]) for sql in per_s),
+        templates=tuple(_template(sql, number) for sql, number in of_each.items()),
         transactions=tuple(
-            _transaction(number, sql, calls[sql]) for number, sql in enumerate(per_s)
+            _transaction(number, unit, calls[unit], pause_ms * 1000)
+            for number, unit in enumerate(calls)
         ),
     )
     bundle.write(path, made, profile)
@@ -59,22 +70,25 @@ def _template(sql, calls):
     )
 
 
-def _transaction(number, sql, weight):
-    found = extract(sql)
-    statement = Statement(
-        template=fingerprint(sql).id,
-        sql=found.sql,
-        slots=found.slots,
-        values=found.literals,
-        prepared=None,
-        offset_us=0,
-        duration_us=1000,
-    )
+def _transaction(number, unit, weight, pause_us):
     return Transaction(
         id=number,
         session="s",
         start_us=0,
         weight=float(weight),
         shape=f"{number:016x}",
-        statements=(statement,),
+        statements=tuple(_statement(sql, at * (1000 + pause_us)) for at, sql in enumerate(unit)),
+    )
+
+
+def _statement(sql, offset_us):
+    found = extract(sql)
+    return Statement(
+        template=fingerprint(sql).id,
+        sql=found.sql,
+        slots=found.slots,
+        values=found.literals,
+        prepared=None,
+        offset_us=offset_us,
+        duration_us=1000,
     )

@@ -1,6 +1,7 @@
 """The proof of a real run: it fails, passes with the index, and fails again without it."""
 
 import json
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -13,7 +14,7 @@ from replay.conduct.options import RunOptions
 from replay.conduct.prove import prove
 from replay.conduct.run import run
 from replay.errors import InputError
-from replay.finding import Finding, Fix
+from replay.finding import SHORTER, Change, Finding, Fix
 from replay.sql.fingerprint import fingerprint
 
 SCHEMA = """
@@ -66,6 +67,25 @@ def test_an_index_is_proven_on_the_same_rows(database, tmp_path, capsys):
     assert rundir.read_proof(failed).proven == proof["proven"]
 
 
+def test_a_change_in_the_application_is_proven_by_changing_the_load(database, tmp_path, capsys):
+    unit = ("BEGIN", WRITE, BY_KEY, "COMMIT")
+    workload = write(tmp_path / "w.workload", database, {unit: 30, BY_KEY: 20}, pause_ms=60)
+    failed = tmp_path / "c.run"
+    run(workload, database, failed, OPTIONS)
+    (first, *_) = rundir.read_findings(failed)
+    assert (first.rule, first.fixes[0].change.kind) == (6, SHORTER)
+    status(["prove", str(failed), "--finding", "1", "--target", database])
+    told = capsys.readouterr().out
+    proof = rundir.read_proof(failed)
+    assert proof.why.startswith("fails, passes with the fix, fails without it")
+    (built,) = proof.fixes
+    assert (built.sql, built.changed) == ("", 1)
+    assert "without the client's pauses" in told
+    assert "1 kept transactions are others so" in told
+    options = rundir.read_manifest(tmp_path / proof.steps[1].run).options
+    assert [change["kind"] for change in options["changes"]] == [SHORTER]
+
+
 def test_what_no_program_can_apply_is_not_tried(database, tmp_path):
     workload = write(tmp_path / "w.workload", database, {BY_KEY: 100})
     path = tmp_path / "b.run"
@@ -78,7 +98,14 @@ def test_what_no_program_can_apply_is_not_tried(database, tmp_path):
         fixes=(Fix(kind="application", sql="", why="spread the row"),),
     )
     rundir.write_findings(path, (hot,))
-    with pytest.raises(InputError, match="nothing that can be proven"):
+    with pytest.raises(
+        InputError, match=r"nothing that can be proven(.|\n)*hot row.*spread the row"
+    ):
+        prove(workload, database, path, say=lambda _: None)
+    change = Change(kind=SHORTER, templates=(fingerprint(BY_KEY).id,))
+    alone = replace(hot, fixes=(replace(hot.fixes[0], change=change),))
+    rundir.write_findings(path, (alone,))
+    with pytest.raises(InputError, match="leaves every kept transaction as it is"):
         prove(workload, database, path, say=lambda _: None)
     with pytest.raises(InputError, match="has 1 findings, and no number 2"):
         prove(workload, database, path, finding=2, say=lambda _: None)

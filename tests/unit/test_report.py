@@ -362,7 +362,7 @@ def test_the_document_has_the_keys_that_programs_rely_on(story):
     assert books["planned"] == books["started"] + books["skipped"]
     first = document["findings"][0]
     assert {"id", "sql", "share"} == set(first["templates"][0])
-    assert {"kind", "sql", "why"} == set(first["fixes"][0])
+    assert {"kind", "sql", "why", "change"} == set(first["fixes"][0])
     assert {"rule", "name", "routes", "relations", "blocked_s", "queue_s", "confidence"} <= set(
         first
     )

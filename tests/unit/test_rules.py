@@ -20,6 +20,7 @@ from made_evidence import (
     Run,
 )
 
+from replay import finding as finding_kinds
 from replay.diagnose import diagnose
 from replay.diagnose.rules.blocking_maintenance import concurrently
 from replay.workload import Conflict
@@ -483,3 +484,21 @@ def test_the_row_is_told_by_the_log_where_the_samples_do_not(tmp_path):
     run.told("waiting", 3, BUMP, at=211, lock="transactionid", key="(3,7)")
     (finding,) = diagnose(run.evidence(tmp_path))
     assert finding.evidence["locked_at"] == ["(3,7)"]
+
+
+@pytest.mark.parametrize(
+    ("run", "kind", "templates"),
+    [
+        (holding(0.9), finding_kinds.SHORTER, (BUMP, NAP)),
+        (racing(UPSERT), finding_kinds.LAST, (UPSERT,)),
+        (racing(BUMP), finding_kinds.LAST, (BUMP,)),
+        (deadlocking(CHILD, LOCK), finding_kinds.FIRST, (LOCK,)),
+        (deadlocking(BUMP, LOCK), finding_kinds.IN_ORDER, (BUMP, LOCK)),
+        (leaking(over=True), finding_kinds.TRANSACTION_LOCK, (TAKE,)),
+    ],
+    ids=["6", "8", "7", "9 upgrade", "9 orders", "10"],
+)
+def test_a_fix_in_the_application_names_what_a_replay_can_change(tmp_path, run, kind, templates):
+    (found, *_) = diagnose(run.evidence(tmp_path))
+    change = found.fixes[0].change
+    assert (change.kind, change.templates) == (kind, templates)

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from replay.diagnose.deadlocks import Deadlocks
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.figures import of_pool, shortened
+from replay.diagnose.lockers import lockers, locks_rows
 from replay.diagnose.sums import summed
-from replay.finding import Finding, Fix
+from replay.finding import FIRST, IN_ORDER, Change, Finding, Fix
 
 NUMBER = 9
 
@@ -55,7 +56,7 @@ def _finding(evidence: Evidence, found: Sequence[Deadlocks]) -> Finding:
         templates=tuple(evidence.culprit(name) for name in names),
         relations=tuple(_qualified(evidence, name) for name in relations),
         blocked_s=round(sum(one.lost_s for one in found), 3),
-        fixes=(_fix(upgrade),),
+        fixes=(_fix(evidence, upgrade, shapes or [names]),),
         confidence=0.95 if told else 0.75,
         evidence={
             "deadlocks": count,
@@ -78,7 +79,7 @@ def _upgrade(evidence: Evidence, shapes: Sequence[Sequence[str]]) -> str:
         for name in shape:
             target = evidence.targets.get(name, "")
             kind = evidence.templates[name].kind if name in evidence.templates else ""
-            if target in parents and _locks_rows(kind, evidence.sql(name)):
+            if target in parents and locks_rows(kind, evidence.sql(name)):
                 return target
             table = evidence.profile.table(target) if evidence.profile and target else None
             if table is not None and kind in {"insert", "update"}:
@@ -88,17 +89,13 @@ def _upgrade(evidence: Evidence, shapes: Sequence[Sequence[str]]) -> str:
     return ""
 
 
-def _locks_rows(kind: str, sql: str) -> bool:
-    text = sql.lower()
-    return kind in {"update", "delete"} or "for update" in text or "for no key update" in text
-
-
 def _qualified(evidence: Evidence, name: str) -> str:
     table = evidence.profile.table(name) if evidence.profile else None
     return table.qualified if table else name
 
 
-def _fix(upgrade: str) -> Fix:
+def _fix(evidence: Evidence, upgrade: str, shapes: Sequence[Sequence[str]]) -> Fix:
+    locking = lockers(evidence, (name for shape in shapes for name in shape), relation=upgrade)
     if upgrade:
         return Fix(
             kind="application",
@@ -107,9 +104,11 @@ def _fix(upgrade: str) -> Fix:
                 f"lock the row of {upgrade} first, as strongly as it is needed later (SELECT … FOR "
                 "UPDATE before the INSERT of its child): nobody then holds it weakly while another does"
             ),
+            change=Change(kind=FIRST, templates=locking),
         )
     return Fix(
         kind="application",
         sql="",
         why="take the locks in one order everywhere: sort the keys, and the tables, before writing",
+        change=Change(kind=IN_ORDER, templates=locking) if locking else None,
     )

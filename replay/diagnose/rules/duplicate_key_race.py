@@ -10,18 +10,15 @@ from collections.abc import Iterator, Sequence
 from replay.diagnose.blocking import Episode
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.figures import locks_queue_s, of_hold, waiters
+from replay.diagnose.lockers import lockers
 from replay.diagnose.sums import summed
-from replay.finding import Finding, Fix
+from replay.finding import LAST, Change, Finding, Fix
 
 NUMBER = 8
 _WAITS = frozenset({"transactionid", "spectoken", "tuple"})
-_FIX = Fix(
-    kind="application",
-    sql="",
-    why=(
-        "insert late, and commit at once: the wait for the key is as long as the rest of the "
-        "transaction; or take the key first, in a short transaction of its own"
-    ),
+_LATE = (
+    "insert late, and commit at once: the wait for the key is as long as the rest of the "
+    "transaction; or take the key first, in a short transaction of its own"
 )
 
 
@@ -70,6 +67,8 @@ def _finding(
     evidence: Evidence, relation: str, episodes: Sequence[Episode], blocked_s: float, queue_s: float
 ) -> Finding:
     figures = of_hold(evidence, episodes)
+    inserting = (name for episode in episodes for name in episode.statements)
+    moved = lockers(evidence, (*waiters(episodes), *inserting), relation=relation, inserts=True)
     return Finding(
         rule=NUMBER,
         name="duplicate-key race",
@@ -82,7 +81,14 @@ def _finding(
         relations=(relation,),
         blocked_s=round(blocked_s, 3),
         queue_s=round(queue_s, 3),
-        fixes=(_FIX,),
+        fixes=(
+            Fix(
+                kind="application",
+                sql="",
+                why=_LATE,
+                change=Change(kind=LAST, templates=moved) if moved else None,
+            ),
+        ),
         confidence=0.85,
         evidence={**figures, "unique_keys": unique_keys(evidence, relation)},
     )

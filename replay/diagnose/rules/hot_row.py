@@ -4,6 +4,7 @@ What tells it: one blocker after the other, at any moment nearly all waiters beh
 and no scan that would explain the hold.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -11,12 +12,13 @@ from replay.diagnose.blocking import Episode
 from replay.diagnose.edges import ROW_LOCKS
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.figures import of_episodes, of_pool
+from replay.diagnose.lockers import lockers
 from replay.diagnose.rules.duplicate_key_race import raced_for
 from replay.diagnose.rules.foreign_key_scan import gaps
 from replay.diagnose.rules.idle_hold import is_idle, is_long
 from replay.diagnose.rules.missing_index_hold import is_prolonged_by_scan
 from replay.diagnose.sums import merged
-from replay.finding import Finding, Fix
+from replay.finding import LAST, SKIP_LOCKED, Change, Finding, Fix
 
 NUMBER = 7
 _ON_ONE_ROW = 0.8  # of the blocked time behind the foremost blocker of the moment
@@ -24,14 +26,15 @@ _BLOCKERS_AT_LEAST = 5  # different transactions, one after the other
 _SHORT_MS = 1000.0  # median hold
 _IN_CLIENT = 0.5  # of the blocked time: then the client's work is the cause, not the row
 _NAMED = 0.1  # of the waiting, for a template to be named
-_FIX = Fix(
-    kind="application",
-    sql="",
-    why=(
-        "spread the row (several counters that are summed when read, or rows that are appended and "
-        "folded later), or touch it last in the transaction and commit at once"
-    ),
+_SPREAD = (
+    "spread the row (several counters that are summed when read, or rows that are appended and "
+    "folded later), or touch it last in the transaction and commit at once"
 )
+_SKIP = (
+    "workers that only want some free row, as those of a queue, take the next one: FOR UPDATE SKIP "
+    "LOCKED instead of waiting for each other's first"
+)
+_QUEUE = re.compile(r"\blimit\b.*\bfor\s+(no\s+key\s+)?update\b(?!.*\b(skip|nowait)\b)", re.DOTALL)
 
 
 def hot_row(evidence: Evidence) -> Iterator[Finding]:
@@ -90,7 +93,7 @@ def _finding(evidence: Evidence, relation: str, episodes: Sequence[Episode]) -> 
         relations=(relation,) if relation else (),
         blocked_s=round(blocked_s, 3),
         queue_s=round(queue_s, 3),
-        fixes=(_FIX,),
+        fixes=tuple(_fixes(evidence, relation, named, episodes)),
         confidence=0.85 if relation else 0.6,
         evidence={
             **seen,
@@ -99,3 +102,19 @@ def _finding(evidence: Evidence, relation: str, episodes: Sequence[Episode]) -> 
             **of_pool(evidence),
         },
     )
+
+
+def _fixes(
+    evidence: Evidence, relation: str, named: Sequence[str], episodes: Sequence[Episode]
+) -> Iterator[Fix]:
+    waiting = [name for name in named if name in evidence.templates]
+    queue = tuple(name for name in waiting if _QUEUE.search(evidence.sql(name).lower()))
+    if queue:
+        change = Change(kind=SKIP_LOCKED, templates=queue)
+        yield Fix(kind="application", sql="", why=_SKIP, change=change)
+        return
+    # What goes on to write the row that it locked moves along.
+    with_it = lockers(evidence, (n for e in episodes for n in e.statements), relation=relation)
+    moved = tuple(dict.fromkeys((*waiting, *with_it)))
+    change = Change(kind=LAST, templates=moved)
+    yield Fix(kind="application", sql="", why=_SPREAD, change=change if moved else None)

@@ -12,19 +12,15 @@ import numpy as np
 from replay.diagnose.blocking import Episode
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.figures import is_frame, locks_queue_s, of_hold, relations
-from replay.finding import Finding, Fix
+from replay.finding import SHORTER, Change, Finding, Fix
 
 NUMBER = 6
 _PAUSE_AT_LEAST = 0.5  # of the hold
 _HOLD_MS = 100.0  # the median: shorter holds of one row by many are a hot row
 _OTHERS = frozenset({"virtualxid", "object"})  # waits for a snapshot, or to notify
-_FIX = Fix(
-    kind="application",
-    sql="",
-    why=(
-        "move the client's own work before BEGIN or behind COMMIT, so that the hold is as long as "
-        "its statements; idle_in_transaction_session_timeout bounds what is forgotten"
-    ),
+_OUTSIDE = (
+    "move the client's own work before BEGIN or behind COMMIT, so that the hold is as long as "
+    "its statements; idle_in_transaction_session_timeout bounds what is forgotten"
 )
 
 
@@ -66,6 +62,7 @@ def _finding(
     figures = of_hold(evidence, episodes)
     held = relations(episodes)
     named = [name for name in dict.fromkeys(shape) if not is_frame(evidence.sql(name))]
+    ours = tuple(name for name in named if name in evidence.templates)
     return Finding(
         rule=NUMBER,
         name="client work inside the transaction",
@@ -79,7 +76,14 @@ def _finding(
         relations=tuple(held),
         blocked_s=round(blocked_s, 3),
         queue_s=round(queue_s, 3),
-        fixes=(_FIX,),
+        fixes=(
+            Fix(
+                kind="application",
+                sql="",
+                why=_OUTSIDE,
+                change=Change(kind=SHORTER, templates=ours) if ours else None,
+            ),
+        ),
         confidence=0.9,
         evidence=figures,
     )

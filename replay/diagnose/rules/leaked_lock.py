@@ -10,17 +10,13 @@ from collections.abc import Iterator, Sequence
 from replay.diagnose.blocking import Episode
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.figures import of_hold, waiters
-from replay.finding import Finding, Fix
+from replay.finding import TRANSACTION_LOCK, Change, Finding, Fix
 
 NUMBER = 10
 _IDLE = 0.5  # of the wait, for a session whose history is not known
-_FIX = Fix(
-    kind="application",
-    sql="",
-    why=(
-        "take pg_advisory_xact_lock instead, which ends with its transaction; or unlock in the same "
-        "request, on the same connection, also when it fails"
-    ),
+_WITH_TRANSACTION = (
+    "take pg_advisory_xact_lock instead, which ends with its transaction; or unlock in the same "
+    "request, on the same connection, also when it fails"
 )
 
 
@@ -56,6 +52,7 @@ def _finding(
 ) -> Finding:
     figures = of_hold(evidence, episodes)
     named = list(dict.fromkeys([taker, *waiters(episodes)]))
+    ours = tuple(name for name in named if name in evidence.templates)
     return Finding(
         rule=NUMBER,
         name="leaked session lock",
@@ -67,7 +64,14 @@ def _finding(
         templates=tuple(evidence.culprit(name) for name in named),
         blocked_s=round(blocked_s, 3),
         queue_s=round(queue_s, 3),
-        fixes=(_FIX,),
+        fixes=(
+            Fix(
+                kind="application",
+                sql="",
+                why=_WITH_TRANSACTION,
+                change=Change(kind=TRANSACTION_LOCK, templates=ours) if ours else None,
+            ),
+        ),
         confidence=0.95 if any(episode.leaked_by for episode in episodes) else 0.8,
         evidence={**figures, "keys": sorted({e.key for e in episodes if e.key})},
     )

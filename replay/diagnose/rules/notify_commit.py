@@ -4,23 +4,21 @@ The lock is on database 0 (async.c, PreCommit_Notify), and held until the commit
 a synchronous standby.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 
 from replay.diagnose.blocking import Episode
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.figures import locks_queue_s, of_hold, waiters
-from replay.finding import Finding, Fix
+from replay.finding import WITHOUT, Change, Finding, Fix
 
 NUMBER = 11
 _KEY = "pg_database 0"
-_FIX = Fix(
-    kind="application",
-    sql="",
-    why=(
-        "send no NOTIFY from hot transactions: note the event in a table and let one process notify, "
-        "or several events at once"
-    ),
+_ELSEWHERE = (
+    "send no NOTIFY from hot transactions: note the event in a table and let one process notify, "
+    "or several events at once"
 )
+_ONLY_NOTIFY = re.compile(r"\s*(notify\b|select\s+pg_notify\s*\([^)]*\)\s*$)", re.IGNORECASE)
 
 
 def notify_commit(evidence: Evidence) -> Iterator[Finding]:
@@ -42,6 +40,7 @@ def _finding(
     sent = [name for episode in episodes for name in episode.statements]
     senders = [name for name in dict.fromkeys(sent) if "notify" in evidence.sql(name).lower()]
     figures = of_hold(evidence, episodes)
+    alone = tuple(name for name in senders if _ONLY_NOTIFY.match(evidence.sql(name)))
     return Finding(
         rule=NUMBER,
         name="NOTIFY serialises commits",
@@ -53,7 +52,14 @@ def _finding(
         templates=tuple(evidence.culprit(name) for name in senders or waiters(episodes)),
         blocked_s=round(blocked_s, 3),
         queue_s=round(queue_s, 3),
-        fixes=(_FIX,),
+        fixes=(
+            Fix(
+                kind="application",
+                sql="",
+                why=_ELSEWHERE,
+                change=Change(kind=WITHOUT, templates=alone) if alone else None,
+            ),
+        ),
         confidence=0.95,
         evidence=figures,
     )

@@ -7,17 +7,13 @@ from collections.abc import Iterator, Sequence
 from replay.diagnose.blocking import Episode
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.figures import holders, of_hold, shortened
-from replay.finding import Finding, Fix
+from replay.finding import SHORTER, Change, Finding, Fix
 
 NUMBER = 12
 _CONCURRENTLY = re.compile(r"\bCONCURRENTLY\b", re.IGNORECASE)
-_FIX = Fix(
-    kind="application",
-    sql="",
-    why=(
-        "end the old transaction first; the build goes on when the last one that is older has ended. "
-        "An index that is left invalid must be dropped before it is tried again"
-    ),
+_END_IT = (
+    "end the old transaction first; the build goes on when the last one that is older has ended. "
+    "An index that is left invalid must be dropped before it is tried again"
 )
 
 
@@ -38,6 +34,7 @@ def _finding(
     evidence: Evidence, waiter: str, episodes: Sequence[Episode], blocked_s: float
 ) -> Finding:
     holding = holders(evidence, episodes)
+    ours = tuple(name for name in holding if name in evidence.templates)
     held = shortened(evidence.sql(holding[0])) if holding else "an idle session"
     return Finding(
         rule=NUMBER,
@@ -48,7 +45,14 @@ def _finding(
         ),
         templates=tuple(evidence.culprit(name) for name in dict.fromkeys([waiter, *holding])),
         blocked_s=round(blocked_s, 3),
-        fixes=(_FIX,),
+        fixes=(
+            Fix(
+                kind="application",
+                sql="",
+                why=_END_IT,
+                change=Change(kind=SHORTER, templates=ours) if ours else None,
+            ),
+        ),
         confidence=0.95,
         evidence={
             **of_hold(evidence, episodes),

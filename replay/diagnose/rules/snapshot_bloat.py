@@ -10,7 +10,7 @@ from replay.diagnose.evidence import Evidence
 from replay.diagnose.figures import of_pool, shortened
 from replay.diagnose.sessions import LongTransaction
 from replay.diagnose.templates import TemplateFigures
-from replay.finding import Finding, Fix
+from replay.finding import SHORTER, Change, Finding, Fix
 
 NUMBER = 17
 _GROWTH = 1.7  # mean of the last third over that of the first
@@ -88,6 +88,7 @@ def _finding(evidence: Evidence, template: TemplateFigures, queue_s: float) -> F
                     "hot_standby_feedback); transaction_timeout or "
                     "idle_in_transaction_session_timeout bounds it"
                 ),
+                change=_change(evidence, holder.who),
             ),
         ),
         confidence=0.9,
@@ -103,3 +104,8 @@ def _finding(evidence: Evidence, template: TemplateFigures, queue_s: float) -> F
             **of_pool(evidence),
         },
     )
+
+
+def _change(evidence: Evidence, who: str) -> Change | None:
+    """The transaction's statements each with a snapshot of its own, where it is one of the replay's."""
+    return Change(kind=SHORTER, templates=(who,)) if who in evidence.templates else None

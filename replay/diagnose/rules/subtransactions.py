@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.figures import of_pool
 from replay.diagnose.sums import merged
-from replay.finding import Finding, Fix
+from replay.finding import NO_SAVEPOINTS, Change, Finding, Fix
 
 NUMBER = 15
 _SAVEPOINTS = 64
@@ -50,6 +50,7 @@ def _finding(evidence: Evidence, many: dict[str, int], waited_s: float, hits: fl
                     "set no savepoint for each row: RELEASE does not help beyond 64; check before "
                     "writing (ON CONFLICT), or commit in batches, and keep no transaction open long"
                 ),
+                change=Change(kind=NO_SAVEPOINTS, templates=tuple(many)),
             ),
         ),
         confidence=0.85,
