@@ -69,9 +69,9 @@ def test_an_index_is_proven_on_the_same_rows(database, tmp_path, capsys):
 
 def test_a_change_in_the_application_is_proven_by_changing_the_load(database, tmp_path, capsys):
     unit = ("BEGIN", WRITE, BY_KEY, "COMMIT")
-    workload = write(tmp_path / "w.workload", database, {unit: 30, BY_KEY: 20}, pause_ms=60)
+    workload = write(tmp_path / "w.workload", database, {unit: 9, BY_KEY: 20}, pause_ms=60)
     failed = tmp_path / "c.run"
-    run(workload, database, failed, OPTIONS)
+    run(workload, database, failed, replace(OPTIONS, duration_s=2.0))
     (first, *_) = rundir.read_findings(failed)
     assert (first.rule, first.fixes[0].change.kind) == (6, SHORTER)
     status(["prove", str(failed), "--finding", "1", "--target", database])
