@@ -1,9 +1,10 @@
 """What `replay audit` says of known schemas: gaps that are there, and schemas that have none.
 
-`python benchmarks/audit.py [DATA]`: pgbench's own schema and statements; Sakila and Chinook, where DATA
+`python benchmarks/audit.py [DATA] [--on copy|generated|statistics]`: pgbench's own schema and statements; Sakila and Chinook, where DATA
 holds sakila.sql.xz and chinook.sql.xz; and every incident of the gallery, as it was and with its fix.
-Each is filled, its statements run and captured from the log, and a copy of the database audited. Exits
-with 1 where a planted gap is missed, or an index proposed where none is missing.
+Each is filled, its statements run and captured from the log, and a copy of the database audited; or data
+that was generated from the capture; or production's statistics alone, restored without a row. Exits with 1
+where a planted gap is missed, or an index proposed where none is missing.
 """
 
 import argparse
@@ -18,11 +19,11 @@ from pathlib import Path
 import psycopg
 from fidelity_production import fill
 
-from replay import embedded, target
+from replay import embedded
 from replay.capture import Options
-from replay.conduct.audit import audit
+from replay.conduct.audit import audit, audit_statistics
 from replay.conduct.capturing import capture_workload
-from replay.conduct.prepare import PRIVATE_SETTINGS
+from replay.conduct.prepare import PRIVATE_SETTINGS, copy_staging, new_staging
 from replay.conduct.production import run_script
 from replay.gallery.draw import draw
 from replay.gallery.incident import Incident
@@ -63,22 +64,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", nargs="?", type=Path, default=Path("/nonexistent"))
     parser.add_argument("--only", action="append", metavar="NAME")
+    parser.add_argument("--on", choices=("copy", "generated", "statistics"), default="copy")
     asked = parser.parse_args()
     settings = {**PRIVATE_SETTINGS, "log_min_duration_statement": "0", "autovacuum": "off"}
-    wrong: list[str] = []
+    verdicts: list[tuple[str, bool]] = []
 
     def told(name: str, ready: Callable[[str], Sequence[Sent]], *, gaps: bool) -> None:
         if asked.only and name.partition(" ")[0] not in asked.only:
             return
         with embedded.server(settings) as server:
             began = time.monotonic()
-            found = audited(server, ready)
+            found, audit_s = audited(server, ready, asked.on)
         said = [gap.index.sql for gap in found.gaps if gap.index]
         said += [gap.index.sql for gap in found.key_gaps]
         right = bool(said) == gaps
-        wrong.extend([] if right else [name])
+        verdicts.append((name, right))
         print(
-            f"{name:<28} {'right' if right else 'WRONG'}  {time.monotonic() - began:>5.1f} s  "
+            f"{name:<28} {'right' if right else 'WRONG'}  {time.monotonic() - began:>5.1f} s, "
+            f"{audit_s:.1f} s of it the audit  "
             f"{len(found.checked)} statements, {found.keys} foreign keys: {'; '.join(said) or 'quiet'}"
             + "".join(f"\n{'':<30}noted: {gap.template.sql[:90]}" for gap in found.noted),
             flush=True,
@@ -95,13 +98,15 @@ def main() -> int:
         told(f"{incident.name} as it was", _incident(incident, mended=False), gaps=planted)
         if (incident.folder / "fix.sql").is_file():
             told(f"{incident.name} mended", _incident(incident, mended=True), gaps=False)
-    if wrong:
-        print(f"wrong: {', '.join(wrong)}")
+    wrong = [name for name, right in verdicts if not right]
+    print(f"on {asked.on}: {len(verdicts) - len(wrong)} of {len(verdicts)} right; wrong: {wrong}")
     return 1 if wrong else 0
 
 
-def audited(server: embedded.Server, ready: Callable[[str], Sequence[Sent]]) -> Audit:
-    """Fill a database, run its statements, capture them, and audit a copy of it."""
+def audited(
+    server: embedded.Server, ready: Callable[[str], Sequence[Sent]], on: str
+) -> tuple[Audit, float]:
+    """Fill a database, run its statements, capture them, and audit: what it says, and seconds."""
     with psycopg.connect(server.dsn(), autocommit=True) as connection:
         connection.execute("CREATE DATABASE production")
     dsn = server.dsn("production")
@@ -113,18 +118,25 @@ def audited(server: embedded.Server, ready: Callable[[str], Sequence[Sent]]) -> 
                 connection.execute(sql, values or None, prepare=bool(values))
             except psycopg.Error as error:
                 print(f"  not run: {sql[:80]}: {str(error).splitlines()[0]}", file=sys.stderr)
-    with psycopg.connect(server.dsn(), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE staging TEMPLATE production")
-    target.mark_staging(server.dsn("staging"))
     with tempfile.TemporaryDirectory(prefix="replay-audit-") as scratch:
         workload = Path(scratch) / "w.workload"
         capture_workload(
             [server.log_directory / "server.json"],
             workload,
             stats_dsn=dsn,
-            options=Options(keep_values=True),
+            options=Options(keep_values=on == "copy"),
         )
-        return audit(workload, server.dsn("staging"), identity=True, say=lambda _: None)
+        if on == "generated":
+            new_staging(server, "staging", workload, seed=0, say=lambda _: None)
+        elif on == "copy":
+            copy_staging(server, "staging", "production")
+        began = time.monotonic()
+        if on == "statistics":
+            found = audit_statistics(workload, say=lambda _: None)
+        else:
+            staging = server.dsn("staging")
+            found = audit(workload, staging, identity=on == "copy", say=lambda _: None)
+        return found, time.monotonic() - began
 
 
 def _pgbench(dsn: str) -> Sequence[Sent]:

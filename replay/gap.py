@@ -34,7 +34,7 @@ class Effect:
 
     cost_before: float
     cost_after: float
-    buffers_before: int  # blocks of tables and indexes
+    buffers_before: int  # blocks of tables and indexes; 0 where nothing was executed
     buffers_after: int
     ms_before: float | None
     ms_after: float | None
@@ -46,8 +46,10 @@ class Effect:
         """Whether the blocks that are read drop tenfold, and the cost halves.
 
         Where the planner misjudged the plan that it had, as a generic plan may be, a tenth of the time
-        stands for the cost.
+        stands for the cost. Where nothing was executed, the planner's cost drops tenfold.
         """
+        if not self.buffers_before:
+            return self.cost_after * _BUFFERS_FALL <= self.cost_before
         times = (
             self.ms_before or 0.0,
             self.ms_after if self.ms_after is not None else float("inf"),
@@ -111,6 +113,7 @@ class Audit:
     gaps: tuple[StatementGap, ...]  # with an index that helps
     noted: tuple[StatementGap, ...]  # scans that matter, and that no index was found for
     key_gaps: tuple[KeyGap, ...]
+    executed: bool = True  # False: planned on restored statistics
 
     @property
     def clean(self) -> bool:

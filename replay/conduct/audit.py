@@ -1,16 +1,17 @@
-"""The audit: plans of every captured statement on staging, and indexes tried in rolled-back builds."""
+"""The audit: plans of every captured statement, and indexes tried in rolled-back builds."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from data_gen.introspect import introspect
-from data_gen.profile import ForeignKey, SchemaProfile, TableProfile
+from data_gen.profile import SchemaProfile
 from replay import bundle, target
+from replay.bind import Binder
+from replay.conduct.audit_keys import AllBound, culprit, gaps_of_keys
 from replay.conduct.bake import binder_for
 from replay.conduct.examples import (
     AS_CAPTURED,
@@ -19,35 +20,28 @@ from replay.conduct.examples import (
     column_values,
     variants,
 )
-from replay.diagnose.audit.candidates import candidates, for_foreign_key
-from replay.diagnose.audit.uncovered import LARGE_BYTES, Load, loads, uncovered
-from replay.diagnose.rules.foreign_key_scan import unindexed
+from replay.conduct.restored import restored
+from replay.conduct.trials import Executed, Trials
+from replay.diagnose.audit.candidates import candidates
+from replay.diagnose.audit.uncovered import Load, loads, uncovered
 from replay.diagnose.scans import PlanFigures, Scan, figures
-from replay.finding import Culprit
-from replay.gap import Audit, Candidate, Checked, Effect, KeyGap, StatementGap
-from replay.sql.resolve import predicates, resolve
-from replay.watch import plans
+from replay.gap import Audit, Candidate, Checked, Effect, StatementGap
+from replay.sql.resolve import predicates
 from replay.workload import Statement, Template, Workload
 
 GENERIC = "generic plan"
+_STATISTICS = "production's statistics, restored on a private server without rows"
 _KINDS = frozenset({"select", "insert", "update", "delete", "merge"})
-_SIZES = """
-SELECT n.nspname || '.' || c.relname, pg_table_size(c.oid)
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm')
-"""
-_BLOCK = 8192
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Here:
-    """The target as it stands."""
+    """The database as it stands, and how it is asked."""
 
-    connection: psycopg.Connection
+    trials: Trials
     schema: SchemaProfile
-    bytes_of: Mapping[str, int]
-    timeout_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,41 +74,54 @@ def audit(
     workload = bundle.read(workload_path)
     with target.connect_target(dsn, source=workload.manifest.source) as connection:
         binder = binder_for(workload_path, workload, connection, identity=identity)
-        with connection.transaction(force_rollback=True):
-            schema = introspect(connection)
-        here = _Here(
-            connection=connection,
-            schema=schema,
-            bytes_of=dict(connection.execute(_SIZES).fetchall()),
-            timeout_ms=timeout_ms,
-        )
+        trials = Executed(connection, timeout_ms)
         bound = bound_statements(workload, binder, seed)
-        checked, planned = _plan_all(here, workload, bound, say)
-        gaps = list(_gaps(here, workload, planned, say))
-        key_gaps, keys = _keys(here, workload, bound)
-        return Audit(
-            workload=workload_path.name,
-            target=target.describe(connection),
-            checked=tuple(checked),
-            keys=keys,
-            gaps=tuple(gap for gap in gaps if gap.index is not None),
-            noted=tuple(gap for gap in gaps if gap.index is None),
-            key_gaps=tuple(key_gaps),
+        return _audited(workload_path, workload, trials, bound, target.describe(connection), say)
+
+
+def audit_statistics(workload_path: Path, *, seed: int = 0, say: Say) -> Audit:
+    """The same without a target and without rows: on production's statistics, restored.
+
+    Nothing is executed: a statement takes what it took in production, and an index is kept where the
+    planner's cost drops tenfold. Raises EnvironmentFaultError where no PostgreSQL 18 is at hand.
+    """
+    workload = bundle.read(workload_path)
+    with restored(bundle.read_profile(workload_path)) as (trials, left_out):
+        for reason in left_out:
+            say(f"left out    {reason}")
+        bound = bound_statements(workload, Binder(workload, None, None, identity=True), seed)
+        return replace(
+            _audited(workload_path, workload, trials, bound, _STATISTICS, say), executed=False
         )
 
 
-def _culprit(template: Template, workload: Workload) -> Culprit:
-    executions = max(workload.manifest.executions, 1)
-    return Culprit(id=template.id, sql=template.sql, share=template.calls / executions)
+def _audited(
+    path: Path, workload: Workload, trials: Trials, bound: AllBound, described: str, say: Say
+) -> Audit:
+    with trials.connection.transaction(force_rollback=True):
+        schema = introspect(trials.connection)
+    here = _Here(trials=trials, schema=schema)
+    checked, planned = _plan_all(here, workload, bound, say)
+    gaps = list(_gaps(here, workload, planned, say))
+    key_gaps, keys = gaps_of_keys(trials, schema, workload, bound)
+    return Audit(
+        workload=path.name,
+        target=described,
+        checked=tuple(checked),
+        keys=keys,
+        gaps=tuple(gap for gap in gaps if gap.index is not None),
+        noted=tuple(gap for gap in gaps if gap.index is None),
+        key_gaps=tuple(key_gaps),
+    )
 
 
 def _plan_all(
     here: _Here,
     workload: Workload,
-    bound: Mapping[str, tuple[Statement, tuple[str | None, ...]]],
+    bound: AllBound,
     say: Say,
 ) -> tuple[list[Checked], list[_Planned]]:
-    known = column_values(here.connection)
+    known = column_values(here.trials.connection)
     checked: list[Checked] = []
     planned: list[_Planned] = []
     for template in workload.templates:
@@ -122,7 +129,7 @@ def _plan_all(
             continue
         if template.id not in bound:
             why = "no execution of it was kept"
-            checked.append(Checked(template=_culprit(template, workload), plans=(), why_not=why))
+            checked.append(Checked(template=culprit(template, workload), plans=(), why_not=why))
             continue
         statement, values = bound[template.id]
         chosen = variants(statement, values, here.schema, known)
@@ -130,7 +137,7 @@ def _plan_all(
         planned += mine
         checked.append(
             Checked(
-                template=_culprit(template, workload),
+                template=culprit(template, workload),
                 plans=tuple(dict.fromkeys(one.plan.shape for one in mine)),
                 why_not="" if mine else why,
             )
@@ -144,7 +151,7 @@ def _plan_one(
 ) -> tuple[list[_Planned], str]:
     """A plan for each set of values, and the generic one where its nodes are others."""
     asked = [(which, *bound) for which, bound in chosen.items()]
-    taken = plans.explain(here.connection, asked, timeout_ms=here.timeout_ms)
+    taken = here.trials.explain(asked)
     found: list[_Planned] = []
     why = "EXPLAIN does not take it"
     for which, entry in taken.items():
@@ -163,8 +170,7 @@ def _plan_one(
                         which=name,
                         bound=chosen[which],
                         plan=plan,
-                        # What was broken off took at least so long.
-                        took_ms=plan.execution_ms or (here.timeout_ms if one["error"] else None),
+                        took_ms=here.trials.took_ms(template, plan, one["error"]),
                     )
                 )
     return found, why
@@ -181,7 +187,7 @@ def _gaps(
     asked = loads(workload)
     worst: dict[tuple[str, str], tuple[_Planned, Scan]] = {}
     for one in planned:
-        for scan in uncovered(one.plan, asked[one.template.id], here.bytes_of, one.took_ms):
+        for scan in uncovered(one.plan, asked[one.template.id], here.trials.bytes_of, one.took_ms):
             key = (one.template.id, scan.relation)
             removed = scan.rows_read - scan.rows_kept
             if key not in worst or removed > worst[key][1].rows_read - worst[key][1].rows_kept:
@@ -203,7 +209,7 @@ def _gap(
     effect: Effect | None,
 ) -> StatementGap:
     return StatementGap(
-        template=_culprit(one.template, workload),
+        template=culprit(one.template, workload),
         relation=scan.relation,
         node=scan.node,
         condition=scan.condition,
@@ -232,11 +238,11 @@ def _best(here: _Here, one: _Planned, scan: Scan) -> tuple[Candidate | None, Eff
 
 
 def _try(here: _Here, one: _Planned, index: Candidate) -> Effect | None:
-    before = _measured(here, one)
+    generic = one.which == GENERIC
+    before = here.trials.measured(one.bound, one.plan, generic=generic)
     try:
-        with here.connection.transaction(force_rollback=True):
-            build_s, size = _build(here, index)
-            after = _measured(here, one)
+        with here.trials.built(index) as (build_s, size):
+            after = here.trials.measured(one.bound, one.plan, generic=generic)
     except psycopg.Error:  # an expression that is not immutable, a column that cannot be indexed
         return None
     if before is None or after is None:
@@ -251,116 +257,3 @@ def _try(here: _Here, one: _Planned, index: Candidate) -> Effect | None:
         build_s=build_s,
         bytes=size,
     )
-
-
-def _build(here: _Here, index: Candidate) -> tuple[float, int]:
-    began = time.monotonic()
-    size = "SELECT coalesce(sum(pg_relation_size(indexrelid)), 0) FROM pg_index WHERE indrelid = "
-    asked = f"{size} '{index.table}'::regclass".encode()
-    before = here.connection.execute(asked).fetchone()
-    here.connection.execute(index.plain.encode())
-    if any("(" in key for key in index.keys):
-        here.connection.execute(f"ANALYZE {index.table}".encode())
-    elapsed = time.monotonic() - began
-    after = here.connection.execute(asked).fetchone()
-    assert before is not None
-    assert after is not None
-    return round(elapsed, 3), int(after[0] - before[0])
-
-
-def _measured(here: _Here, one: _Planned) -> tuple[float, int, float | None] | None:
-    """(cost, blocks read, ms) of one execution with these values, by the plan that is in question."""
-    taken = plans.explain(here.connection, [("it", *one.bound)], timeout_ms=here.timeout_ms)
-    entry = taken.get("it", {})
-    document = entry.get("generic") if one.which == GENERIC else entry.get("plan")
-    if not document:
-        return None
-    top = document[0]["Plan"]
-    executed = document if "Execution Time" in document[0] else entry["plan"]
-    counted = executed[0]["Plan"]
-    blocks = sum(int(counted.get(f"Shared {name} Blocks", 0)) for name in ("Hit", "Read"))
-    if "Execution Time" not in executed[0]:  # it took too long: what it would have read
-        blocks = sum(here.bytes_of.get(scan.relation, 0) // _BLOCK for scan in one.plan.scans)
-    return float(top["Total Cost"]), blocks, executed[0].get("Execution Time")
-
-
-def _keys(
-    here: _Here,
-    workload: Workload,
-    bound: Mapping[str, tuple[Statement, tuple[str | None, ...]]],
-) -> tuple[list[KeyGap], int]:
-    """Foreign keys without an index that somebody's DELETE or change of a key has to check."""
-    deleting, updating = _parents(here.schema, workload, bound)
-    found = []
-    for child, key in unindexed(here.schema.tables):
-        changed = {(key.parent, column) for column in key.parent_columns}
-        names = set(deleting.get(key.parent, ()))
-        names |= {name for touched in changed for name in updating.get(touched, ())}
-        size = here.bytes_of.get(child.qualified, 0)
-        if names and size >= LARGE_BYTES:
-            templates = [t for t in workload.templates if t.id in names]
-            found.append(_key_gap(here, workload, child, key, templates))
-    return found, sum(len(table.foreign_keys) for table in here.schema.tables)
-
-
-def _key_gap(
-    here: _Here,
-    workload: Workload,
-    child: TableProfile,
-    key: ForeignKey,
-    templates: Sequence[Template],
-) -> KeyGap:
-    index = for_foreign_key(child, key)
-    with here.connection.transaction(force_rollback=True):
-        build_s, size = _build(here, index)
-    return KeyGap(
-        constraint=key.name,
-        relation=child.qualified,
-        columns=key.columns,
-        parent=key.parent,
-        child_bytes=here.bytes_of[child.qualified],
-        templates=tuple(_culprit(template, workload) for template in templates),
-        index=index,
-        build_s=build_s,
-        bytes=size,
-    )
-
-
-_Touched = dict[tuple[str, str], set[str]]
-
-
-def _parents(
-    schema: SchemaProfile,
-    workload: Workload,
-    bound: Mapping[str, tuple[Statement, tuple[str | None, ...]]],
-) -> tuple[dict[str, set[str]], _Touched]:
-    """Relation -> templates that delete from it; (relation, column) -> templates that set it.
-
-    A delete goes on to the children that it cascades to.
-    """
-    deleting: dict[str, set[str]] = {}
-    updating: _Touched = {}
-    for template in workload.templates:
-        table = schema.table(template.tables[0]) if template.tables else None
-        if template.kind == "delete" and table is not None:
-            deleting.setdefault(table.qualified, set()).add(template.id)
-        if template.kind in {"update", "merge"} and template.id in bound:
-            for use in resolve(bound[template.id][0].sql, schema):
-                if use.role == "set":
-                    updating.setdefault((use.table, use.column), set()).add(template.id)
-    ahead = list(deleting)
-    while ahead:
-        parent = ahead.pop()
-        for table, key in _children(schema, parent):
-            before = deleting.get(table.qualified, set())
-            if "ON DELETE CASCADE" in key.definition and not deleting[parent] <= before:
-                deleting[table.qualified] = before | deleting[parent]
-                ahead.append(table.qualified)
-    return deleting, updating
-
-
-def _children(schema: SchemaProfile, parent: str) -> Iterator[tuple[TableProfile, ForeignKey]]:
-    for table in schema.tables:
-        for key in table.foreign_keys:
-            if key.parent == parent:
-                yield table, key

@@ -138,7 +138,7 @@ def _scan(
     relation = relation or node["Relation Name"]
     table = profile.table(relation) if profile else None
     removed = sum(node.get(f"Rows Removed by {what}", 0.0) for what in ("Filter", "Index Recheck"))
-    read = out + removed * loops
+    read = out + removed * (loops or 1)
     if not loops and node["Node Type"] == "Seq Scan" and table is not None:
         read = float(table.rows)  # an estimate: the planner does not say what it will remove
     conditions = (node.get(name, "") for name in ("Filter", "Index Cond", "Recheck Cond"))

@@ -17,6 +17,7 @@ def text(audit: Audit) -> Iterator[str]:
     planned = [one for one in audit.checked if not one.why_not]
     yield (
         f"{len(planned)} of {len(audit.checked)} statements planned, {audit.keys} foreign keys looked at"
+        + ("" if audit.executed else "; on production's statistics, nothing executed")
     )
     for gap in audit.gaps:
         yield from _gap_text(gap)
@@ -53,6 +54,11 @@ def effect(gap: StatementGap) -> str:
     """What the index changes."""
     found = gap.effect
     assert found is not None
+    if not found.buffers_before:
+        return (
+            f"cost {found.cost_before:,.0f} to {found.cost_after:,.0f} as the planner has it; "
+            f"about {wording.size(found.bytes)}"
+        )
     return (
         f"cost {found.cost_before:,.0f} to {found.cost_after:,.0f}, blocks "
         f"{found.buffers_before:,} to {found.buffers_after:,}, {wording.ms(found.ms_before)} to "
@@ -64,7 +70,8 @@ def effect(gap: StatementGap) -> str:
 def _key_text(gap: KeyGap) -> Iterator[str]:
     yield f"uncovered {gap.constraint} of {gap.relation}: {_key(gap)}"
     yield f"          {gap.index.sql}"
-    yield f"          {wording.size(gap.bytes)}, built in {wording.seconds(gap.build_s)}"
+    built = f", built in {wording.seconds(gap.build_s)}" if gap.build_s else ""
+    yield f"          {wording.size(gap.bytes)}{built}"
 
 
 def _key(gap: KeyGap) -> str:
@@ -82,6 +89,7 @@ def document(audit: Audit) -> dict[str, Any]:
         "version": JSON_VERSION,
         "workload": audit.workload,
         "target": audit.target,
+        "executed": audit.executed,
         "clean": audit.clean,
         "statements": [
             {**_culprit(one.template), "plans": list(one.plans), "why_not": one.why_not}

@@ -32,6 +32,7 @@ def explain(
     *,
     timeout_ms: int = 10_000,
     generic: bool = True,
+    execute: bool = True,
 ) -> dict[str, Any]:
     """Template id -> {"sql", "how", "plan", "error" …} of (template, SQL with `$n`, values).
 
@@ -39,21 +40,25 @@ def explain(
     why and `plan` has estimates only, or is None where there is no plan either. `plan` is the
     document of EXPLAIN (FORMAT JSON). `generic` is the same of the plan that a prepared statement
     may turn to after its fifth execution, executed only where its nodes are others; `locks` and
-    `slow_locks` are relations that an execution locks, and those past the fast path. Without `generic` that plan is not asked for. What EXPLAIN
-    does not take is left out. The connection must be in autocommit mode.
+    `slow_locks` are relations that an execution locks, and those past the fast path. Without `generic` that plan is not
+    asked for, without `execute` nothing is executed. What EXPLAIN does not take is left out. The
+    connection must be in autocommit mode.
     """
     taken: dict[str, Any] = {}
     for template, statement, values in statements:
         if not _EXPLAINABLE.match(statement):
             continue
-        plan, error, locks = _attempt(connection, _ANALYZE, statement, values, timeout_ms)
-        how = "estimate" if error else "analyze"
-        if error and not connection.closed:
+        asked = _ANALYZE if execute else _ESTIMATE
+        plan, error, locks = _attempt(connection, asked, statement, values, timeout_ms)
+        how = "estimate" if error or not execute else "analyze"
+        if error and execute and not connection.closed:
             plan, _, locks = _attempt(connection, _ESTIMATE, statement, values, timeout_ms)
         entry = {"sql": statement, "how": how, "plan": plan, "error": error}
         taken[template] = {**entry, "locks": locks[0], "slow_locks": locks[1]}
         if generic and values and plan and not connection.closed:
-            taken[template]["generic"] = _generic(connection, statement, values, plan, timeout_ms)
+            taken[template]["generic"] = _generic(
+                connection, statement, values, plan, timeout_ms, execute=execute
+            )
         if connection.closed:
             break
     return taken
@@ -101,6 +106,8 @@ def _generic(
     values: tuple[str | None, ...],
     custom: Any,
     timeout_ms: int,
+    *,
+    execute: bool,
 ) -> Any:
     """The generic plan; executed where its nodes differ from the custom one's. None: it has none."""
     given = sql.SQL(", ").join(map(sql.Literal, values))
@@ -115,7 +122,7 @@ def _generic(
             _set_timeouts(connection, timeout_ms)
             connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
             plan = _executed(connection, call.format(sql.SQL(_ESTIMATE), given))
-            if _nodes(plan[0]["Plan"]) != _nodes(custom[0]["Plan"]):
+            if execute and _nodes(plan[0]["Plan"]) != _nodes(custom[0]["Plan"]):
                 plan = _executed(connection, call.format(sql.SQL(_ANALYZE), given))
     except psycopg.Error:
         return None

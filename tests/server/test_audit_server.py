@@ -8,7 +8,8 @@ import pytest
 from made_workload import write
 
 from replay import target
-from replay.conduct.audit import audit
+from replay.cli import status
+from replay.conduct.audit import audit, audit_statistics
 from replay.report import audit as report
 from replay.sql.fingerprint import fingerprint
 
@@ -87,6 +88,25 @@ def test_planted_gaps_are_found_and_nothing_else(database, tmp_path):
     assert "6 lack an index" in list(report.text(found))
 
 
+def test_the_same_gaps_are_found_on_statistics_alone(database, tmp_path, capsys):
+    path = workload(tmp_path / "w.workload", database, *GAPS, *QUIET, DELETE)
+    told = []
+    found = audit_statistics(path, say=told.append)
+    proposed = {gap.template.id: gap.index.sql for gap in found.gaps}
+    assert proposed == {fingerprint(sql).id: index for sql, index in GAPS.items()}
+    assert [gap.index.sql for gap in found.key_gaps] == [
+        "CREATE INDEX CONCURRENTLY ON public.ord (acct_id)"
+    ]
+    assert {one.why_not for one in found.checked} == {""}
+    assert [reason for reason in told if reason.startswith("left out")] == []
+    (of_shop,) = [gap for gap in found.gaps if gap.template.id == fingerprint(OF_SHOP).id]
+    assert of_shop.rows_read == pytest.approx(6000, rel=0.2), "those that the shop's index leads to"
+    assert not of_shop.effect.buffers_before
+    assert "nothing executed" in next(iter(report.text(found)))
+    assert status(["audit", str(path)]) == 2
+    assert "--statistics" in capsys.readouterr().err
+
+
 @pytest.fixture
 def indexed(database):
     """The database with every index that is proposed; a connection to it, and their number."""
@@ -107,4 +127,6 @@ def test_with_the_indexes_it_is_quiet(database, indexed, tmp_path):
     found = audit(path, database, identity=True, say=lambda _: None)
     assert found.clean, [gap.template.sql for gap in found.gaps]
     assert found.noted == ()
+    foretold = audit_statistics(path, say=lambda _: None)
+    assert foretold.clean, [gap.template.sql for gap in foretold.gaps]
     assert indexed.execute(count).fetchone() == before
