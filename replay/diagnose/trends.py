@@ -14,7 +14,8 @@ from replay.outcome import OK
 CUSTOM_PLANS = (
     5  # executions of a prepared statement before a generic plan is tried (manual, PREPARE)
 )
-_PARTS = 3  # of the run
+_PARTS = 6  # of the run: the first is the beginning, the last two are the end
+_END = 4
 _CALLS_AT_LEAST = 5  # in the parts that are compared
 
 
@@ -23,9 +24,9 @@ class Trend:
     """One template's service time, of calls that were served; means in ms unless named otherwise."""
 
     calls: int
-    first_ms: float  # in the run's first third; 0 where there are too few calls
+    first_ms: float  # in the run's first sixth; 0 where there are too few calls
     last_ms: float  # in its last third
-    slowed_s: float  # by what all calls were longer than those of the first third
+    slowed_s: float  # by what all calls were longer than those of the first sixth
     custom_p50_ms: float  # executions 1 to 5 of each session, after the very first
     generic_p50_ms: float  # from the 6th on
     beyond_s: float  # by what the calls from the 6th on were longer than those before
@@ -72,7 +73,7 @@ def _waited(attempts: Attempts, waiting: Mapping[int, list[int]]) -> np.ndarray:
 def _trend(attempts: Attempts, rows: Ints, span_us: int) -> Trend:
     took_ms = attempts.service_us[rows] / 1e3
     part = attempts.began_us[rows] * _PARTS // span_us
-    first, last = took_ms[part == 0], took_ms[part == _PARTS - 1]
+    first, last = took_ms[part == 0], took_ms[part >= _END]
     first_ms, last_ms = _mean(first), _mean(last)
     nth = _number_in_session(attempts.pid[rows])
     custom = took_ms[(nth > 1) & (nth <= CUSTOM_PLANS)]

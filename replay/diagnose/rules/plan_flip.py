@@ -83,7 +83,7 @@ def _finding(
             "plans": plans,
             "custom_p50_ms": round(trend.custom_p50_ms, 3),
             "generic_p50_ms": round(trend.generic_p50_ms, 3),
-            "first_third_ms": round(trend.first_ms, 3),
+            "first_sixth_ms": round(trend.first_ms, 3),
             "last_third_ms": round(trend.last_ms, 3),
             "plan_ms": plan.execution_ms,
             "generic_plan_ms": plan.generic_ms,

@@ -13,7 +13,7 @@ from replay.diagnose.templates import TemplateFigures
 from replay.finding import SHORTER, Change, Finding, Fix
 
 NUMBER = 17
-_GROWTH = 1.7  # mean of the last third over that of the first
+_GROWTH = 1.7  # mean of the last third over that of the first sixth
 _DEAD_PER_LIVE = 10.0
 _DEAD_AT_LEAST = 1000.0  # rows
 _XMIN_AGE = 100  # transactions since the snapshot
@@ -93,7 +93,7 @@ def _finding(evidence: Evidence, template: TemplateFigures, queue_s: float) -> F
         ),
         confidence=0.9,
         evidence={
-            "first_third_ms": round(trend.first_ms, 3),
+            "first_sixth_ms": round(trend.first_ms, 3),
             "last_third_ms": round(trend.last_ms, 3),
             "calls": trend.calls,
             "dead_rows": dead,
