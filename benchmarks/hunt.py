@@ -1,10 +1,9 @@
 """A hunt through 200 templates: how long it takes, what it finds, and that stopping it loses nothing.
 
 `python benchmarks/hunt.py [--budget 25m] [--keep DIR]`: the shop of capture_shop.py as a production of
-210 templates, captured from its log. One of its rare paths looks by a column that has no index, in the
-one table that is large. `replay hunt` is interrupted once in the middle of its trials, as Ctrl-C does
-it, and goes on. Exits with 1 where it took longer than its budget allows, where something was tried
-twice, or where the planted path was not found to break.
+210 templates, captured from its log. One of its rare paths looks by a column that has no index, in the one table that
+is large. `replay hunt` is stopped once in the middle of its trials, and goes on. Exits with 1 where it took
+longer than its budget allows, where something was tried twice, or where the planted path did not break.
 """
 
 import argparse
@@ -80,12 +79,8 @@ def drive(connection: psycopg.Connection) -> None:
     templates = shop.templates(random.Random("templates"))
     planted = shop.Template(_PLANTED, ("ticket",))
     usual = rng.choices(templates, shop.weights(len(templates)), k=round(_PER_S * _SECONDS))
-    usual[:: len(usual) // len(templates)] = templates[
-        : len(usual[:: len(usual) // len(templates)])
-    ]
-    seldom = [*shop.rare_runs(rng, templates), planted, planted]
-    for one in seldom:
-        usual.insert(rng.randrange(len(usual)), one)
+    usual += [*templates[: -shop.RARE], *shop.rare_runs(rng, templates), planted, planted]
+    rng.shuffle(usual)
     origin, at = time.monotonic(), 0
     while at < len(usual):
         together = rng.randint(2, 4) if rng.random() < 0.1 else 1
@@ -123,7 +118,7 @@ def watched(command: list[str], *, stop_after: int | None) -> tuple[list[str], d
             say(said[-1])
             tried += line.startswith("try ")
             if tried == stop_after:
-                run.send_signal(signal.SIGINT)
+                run.send_signal(signal.SIGTERM)
                 stop_after = None
         text = run.stdout.read()
     return said, json.loads(text) if text.strip() else {}

@@ -72,7 +72,7 @@ def measure(server: embedded.Server, script: str) -> tuple[float, str]:
         time.sleep(2)
         with Watch(server.dsn()) as watch:
             clock = time.pthread_getcpuclockid(watch._thread.ident)  # noqa: SLF001 - measured here
-            pid = watch._connection.info.backend_pid  # noqa: SLF001 - the same
+            pid = watch._looker.connection.info.backend_pid  # noqa: SLF001 - the same
             began, client, backend = time.monotonic(), time.clock_gettime(clock), cpu_s(pid)
             time.sleep(_SECONDS)
             elapsed = time.monotonic() - began

@@ -47,7 +47,9 @@ WITH beneath AS (
            format('CASE WHEN %%1$s.%1$I IS NULL THEN -1 ELSE coalesce(array_position(%2$L::%3$s[], '
                   || '%%1$s.%1$I::%3$s), 100 + width_bucket(%%1$s.%1$I::%3$s, (SELECT array_agg(x ORDER '
                   || 'BY x) FROM unnest(%4$L::%3$s[]) AS x)), 100) END',
-                  attname, own::text, type, edges::text) AS code
+                  /* It is a format itself: per cents in names and values are told twice. */
+                  replace(attname::text, '%', '%%'), replace(own::text, '%', '%%'), type,
+                  replace(edges::text, '%', '%%')) AS code
     FROM edges
 ), keys AS (
     SELECT k.oid, k.conname, k.conrelid, k.confrelid, c.attname AS child, p.attname AS parent,

@@ -26,17 +26,18 @@ class Columns:
             self._names.append({} if named else None)
 
     def extend(self, rows: Sequence[Sequence[int | str]]) -> None:
-        """Add rows, each with its values in the schema's order: column by column, which is quick."""
-        if not rows:
-            return
-        columns = zip(*rows, strict=True)
+        """Add rows, each with its values in the schema's order."""
+        if rows:
+            self.add(tuple(zip(*rows, strict=True)))
+
+    def add(self, columns: Sequence[Sequence[int] | Sequence[str]]) -> None:
+        """Add columns of equal length in the schema's order, which is quick."""
         for values, numbers, names in zip(columns, self._numbers, self._names, strict=True):
             if names is None:
                 numbers.extend(cast("Sequence[int]", values))
                 continue
-            for name in cast("Sequence[str]", values):
-                if name not in names:
-                    names[name] = len(names)
+            for name in dict.fromkeys(cast("Sequence[str]", values)):
+                names.setdefault(name, len(names))
             numbers.extend([names[name] for name in cast("Sequence[str]", values)])
 
     def table(self, *, origin: int) -> pa.Table:

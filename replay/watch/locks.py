@@ -1,58 +1,77 @@
 """From what one sample saw to its blocking edges: one per waiting session and blocker."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from replay.watch.looking import Waiting
 
 PREPARED = "prepared"  # state of blocker 0: a prepared transaction, which has no session
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """One backend in one sample; a parallel worker stands under its leader's pid."""
-
-    pid: int
-    state: str  # pg_stat_activity's, or the backend's type where it has none
-    template: str  # "" for a session that is not ours
-    transaction_age_us: int
-    blockers: Sequence[int]  # as pg_blocking_pids has them: repeated, soft ones too
-    lock_type: str
-    mode: str
-    relation: str  # of the row, where the waiter holds its tuple lock
-    wait_us: int  # 0 where the server does not know yet
-    key: str = ""  # the row's place, the advisory lock's number, or the object
-    text: str = ""  # how its statement begins, where the session is none of the replay's
+_QUEUED = frozenset({"tuple", "transactionid"})
 
 
-def edges(backends: Sequence[Seen]) -> Iterator[tuple[Seen, int, Seen | None]]:
-    """(waiter, blocker's pid, blocker) of a sample; blocker None: it was not seen.
+def edges(waiting: Sequence[Waiting]) -> Iterator[tuple[Waiting, int]]:
+    """(waiter, blocker's pid) of a sample.
 
     Sessions that queue for one row wait on its tuple lock, held by the first of them, who waits on
     the transaction that changed the row. They all wait for that transaction, and are told so.
     """
-    by_pid = {seen.pid: seen for seen in backends}
-    waiting = {seen.pid: seen for seen in backends if seen.blockers}
-    for waiter in waiting.values():
-        for blocker in sorted(_holders(waiter, waiting)):
-            yield waiter, blocker, by_pid.get(blocker)
+    by_pid = {one.pid: one for one in waiting}
+    queues: dict[str, set[int]] = {}
+    for one in by_pid.values():
+        if one.lock_type in _QUEUED:
+            queues.setdefault(one.relation, set()).add(one.pid)
+    known: dict[int, frozenset[int]] = {}
+    for one in sorted(by_pid.values(), key=lambda one: len(one.blockers)):
+        known[one.pid] = _holders(one, by_pid, queues.get(one.relation, set()), known)
+    for waiter in by_pid.values():
+        for blocker in sorted(known[waiter.pid] - {waiter.pid}):
+            yield waiter, blocker
 
 
-def _holders(waiter: Seen, waiting: Mapping[int, Seen]) -> set[int]:
-    """Who holds what the waiter is after, past those that only stand before it in a row's queue."""
-    holders: set[int] = set()
-    passed = {waiter.pid}
-    ahead = [(waiter, pid) for pid in waiter.blockers]
-    while ahead:
-        behind, pid = ahead.pop()
-        if pid in passed:
+def _holders(
+    waiter: Waiting,
+    by_pid: Mapping[int, Waiting],
+    queue: set[int],
+    known: Mapping[int, frozenset[int]],
+) -> frozenset[int]:
+    """Who holds what the waiter is after, past those that only stand before it in a row's queue.
+
+    Whoever is told last stands right before it, and has all the others before him as well: of a long
+    queue one is looked at for each. In a circle nobody comes first, and all are walked through.
+    """
+    blockers = frozenset(waiter.blockers)
+    if waiter.lock_type != "tuple":
+        return blockers
+    holders, before = blockers - queue, blockers & queue
+    for last in reversed(waiter.blockers):
+        if last not in before:
             continue
-        blocker = waiting.get(pid)
-        if behind.lock_type == "tuple" and blocker is not None and _same_queue(behind, blocker):
-            passed.add(pid)
-            ahead += [(blocker, further) for further in blocker.blockers]
-        else:
-            holders.add(pid)
+        if last not in known:
+            return _walked(waiter, by_pid)
+        holders |= known[last]
+        before -= {last}
+        if by_pid[last].lock_type == "tuple":
+            before = before.difference(by_pid[last].blockers)
+        if not before:
+            break
     return holders
 
 
-def _same_queue(behind: Seen, blocker: Seen) -> bool:
-    return blocker.lock_type in {"tuple", "transactionid"} and behind.relation == blocker.relation
+def _walked(waiter: Waiting, by_pid: Mapping[int, Waiting]) -> frozenset[int]:
+    """The same, one by one."""
+    holders: set[int] = set()
+    passed: set[int] = set()
+    ahead = [(waiter, pid) for pid in waiter.blockers]
+    while ahead:
+        behind, pid = ahead.pop()
+        blocker = by_pid.get(pid)
+        if behind.lock_type != "tuple" or blocker is None or not _same_queue(behind, blocker):
+            holders.add(pid)
+        elif pid not in passed:
+            passed.add(pid)
+            ahead += [(blocker, further) for further in blocker.blockers]
+    return frozenset(holders)
+
+
+def _same_queue(behind: Waiting, blocker: Waiting) -> bool:
+    return blocker.lock_type in _QUEUED and behind.relation == blocker.relation

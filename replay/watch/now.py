@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import psycopg
 
-from replay.watch.locks import PREPARED, Seen, edges
-from replay.watch.sampler import ask
+from replay.watch.locks import PREPARED, edges
+from replay.watch.looking import Looker, Session, Waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,15 +36,15 @@ class Blocker:
 
 def look(connection: psycopg.Connection) -> tuple[tuple[Blocker, ...], tuple[Blocked, ...]]:
     """Blockers by how many they block, and the blocked by how long they wait."""
-    found = list(edges(ask(connection)))
-    seen = {pid: blocker for _, pid, blocker in found}
+    sample = Looker(connection).look()
+    found, sessions = list(edges(sample.waiting)), sample.sessions
     behind: dict[int, set[int]] = {}
-    for waiter, pid, _ in found:
+    for waiter, pid in found:
         behind.setdefault(waiter.pid, set()).add(pid)
     blocks = Counter(root for waiter in behind for root in _roots(waiter, behind))
     return (
-        tuple(_blocker(pid, seen[pid], count) for pid, count in blocks.most_common()),
-        _blocked(found),
+        tuple(_blocker(pid, sessions.get(pid), count) for pid, count in blocks.most_common()),
+        _blocked(found, sessions),
     )
 
 
@@ -60,7 +60,7 @@ def _roots(waiter: int, behind: Mapping[int, set[int]]) -> set[int]:
     return passed - behind.keys()
 
 
-def _blocker(pid: int, seen: Seen | None, count: int) -> Blocker:
+def _blocker(pid: int, seen: Session | None, count: int) -> Blocker:
     return Blocker(
         pid=pid,
         template=seen.template if seen else "",
@@ -71,16 +71,18 @@ def _blocker(pid: int, seen: Seen | None, count: int) -> Blocker:
     )
 
 
-def _blocked(found: Sequence[tuple[Seen, int, Seen | None]]) -> tuple[Blocked, ...]:
+def _blocked(
+    found: Sequence[tuple[Waiting, int]], sessions: Mapping[int, Session]
+) -> tuple[Blocked, ...]:
     waits = (
         Blocked(
             pid=waiter.pid,
-            template=waiter.template,
-            text=waiter.text,
+            template=sessions[waiter.pid].template if waiter.pid in sessions else "",
+            text=sessions[waiter.pid].text if waiter.pid in sessions else "",
             lock=f"{waiter.mode} on {waiter.relation or waiter.lock_type}",
             wait_s=waiter.wait_us / 1e6,
             blocker=pid,
         )
-        for waiter, pid, _ in found
+        for waiter, pid in found
     )
     return tuple(sorted(waits, key=lambda blocked: -blocked.wait_s))

@@ -6,31 +6,24 @@ all, is counted as missed and never shifts those after it. A lost connection is 
 
 import logging
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.resources import files
 from time import monotonic_ns
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import psycopg
 import pyarrow as pa
 
 from replay import rundir, target
 from replay.errors import ReplayError
-from replay.tag import template_of
 from replay.watch.buffer import Columns
-from replay.watch.locks import PREPARED, Seen, edges
-from replay.watch.waits import normal
+from replay.watch.locks import PREPARED, edges
+from replay.watch.looking import Looker, Sample
 
 log = logging.getLogger(__name__)
 
 _TIMEOUT_MS = 2000  # a sample that takes longer is missed
 _SECOND_NS = 1_000_000_000
-_LISTED, _BLOCKERS = 7, 8  # positions among the columns of activity.sql
-_Row = tuple[Any, ...]
-_SQL = files(__package__).joinpath("activity.sql").read_text(encoding="utf-8").encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +46,11 @@ class Watch:
         self._missed = 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
-        self._connection: psycopg.Connection | None = None
+        self._looker: Looker | None = None
 
     def start(self) -> None:
         """Connect and begin; raises what connecting to a target raises."""
-        self._connection = self._open()
+        self._looker = self._open()
         self._thread.start()
 
     def stop(self, t0_ns: int) -> Watched:
@@ -86,10 +79,10 @@ class Watch:
         if self._thread.is_alive():
             self._thread.join()
 
-    def _open(self) -> psycopg.Connection:
+    def _open(self) -> Looker:
         connection = self._connect()
         connection.execute(f"SET statement_timeout = {_TIMEOUT_MS}".encode())
-        return connection
+        return Looker(connection)
 
     def _run(self) -> None:
         origin = monotonic_ns()
@@ -100,75 +93,37 @@ class Watch:
             due = (monotonic_ns() - origin) // self._period_ns + 1
             self._missed += due - number - 1
             number = due
-        if self._connection is not None:
-            self._connection.close()
+        if self._looker is not None:
+            self._looker.connection.close()
 
     def _sample(self) -> bool:
         try:
-            if self._connection is None:
-                self._connection = self._open()
+            if self._looker is None:
+                self._looker = self._open()
             began = monotonic_ns()
-            rows = _rows(self._connection)
+            sample = self._looker.look()
         except (psycopg.Error, ReplayError) as error:
-            if self._connection is not None and self._connection.closed:
+            if self._looker is not None and self._looker.connection.closed:
                 log.warning("watch lost its connection: %s", str(error).strip())
-                self._connection = None
+                self._looker = None
             return False
         # The server looked somewhere between question and answer.
-        self._keep((began + monotonic_ns()) // 2000, rows)
+        self._keep((began + monotonic_ns()) // 2000, sample)
         return True
 
-    def _keep(self, at_us: int, rows: Sequence[_Row]) -> None:
+    def _keep(self, at_us: int, sample: Sample) -> None:
         """Keep what a sample saw; this runs ten times a second for every busy session."""
-        self._samples.extend([_listed(at_us, row) for row in rows if row[_LISTED]])
-        if not any(row[_BLOCKERS] for row in rows):
-            return
-        for waiter, pid, blocker in edges(tuple(map(_seen, rows))):
-            state = blocker.state if blocker else "" if pid else PREPARED
-            edge = (
-                *(at_us, waiter.pid, pid, waiter.template, blocker.template if blocker else ""),
-                *(state, waiter.lock_type, waiter.mode, waiter.relation, waiter.wait_us),
-                *(waiter.key, waiter.text, blocker.text if blocker else ""),
+        self._samples.add(([at_us] * len(sample.columns[0]), *sample.columns))
+        rows = []
+        for waiter, pid in edges(sample.waiting):
+            mine, blocker = sample.sessions.get(waiter.pid), sample.sessions.get(pid)
+            rows.append(
+                (
+                    *(at_us, waiter.pid, pid),
+                    *(mine.template if mine else "", blocker.template if blocker else ""),
+                    blocker.state if blocker else "" if pid else PREPARED,
+                    *(waiter.lock_type, waiter.mode, waiter.relation, waiter.wait_us, waiter.key),
+                    *(mine.text if mine else "", blocker.text if blocker else ""),
+                )
             )
-            self._blocking.extend([edge])
-
-
-def ask(connection: psycopg.Connection) -> tuple[Seen, ...]:
-    """The server's sessions at this moment: one sample."""
-    return tuple(map(_seen, _rows(connection)))
-
-
-def _rows(connection: psycopg.Connection) -> list[_Row]:
-    with connection.cursor(binary=True) as cursor:
-        return cursor.execute(_SQL, prepare=True).fetchall()
-
-
-@lru_cache(maxsize=4096)
-def _template(query: str) -> str:
-    return template_of(query)
-
-
-def _listed(at_us: int, row: _Row) -> tuple[int | str, ...]:
-    pid, state, wait_type, wait, query, transaction_us, query_us, *_, ours, xmin_age = row
-    return (
-        *(at_us, pid, state, wait_type, normal(wait_type, wait), _template(query or "")),
-        *(transaction_us, query_us, "" if ours else query or "", xmin_age),
-    )
-
-
-def _seen(row: _Row) -> Seen:
-    pid, state, _, _, query, transaction_us, _, _, *lock = row
-    blockers, lock_type, mode, relation, wait_us, key, ours, _ = lock
-    return Seen(
-        pid=pid,
-        state=state,
-        template=_template(query or ""),
-        transaction_age_us=transaction_us,
-        blockers=blockers,
-        lock_type=lock_type,
-        mode=mode,
-        relation=relation,
-        wait_us=wait_us,
-        key=key,
-        text="" if ours else query or "",
-    )
+        self._blocking.extend(rows)

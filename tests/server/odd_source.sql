@@ -79,7 +79,7 @@ INSERT INTO "Ödd"."Kunden & Co" ("select", "naïve ""quote""", mood, moods, per
     folded, flags, more_flags, price, mac, mac8, at, every, net, host, during, days, numbers, fractions, pauses,
     band, words, spot, letter, label, body, document, small, nullable, attributes, mail, path, matrix, dates,
     amounts, times, lsn)
-SELECT 'text ' || i % 50, CASE WHEN i % 4 > 0 THEN 'q' || i END, (enum_range(NULL::lib.mood))[1 + i % 3],
+SELECT 'text % ' || i % 50, CASE WHEN i % 4 > 0 THEN 'q' || i END, (enum_range(NULL::lib.mood))[1 + i % 3],
        ARRAY['gut', 'so so']::lib.mood[], i % 101, upper(substr(md5(i::text), 1, 0)) || 'ABC-' || lpad((i % 10000)::text, 4, '0'),
        ROW('street ' || i % 9, i % 99, i % 2 = 0)::lib.place, 'Word ' || i % 30, (i % 256)::bit(8),
        (i % 16)::bit(4)::varbit, (i * 1.25)::numeric::money, ('08:00:2b:01:02:' || lpad(to_hex(i % 256), 2, '0'))::macaddr,

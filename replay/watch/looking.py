@@ -1,0 +1,132 @@
+"""What a server is asked in one sample: its sessions, and only where one waits for a lock, for whom.
+
+This runs ten times a second beside a server that is under load, so it costs no more than it must: rows
+come as the tables of a run have them, and names of relations are asked for once.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.types.numeric import Int8BinaryLoader
+
+from replay.watch.waits import normal
+
+_ACTIVITY = files(__package__).joinpath("activity.sql").read_text(encoding="utf-8")
+_BUSY = _ACTIVITY.replace(
+    "{which}",
+    "datname = current_database() AND (wait_event_type IN ('Lock', 'IPC')"
+    " OR (backend_type = 'client backend' AND state <> 'idle'))",
+).encode()
+_THESE = _ACTIVITY.replace("{which}", "pid = ANY (%s)").encode()
+_TYPE, _WAIT, _LISTED = 2, 3, 10  # positions among the columns of activity.sql
+_BLOCKING = files(__package__).joinpath("blocking.sql").read_text(encoding="utf-8").encode()
+_NAMES = b"""
+SELECT c.oid::int8, n.nspname || '.' || c.relname
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY (%s::oid[])
+"""
+
+
+class Session(NamedTuple):
+    """One backend in one sample, in the order of rundir.SAMPLES behind the time."""
+
+    pid: int  # a parallel worker stands under its leader's
+    state: str  # pg_stat_activity's, or the backend's type where it has none
+    wait_type: str
+    wait: str
+    template: str  # "" for a session that is not ours
+    transaction_age_us: int
+    query_age_us: int
+    text: str  # how its statement begins, where the session is none of the replay's
+    xmin_age: int
+
+
+class Waiting(NamedTuple):
+    """One backend that waits for others."""
+
+    pid: int
+    # As pg_blocking_pids has them, repeated, soft ones too; of a row's queue who stands first.
+    blockers: Sequence[int]
+    lock_type: str
+    mode: str
+    relation: str  # of the row, where the waiter holds its tuple lock
+    wait_us: int  # 0 where the server does not know yet
+    key: str = ""  # the row's place, the advisory lock's number, or the object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One look."""
+
+    columns: Sequence[
+        Sequence[Any]
+    ]  # of Session, for the busy ones: not plainly idle, of this database
+    waiting: Sequence[Waiting]
+    sessions: Mapping[int, Session]  # all that wait or are waited for, by pid; empty where none is
+
+
+class Looker:
+    """Asks one connection, in autocommit mode, that is used for nothing else."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self.connection = connection
+        self._names: dict[int, str] = {0: ""}
+        # The server's own µs: what makes datetimes of them costs more than all the rest.
+        connection.adapters.register_loader("timestamptz", Int8BinaryLoader)
+
+    def look(self) -> Sample:
+        """What the server shows at this moment; raises psycopg.Error."""
+        seen = self._rows(_BUSY)
+        columns = _columns([row for row in seen if row[_LISTED]])
+        if not any(row[_TYPE] == "Lock" or row[_WAIT] == "SafeSnapshot" for row in seen):
+            return Sample(columns=columns, waiting=(), sessions={})
+        rows = self._rows(_BLOCKING)
+        self._learn({row[4] for row in rows})
+        waiting = [
+            Waiting(pid, on, kind, mode, self._names.get(relation, ""), max(now - since, 0), key)
+            for pid, on, kind, mode, relation, since, key, now in rows
+            if on  # else it has its lock by now
+        ]
+        sessions = self._with_others(columns, waiting)
+        return Sample(columns=columns, waiting=waiting, sessions=sessions)
+
+    def _with_others(
+        self, columns: Sequence[Sequence[Any]], waiting: Iterable[Waiting]
+    ) -> dict[int, Session]:
+        """The busy ones, and blockers that are idle, no clients, or in another database."""
+        known = {one[0]: Session._make(one) for one in zip(*columns, strict=True)}
+        involved = {one.pid for one in waiting}.union(*(one.blockers for one in waiting))
+        missing = involved - known.keys() - {0}
+        if missing:
+            found = _columns(self._rows(_THESE, (list(missing),)))
+            known.update((one[0], Session._make(one)) for one in zip(*found, strict=True))
+        return known
+
+    def _learn(self, relations: set[int]) -> None:
+        unknown = relations - self._names.keys()
+        if unknown:
+            self._names.update(self._rows(_NAMES, (list(unknown),)))
+
+    def _rows(self, statement: bytes, values: Sequence[Any] | None = None) -> list[Any]:
+        with self.connection.cursor(binary=True) as cursor:
+            return cursor.execute(statement, values, prepare=True).fetchall()
+
+
+def _columns(rows: Sequence[Any]) -> Sequence[Sequence[Any]]:
+    """Columns of sessions from rows of activity.sql."""
+    if not rows:
+        return ((),) * len(Session._fields)
+    pid, state, kind, wait, template, xact, query, text, xmin_age, now, _ = zip(*rows, strict=True)
+    return (
+        pid,
+        state,
+        kind,
+        [normal(*one) if one[1] else "" for one in zip(kind, wait, strict=True)],
+        template,
+        [max(at - began, 0) for at, began in zip(now, xact, strict=True)],
+        [max(at - began, 0) for at, began in zip(now, query, strict=True)],
+        text,
+        xmin_age,
+    )
