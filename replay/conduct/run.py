@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from replay.conduct.during import During, Ran, Script, read_script
 from replay.conduct.impact import measure
 from replay.conduct.prepare import STAGING, private_staging
 from replay.conduct.salvage import discard
-from replay.diagnose import diagnose
+from replay.diagnose import diagnose, served
 from replay.diagnose.evidence import gather
 from replay.errors import EnvironmentFaultError, InputError
 from replay.load import ramp
@@ -31,6 +31,7 @@ from replay.load.verdict import judge
 from replay.migration import Migration
 from replay.rundir import RunManifest
 from replay.watch import Watch, counters, plans, serverlog
+from replay.workload import Template
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,8 @@ def run(
             connection, [(name, *baked.examples[name]) for name in chosen if name in baked.examples]
         )
         with _told_in(out, manifest):
-            driven = _drive(connection, dsn, load, out, options, script)
+            behind = bundle.read(workload_path).templates if options.service else ()
+            driven = _drive(connection, dsn, load, out, options, script, behind)
             manifest = _conclude(out, manifest, driven, options, baked)
             discard(out)
             if script is not None:
@@ -155,6 +157,7 @@ def _begin(
             "log": str(options.log or ""),
             "bindings": dict(baked.bindings),
             "left_out": dict(baked.planned.left_out),
+            "requests": dict(baked.requests),
         },
         seed=options.seed,
         origin=datetime.now(UTC),
@@ -176,8 +179,12 @@ def _drive(
     out: Path,
     options: RunOptions,
     script: Script | None,
+    behind: Sequence[Template],
 ) -> _Driven:
-    """Load and watch at once; what was seen is kept whatever happens."""
+    """Load and watch at once; what was seen is kept whatever happens.
+
+    `behind` are the templates of a service that requests are sent to.
+    """
     before = counters.read(connection)
     log_began = serverlog.follow(connection, options.log)
     ran: tuple[Ran, ...] = ()
@@ -204,8 +211,8 @@ def _drive(
         if during is not None:
             ran = during.stop()
         watched = watch.stop(report.t0_ns)
-    rundir.write_table(out, "samples", watched.samples)
-    rundir.write_table(out, "blocking", watched.blocking)
+    rundir.write_table(out, "samples", served.named(watched.samples, behind))
+    rundir.write_table(out, "blocking", served.named(watched.blocking, behind))
     with contextlib.suppress(psycopg.OperationalError):
         rundir.write_table(out, "counters", counters.table(before, counters.read(connection)))
     if log_began is not None:
@@ -285,6 +292,8 @@ def _explain(
 ) -> None:
     """Plans of what took the time: the slowest templates in sum, and every boosted one.
 
+    Of what a service ran, those that took the time in production, and the rare ones.
+
     Each stands beside the one that was chosen `before` the run.
     """
     spent = (
@@ -296,6 +305,7 @@ def _explain(
     )
     slowest = spent["template"].to_pylist()[:_EXPLAINED_AT_MOST]
     chosen = [name for name in dict.fromkeys([*baked.boosted, *slowest]) if name in baked.examples]
+    chosen = chosen or list(baked.examples)[:_EXPLAINED_AT_MOST]  # behind a service nobody knows
     taken = plans.explain(connection, [(name, *baked.examples[name]) for name in chosen])
     rundir.write_plans(
         out, {name: {**entry, "before": before.get(name)} for name, entry in taken.items()}

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,17 @@ import pyarrow.compute as pc
 
 from data_gen.profile import SchemaProfile
 from replay import rundir
-from replay.diagnose import blocking, bursts, deadlocks, failures, queue, scans, sessions, trends
+from replay.diagnose import (
+    blocking,
+    bursts,
+    deadlocks,
+    failures,
+    queue,
+    scans,
+    served,
+    sessions,
+    trends,
+)
 from replay.diagnose.attempts import Attempts, Ints, from_table
 from replay.diagnose.blocking import Blocking
 from replay.diagnose.bursts import Burst
@@ -50,12 +60,12 @@ _COMMENTS = re.compile(r"\A(?:\s|/\*.*?\*/|--[^\n]*\n)+", re.DOTALL)
 class Evidence:
     """A run as the rules see it; times relative to its origin.
 
-    Sessions of the replay are known by the template that they run; others, such as a migration's, by
-    the beginning of their text.
+    Sessions of the replay, and of a service that requests were sent to, are known by the template that
+    they run; others, such as a migration's, by the beginning of their text.
     """
 
     run: RunManifest
-    attempts: Attempts
+    attempts: Attempts  # of a run through a service: requests
     templates: Mapping[str, TemplateFigures]  # of the workload and of the run, by id
     series: tuple[Second, ...]
     queue: Queue
@@ -73,6 +83,8 @@ class Evidence:
     columns: Mapping[str, tuple[ColumnUse, ...]]  # by template whose plan is wasteful
     profile: SchemaProfile | None
     migration: Migration | None = None  # that ran in the middle of the load
+    # Template -> routes that its comments named in this run, most first.
+    routes_seen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def blocked_s(self) -> float:
@@ -110,8 +122,8 @@ class Evidence:
         """Routes of the service that run a template; of one that is a route, itself."""
         known = self.templates.get(who)
         if known is None:
-            return ()
-        return (known.sql,) if known.kind == REQUEST else known.routes
+            return self.routes_seen.get(who, ())
+        return (known.sql,) if known.kind == REQUEST else self.routes_seen.get(who, known.routes)
 
     def culprit(self, who: str) -> Culprit:
         """The template, or the session, as a finding names it."""
@@ -148,12 +160,15 @@ def gather(run: Path, workload: Workload, profile: SchemaProfile | None) -> Evid
     moments = _moments(samples, edges, manifest)
     period_s = _period_s(moments)
     migration = rundir.read_migration(run)
+    through_service = bool(manifest.options.get("service"))
     who = _naming(workload, migration)
     targets = _targets(workload, profile)
     locklog = rundir.read_table(run, "locklog")
+    # What ran on the server's sessions: of a service's, as far as it was seen.
+    ran = served.statements(samples, who, period_s) if through_service else attempts
     blocked = blocking.analyse(
         edges,
-        attempts,
+        ran,
         targets,
         period_s,
         who=who,
@@ -168,17 +183,25 @@ def gather(run: Path, workload: Workload, profile: SchemaProfile | None) -> Evid
     objective_ms = manifest.objective.get("objective_ms", _OBJECTIVE_MS)
     series = by_second(attempts)
     counters = rundir.read_table(run, "counters")
+    figures = by_template(attempts, workload, plans, objective_ms)
+    if through_service:
+        waited = served.charge(attempts, ran, moments, blocked.behind)
+        seen = by_template(ran, workload, plans, objective_ms)
+        figures = served.figures(figures, seen, waited, attempts)
+    else:
+        waited = queue.charge(attempts, moments, blocked.behind)
     return Evidence(
         run=manifest,
         attempts=attempts,
-        templates=by_template(attempts, workload, plans, objective_ms),
+        templates=figures,
         series=series,
-        queue=queue.charge(attempts, moments, blocked.behind),
+        queue=waited,
         blocking=blocked,
         failures=failures.find(attempts, workload, manifest.boosted),
         sessions=sessions.read(samples, period_s, who, least_s=_LONG_SHARE * manifest.duration_s),
-        trends=trends.trends(attempts, blocked.waiting),
-        deadlocks=deadlocks.find(attempts, locklog, Timeline(attempts, {}), who),
+        # Samples do not tell how a statement's time changes: the quick ones are not seen.
+        trends={} if through_service else trends.trends(attempts, blocked.waiting),
+        deadlocks=deadlocks.find(ran, locklog, Timeline(ran, {}), who),
         in_production=workload.conflicts,
         bursts=bursts.find(series, objective_ms),
         targets=targets,
@@ -188,6 +211,7 @@ def gather(run: Path, workload: Workload, profile: SchemaProfile | None) -> Evid
         columns=_columns(plans, workload, profile),
         profile=profile,
         migration=migration,
+        routes_seen=served.routes(samples, workload.templates) if through_service else {},
     )
 
 

@@ -1,5 +1,6 @@
 """A run's figures, computed once: every report output writes what stands here, and nothing else."""
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from replay.report.failures import Failure
 from replay.report.fidelity import Fidelity, fidelity
 from replay.report.latency import Series, TemplateLatency
 from replay.rundir import RunManifest
+from replay.sql.comment import route_of, spelling
+from replay.sql.fingerprint import fingerprint
 from replay.verification import Verification
 from replay.workload import Workload
 
@@ -53,6 +56,7 @@ class Summary:
     coverage: Coverage | None  # None: no workload at hand
     fidelity: Fidelity | None  # the same
     texts: dict[str, str]  # template -> canonical SQL
+    routes: dict[str, str]  # template -> the route that ran it, of a run through a service
     runs: tuple[Line, ...]  # this run first
 
 
@@ -69,6 +73,7 @@ def summarise(runs: Sequence[Path], workload: Path | None = None) -> Summary:
     boosted = set(manifest.boosted)
     findings = rundir.read_findings(run)
     texts = _texts(run, findings, source)
+    seen, routes = _seen(run, manifest, source)
     whole = latency.whole(attempts, boosted)
     trees = blocking.trees(run)
     templates = latency.by_template(
@@ -96,7 +101,8 @@ def summarise(runs: Sequence[Path], workload: Path | None = None) -> Summary:
         blocked_s=lines[0].blocked_s,
         coverage=coverage(source, attempts, boosted) if source else None,
         fidelity=fidelity(source, attempts, manifest) if source else None,
-        texts=texts,
+        texts=seen | texts,
+        routes=routes,
         runs=lines,
     )
 
@@ -142,3 +148,22 @@ def _texts(run: Path, findings: Sequence[Finding], workload: Workload | None) ->
     if workload is not None:
         texts |= {template.id: template.sql for template in workload.templates}
     return texts
+
+
+def _seen(
+    run: Path, manifest: RunManifest, workload: Workload | None
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Of a run through a service: template -> its text, and -> the route that ran it most."""
+    if not manifest.options.get("service"):
+        return {}, {}
+    shown = spelling(one.sql for one in workload.templates) if workload else str
+    texts: dict[str, str] = {}
+    routes: dict[str, Counter[str]] = defaultdict(Counter)
+    samples = rundir.read_table(run, "samples").select(["template", "text"])
+    for row in samples.to_pylist():
+        template, text = row["template"], row["text"] or ""
+        if template and template not in texts:
+            texts[template] = fingerprint(text).sql
+        if template and (route := route_of(text.encode())):
+            routes[template][shown(route)] += 1
+    return texts, {name: counts.most_common(1)[0][0] for name, counts in routes.items()}

@@ -166,13 +166,15 @@ def _proof(proof: Proof) -> RenderableType:
 
 
 def _trees(summary: Summary) -> RenderableType:
-    shown = [_tree(tree, summary.texts) for tree in summary.trees[:_TREES_SHOWN]]
+    shown = [_tree(tree, summary) for tree in summary.trees[:_TREES_SHOWN]]
     total = Text(f"sessions waited {wording.seconds(summary.blocked_s)} in all", style="dim")
     return Group(total, *shown)
 
 
-def _tree(node: blocking.Node, texts: dict[str, str], into: Tree | None = None) -> Tree:
-    sql = texts.get(node.template) or node.template or "a session that is not the replay's"
+def _tree(node: blocking.Node, summary: Summary, into: Tree | None = None) -> Tree:
+    sql = summary.texts.get(node.template) or node.template or "a session that is not the replay's"
+    if route := summary.routes.get(node.template):
+        sql = f"{route}: {sql}"
     took = (f"{wording.seconds(node.blocked_s):>8}", "bold")
     if into is None:
         branch = Tree(Text.assemble(took, "  ", sql, (f"  ({node.state})", "dim")))
@@ -182,7 +184,7 @@ def _tree(node: blocking.Node, texts: dict[str, str], into: Tree | None = None) 
             Text.assemble(took, "  ", sql, (f"{where}, {node.sessions} at once", "dim"))
         )
     for waiter in node.waiters:
-        _tree(waiter, texts, branch)
+        _tree(waiter, summary, branch)
     return branch
 
 

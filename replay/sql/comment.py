@@ -5,6 +5,8 @@ sqlcommenter (Django, SQLAlchemy, Rails) writes `/*route='…',traceparent='…'
 """
 
 import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from urllib.parse import unquote
 
 MARKS = (b"route='", b"controller")
@@ -31,3 +33,19 @@ def route_of(text: bytes) -> str:
 def shape_of(route: str) -> str:
     """A route without the names of its values, by which two spellings of one route are equal."""
     return _VALUE.sub("{}", route).rstrip("/")
+
+
+def spelling(requests: Iterable[str]) -> Callable[[str], str]:
+    """How requests (`GET /tasks/{int}`) spell a route that a comment names.
+
+    As the comment has it where none is of that path, or those of several methods are.
+    """
+    spelt: dict[str, list[str]] = defaultdict(list)
+    for request in requests:
+        spelt[shape_of(request.partition(" ")[2])].append(request)
+
+    def shown(route: str) -> str:
+        found = spelt.get(shape_of(route), [])
+        return found[0] if len(found) == 1 else route
+
+    return shown

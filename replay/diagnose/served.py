@@ -1,0 +1,243 @@
+"""A run through a service: what the sessions of its pool did, as the samples tell it.
+
+The replay knows its requests; the statements behind them are the service's own. So they are inferred: a
+session that was seen at one statement ran it from its begin, by the server's clock, to the sample in
+which it was seen last. Statements that are over between two samples are seen by chance; none of
+those holds others up.
+
+Requests that wait inside of the service wait for its pool: where nearly all sessions that were ever seen
+busy are busy, the requests under way beyond these have no session.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from replay.diagnose.attempts import Attempts, Ints
+from replay.diagnose.queue import Queue
+from replay.diagnose.sums import summed
+from replay.diagnose.templates import TemplateFigures
+from replay.diagnose.timeline import PAUSE
+from replay.outcome import OK
+from replay.requests import REQUEST
+from replay.sql.comment import route_of, spelling
+from replay.sql.fingerprint import fingerprint
+from replay.workload import Template
+
+_SAME_US = 20_000  # two looks at one begin differ by less
+_FULL = 0.75  # of the most sessions that were seen busy at once …
+_LEAST_BUSY = 4  # … and at least so many: fewer are no pool
+_CUT = 16  # characters at the end of a text that may be cut in the middle of a word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """One session in one sample."""
+
+    at_us: int
+    pid: int
+    name: str
+    running: bool  # else it sits idle in its transaction
+    began_us: int  # its statement
+    opened_us: int  # its transaction
+
+
+def named(table: pa.Table, templates: Iterable[Template]) -> pa.Table:
+    """A table of rundir.SAMPLES or BLOCKING in which the service's sessions have their templates.
+
+    A session is known by the text of its statement; one whose text is none of the templates' stays
+    without.
+    """
+    known = {template.id: template.sql for template in templates if template.kind != REQUEST}
+    for of in ("template", "waiter_template", "blocker_template"):
+        if of not in table.column_names:
+            continue
+        text = table[of.replace("template", "text")].cast(pa.string()).fill_null("")
+        whose = {one: _template_of(one, known) for one in text.unique().to_pylist() if one}
+        found = [
+            told or whose.get(seen, "")
+            for told, seen in zip(table[of].to_pylist(), text.to_pylist(), strict=True)
+        ]
+        at = table.schema.get_field_index(of)
+        table = table.set_column(at, table.schema.field(at), pa.array(found).cast(table[of].type))
+    return table
+
+
+def _template_of(text: str, known: Mapping[str, str]) -> str:
+    made = fingerprint(text)
+    if made.id in known:
+        return made.id
+    begin = made.sql[:-_CUT]  # the server shows the beginning of a long text
+    matches = [name for name, sql in known.items() if begin and sql.startswith(begin)]
+    return matches[0] if len(matches) == 1 else ""
+
+
+def statements(samples: pa.Table, who: Callable[[str, str], str], period_s: float) -> Attempts:
+    """The service's statements as attempts, from a table of rundir.SAMPLES; `who` names a session."""
+    rows: list[tuple[int, int, str, int, int]] = []  # transaction, pid, name, began, ended
+    half_us = round(period_s * 5e5)
+    transaction = -1
+    for looks in _by_session(samples, who):
+        before: _Look | None = None
+        for look in looks:
+            if before is None or abs(look.opened_us - before.opened_us) > _SAME_US:
+                transaction += 1
+            elif _is_same(look, before):
+                if look.running:
+                    rows[-1] = (*rows[-1][:4], look.at_us + half_us)
+                before = look
+                continue
+            ended_us = look.at_us + half_us if look.running else look.began_us
+            if rows and rows[-1][1] == look.pid:
+                rows[-1] = (*rows[-1][:4], min(rows[-1][4], look.began_us))
+            rows.append((transaction, look.pid, look.name, look.began_us, ended_us))
+            before = look
+    return _attempts(rows)
+
+
+def _by_session(samples: pa.Table, who: Callable[[str, str], str]) -> Iterable[list[_Look]]:
+    found: dict[int, list[_Look]] = defaultdict(list)
+    for row in samples.to_pylist():
+        at_us = row["at_us"]
+        found[row["pid"]].append(
+            _Look(
+                at_us=at_us,
+                pid=row["pid"],
+                name=who(row["template"], row["text"] or ""),
+                running=row["state"] == "active",
+                began_us=at_us - row["query_age_us"],
+                opened_us=at_us - (row["transaction_age_us"] or row["query_age_us"]),
+            )
+        )
+    return (sorted(looks, key=lambda look: look.at_us) for looks in found.values())
+
+
+def _is_same(look: _Look, before: _Look) -> bool:
+    return look.name == before.name and abs(look.began_us - before.began_us) <= _SAME_US
+
+
+def _attempts(rows: list[tuple[int, int, str, int, int]]) -> Attempts:
+    names = tuple(dict.fromkeys(row[2] for row in rows))
+    code = {name: at for at, name in enumerate(names)}
+    arrival, pid, template, began, ended = (
+        np.array([*column], dtype=np.int64)
+        for column in (
+            zip(*((t, p, code[n], b, e) for t, p, n, b, e in rows), strict=True)
+            if rows
+            else [()] * 5
+        )
+    )
+    none = np.zeros(len(rows), dtype=np.int64)
+    return Attempts(
+        arrival=arrival,
+        template=template,
+        names=names,
+        pid=pid,
+        due_us=began,
+        began_us=began,
+        ended_us=np.maximum(ended, began),
+        lag_us=none,
+        outcome=none,
+        outcomes=(OK,),
+    )
+
+
+def charge(
+    requests: Attempts, ran: Attempts, moments_us: Ints, behind: Mapping[tuple[int, int], str]
+) -> Queue:
+    """The wait for the service's pool, charged to what its sessions `ran`; as `queue.charge`."""
+    looks = _busy(ran, moments_us)
+    under_way = _under_way(requests, moments_us)
+    busy = np.array([len(looks[at]) for at in moments_us.tolist()])
+    full = busy >= max(_FULL * busy.max(initial=0), _LEAST_BUSY)
+    waiting = np.where(full, np.maximum(under_way - busy, 0), 0)
+    charges = summed(
+        (
+            ("locks", culprit) if (culprit := behind.get((at, pid))) else ("demand", name),
+            share,
+        )
+        for at, share in zip(
+            moments_us.tolist(), (waiting / np.maximum(busy, 1)).tolist(), strict=True
+        )
+        if share
+        for pid, name in looks[at]
+    )
+    took_us = _spans_us(requests)
+    total_s = float(took_us.sum()) / 1e6 * _share(waiting, under_way)
+    scale = total_s / (sum(charges.values()) or 1.0)
+    return Queue(
+        total_s=total_s,
+        p95_ms=float(np.quantile(took_us, 0.95)) / 1e3 * _share(waiting, under_way)
+        if len(took_us)
+        else 0.0,
+        demand_s={name: s * scale for (why, name), s in charges.items() if why == "demand"},
+        locks_s={name: s * scale for (why, name), s in charges.items() if why == "locks"},
+    )
+
+
+def _busy(ran: Attempts, moments_us: Ints) -> Mapping[int, list[tuple[int, str]]]:
+    """Sessions that held the service's connections at each moment, and what they ran."""
+    found: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    begin = np.searchsorted(moments_us, ran.began_us, "left").tolist()
+    end = np.searchsorted(moments_us, ran.ended_us, "right").tolist()
+    for at, (first, last) in enumerate(zip(begin, end, strict=True)):
+        name = ran.names[ran.template[at]] or PAUSE
+        for moment in moments_us[first:last].tolist():
+            found[moment].append((int(ran.pid[at]), name))
+    return defaultdict(list, found)
+
+
+def _spans_us(requests: Attempts) -> Ints:
+    return requests.ended_us[requests.last] - requests.due_us[requests.first]
+
+
+def _under_way(requests: Attempts, moments_us: Ints) -> Ints:
+    """Requests that are due and not yet answered, at each moment."""
+    due = np.sort(requests.due_us[requests.first])
+    over = np.sort(requests.ended_us[requests.last])
+    begun = np.searchsorted(due, moments_us, "right")
+    return np.asarray(begun - np.searchsorted(over, moments_us, "right"), dtype=np.int64)
+
+
+def _share(waiting: Ints, under_way: Ints) -> float:
+    return float(waiting.sum() / (under_way.sum() or 1))
+
+
+def figures(
+    of_requests: Mapping[str, TemplateFigures],
+    of_statements: Mapping[str, TemplateFigures],
+    queue: Queue,
+    requests: Attempts,
+) -> dict[str, TemplateFigures]:
+    """Routes as they were asked for, templates as they were seen; each wait is told once.
+
+    Of the time of late requests, so much was wait for the service's pool as of all requests' time.
+    """
+    total_s = float(_spans_us(requests).sum()) / 1e6
+    waited = queue.total_s / total_s if total_s else 0.0
+    found = {}
+    for name, one in {**of_requests, **of_statements}.items():
+        asked = of_requests.get(name)
+        if one.kind == REQUEST and asked is not None:
+            late_s = asked.late_wait_s + asked.late_served_s
+            found[name] = replace(
+                asked, late_wait_s=waited * late_s, late_served_s=(1 - waited) * late_s
+            )
+        else:
+            found[name] = replace(one, pool_wait_s=0.0, late_wait_s=0.0, late_served_s=0.0)
+    return found
+
+
+def routes(samples: pa.Table, templates: Iterable[Template]) -> dict[str, tuple[str, ...]]:
+    """Template -> the routes that its comments named in this run, most first, as requests are spelt."""
+    shown = spelling(one.sql for one in templates if one.kind == REQUEST)
+    seen: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in samples.select(["template", "text"]).to_pylist():
+        if row["template"] and (route := route_of((row["text"] or "").encode())):
+            seen[row["template"]][shown(route)] += 1
+    return {
+        name: tuple(route for route, _ in counts.most_common()) for name, counts in seen.items()
+    }
