@@ -1,6 +1,8 @@
 """JSON documents on disk: written whole or not at all, and known again by kind and version."""
 
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,3 +57,29 @@ def read(file: Path) -> Any:
         return json.loads(file.read_bytes())
     except ValueError as error:
         raise InputError(f"{file}: is not readable: {error}") from error
+
+
+def read_given(file: Path) -> Any:
+    """A user's document, JSON or YAML by its name; raises InputError where it cannot be read."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error}") from error
+    try:
+        is_json = file.suffix.lower() == ".json"
+        return msgspec.json.decode(content) if is_json else msgspec.yaml.decode(content)
+    except ImportError:
+        raise InputError(
+            f"{file}: to read YAML pip install pyyaml, or give the document as JSON"
+        ) from None
+    except msgspec.DecodeError as error:
+        raise InputError(f"{file}: is no document that can be read: {error}") from error
+
+
+def base_of(openapi: Mapping[str, Any]) -> str:
+    """The path ahead of all paths of an OpenAPI document, without a slash at its end."""
+    base = str(openapi.get("basePath", "")).rstrip("/")
+    for server in openapi.get("servers") or ():
+        where = str(server.get("url", "")) if isinstance(server, dict) else ""
+        base = base or re.sub(r"^[a-z]+://[^/]*", "", where).rstrip("/")
+    return base

@@ -51,6 +51,9 @@ class Baking:
             pool=parsed.pool,
             workers=workers,
             identity=parsed.bind == "identity",
+            service=parsed.service,
+            allow_writes=parsed.allow_writes,
+            openapi=parsed.openapi,
             tags=tuple(parsed.tags or ()),
             exclude_tags=tuple(parsed.exclude_tags or ()),
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from replay.cli import options, output
+from replay.cli import options, output, service
 from replay.errors import InputError, NotValidError
 
 SCENARIOS = ("mix", "storm", "ramp", "as_recorded")
@@ -202,14 +202,7 @@ def _boosts(
     metavar="MS",
     help="The p95 from due that the service promises: what is above it is called broken.",
 )
-@click.option(
-    "--service",
-    default="",
-    metavar="URL",
-    help="Send the captured requests (capture --http) to the service before the target, http://HOST:PORT, "
-    "in the place of its statements: GET and HEAD alone, a cookie jar for each captured session. The "
-    "service must be this machine's, or answer /.well-known/replay-staging.",
-)
+@service.options
 @click.option(
     "--bind",
     type=click.Choice(BINDINGS),

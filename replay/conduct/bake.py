@@ -1,8 +1,9 @@
 """Bake a planned load: which kept transactions arrive when, with which values, as shards on disk."""
 
 import math
+import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from replay.bind import Binder
 from replay.conduct.amplify import Amplify, lengthened
 from replay.conduct.amplify import arrivals as amplified
 from replay.conduct.change import InOrder, changed
+from replay.conduct.columns import Columns, Drawn
+from replay.conduct.examples import examples as bound_examples
+from replay.conduct.openapi import OpenApi
 from replay.conduct.options import RAMP, RECORDED, SCENARIOS, RunOptions
 from replay.conduct.order import COMMIT, CommitOrder
 from replay.conduct.tags import tagged
@@ -42,6 +46,7 @@ class Baked:
         str, tuple[str, tuple[str | None, ...]]
     ]  # template -> SQL and values, for EXPLAIN
     steps: tuple[pace.Step, ...] = ()  # of a ramp
+    requests: Mapping[str, int] = field(default_factory=dict)  # planned, by how: see visits
 
 
 def bake(
@@ -59,7 +64,7 @@ def bake(
     """
     captured = bundle.read(workload_path)
     chosen = tagged(captured, options.tags, options.exclude_tags)
-    asked = _visits(workload_path, chosen) if options.service else None
+    asked = _visits(workload_path, chosen, connection, options) if options.service else None
     workload = asked.workload if asked else changed(chosen, options.changes)
     boosts = expand_boosts(workload, options)
     known = (
@@ -68,7 +73,6 @@ def bake(
         else captured
     )
     binder = binder_for(workload_path, known, connection, identity=options.identity)
-    where = service.find(options.service) if options.service else None
     rngs = np.random.default_rng(options.seed).spawn(2)
     examples: dict[str, tuple[str, tuple[str | None, ...]]] = {}
     sort = _in_order(workload_path, options.changes)
@@ -80,11 +84,11 @@ def bake(
     def planned() -> Iterator[shard.PlannedTransaction]:
         for due_us, planned_one, more in _arrivals(workload, options, boosts, steps, rngs[0]):
             transaction, values = _bound(planned_one, binder, options.amplify, rngs[1])
+            if asked is not None:
+                yield asked.plan(due_us, transaction, values, more)
+                continue
             if sort is not None:
                 transaction, values = sort.sorted(transaction, values)
-            if asked is not None and where is not None:
-                yield asked.plan(due_us, transaction, values, where)
-                continue
             for statement, bound in zip(transaction.statements, values, strict=True):
                 if statement.template not in examples:
                     examples[statement.template] = render(statement.sql, statement.slots, bound)
@@ -94,16 +98,29 @@ def bake(
     written = shard.write_shards(
         shards, planned(), workers=options.workers, only=only, retries=options.retries
     )
+    bindings = dict(binder.summary)
+    if asked is not None:
+        examples = _behind(captured, binder, options.seed)
     _require_room(connection, written)
     if steps:
         ramp.write_steps(shards, steps)
     return Baked(
         planned=written,
         boosted=tuple(sorted(boosts)),
-        bindings=binder.summary,
+        bindings=bindings,
         examples=examples,
         steps=steps,
+        requests=dict(asked.planned) if asked is not None else {},
     )
+
+
+def _behind(
+    captured: Workload, binder: Binder, seed: int
+) -> dict[str, tuple[str, tuple[str | None, ...]]]:
+    """Executions of the statements behind requests: rare ones first, then by their time there."""
+    found = bound_examples(captured, binder, seed)
+    ranked = sorted(captured.templates, key=lambda one: (not one.rare, -one.total_ms))
+    return {one.id: found[one.id] for one in ranked if one.id in found}
 
 
 def _bound(
@@ -123,7 +140,9 @@ def _in_order(workload_path: Path, changes: Sequence[Change]) -> InOrder | None:
     return InOrder(changes, bundle.read_profile(workload_path))
 
 
-def _visits(workload_path: Path, workload: Workload) -> Visits:
+def _visits(
+    workload_path: Path, workload: Workload, connection: psycopg.Connection, options: RunOptions
+) -> Visits:
     """The workload's requests; raises InputError where it has none."""
     requests = bundle.read_requests(workload_path)
     if requests is None:
@@ -132,7 +151,18 @@ def _visits(workload_path: Path, workload: Workload) -> Visits:
         profile = bundle.read_profile(workload_path)
     except InputError:
         profile = None  # values are sent as captured
-    return visits(requests, workload.manifest, profile)
+    openapi = None
+    if options.openapi:
+        drawn = Drawn(connection, Columns(profile), random.Random(options.seed))
+        openapi = OpenApi(Path(options.openapi), drawn, random.Random(options.seed + 1))
+    return visits(
+        requests,
+        workload.manifest,
+        profile,
+        service.find(options.service),
+        allow_writes=options.allow_writes,
+        openapi=openapi,
+    )
 
 
 def settled(options: RunOptions, workload_path: Path) -> RunOptions:

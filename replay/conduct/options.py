@@ -49,6 +49,8 @@ class RunOptions:
     repeat: int = 1  # times
     log: Path | None = None  # the target's log, where the server's own answer does not lead to it
     service: str = ""  # URL of the service that captured requests are sent to, not statements
+    allow_writes: bool = False  # requests that write are sent, too
+    openapi: str = ""  # file that tells bodies of requests
     amplify: Amplify | None = None  # what else is made more of than the rate
     changes: tuple[Change, ...] = ()  # fixes in the application, made to the load in its place
 
@@ -87,6 +89,8 @@ class RunOptions:
                 f"--at {self.migration_at_s:g} is not before the load's end: give a longer --duration"
             )
 
+        if not self.service and (self.allow_writes or self.openapi):
+            raise InputError("--allow-writes and --openapi go with --service URL")
         if self.service and self.scenario == RECORDED:
             raise InputError(
                 "a capture keeps a sample of requests: replay them with mix, storm or ramp"

@@ -56,7 +56,7 @@ class Cookies:
 class HttpSession(Session):
     """A pool slot: its connection to the service, and the request that it carries.
 
-    A request's values are its head without the last line, and its captured session.
+    A request's values are its head without the last line, its captured session, and its body.
     """
 
     __slots__ = (
@@ -95,12 +95,12 @@ class HttpSession(Session):
 
     def send(self, call: Call, values: tuple[bytes | None, ...]) -> None:
         """Send one request; `answered` follows with its status, or `broken`."""
-        head, session = values
+        head, session, body = values
         assert head is not None
         assert session is not None
         self.template = call.template
         self._of = session
-        self._request = head + self._cookies.header(session) + _END
+        self._request = head + self._cookies.header(session) + _END + (body or b"")
         self._transmit()
 
     def _transmit(self) -> None:

@@ -18,6 +18,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--workload", help="Workload directory to replay")
     group.add_argument("--target", help=f"DSN of a marked database; or {TARGET} in the environment")
     group.add_argument("--service", default="", help="URL that captured requests are sent to")
+    group.add_argument("--allow-writes", action="store_true", help="Requests that write, too")
+    group.add_argument("--openapi", default="", help="OpenAPI document that tells their bodies")
     group.add_argument("--shards", help="Load that is baked already, instead of a workload")
     group.add_argument("--run-directory", help="Keep the attempts' records here")
     group.add_argument("--worker-index", type=int, default=0, help="Which shard to drive")

@@ -1,0 +1,184 @@
+"""Requests that write: which body they are sent with, and what is left out."""
+
+import json
+import random
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from replay.conduct import bodies, visits
+from replay.conduct.openapi import OpenApi
+from replay.errors import InputError
+from replay.requests import Request
+
+DOCUMENT = {
+    "openapi": "3.1.0",
+    "servers": [{"url": "https://api.example.com/v1"}],
+    "paths": {
+        "/tasks/{task}": {
+            "post": {
+                "requestBody": {
+                    "content": {
+                        "application/json": {"schema": {"$ref": "#/components/schemas/Task"}}
+                    }
+                }
+            },
+            "put": {},
+            "patch": {"requestBody": {"content": {"image/png": {"schema": {"type": "string"}}}}},
+        },
+        "/form": {
+            "post": {
+                "parameters": [
+                    {"in": "formData", "name": "n", "type": "integer", "required": True},
+                    {"in": "path", "name": "m"},
+                ]
+            }
+        },
+    },
+    "components": {
+        "schemas": {
+            "Base": {
+                "type": "object",
+                "required": ["worker_id", "kind"],
+                "properties": {
+                    "worker_id": {"type": ["string", "null"]},
+                    "kind": {"enum": ["a", "b"]},
+                    "made_at": {"type": "string", "readOnly": True},
+                },
+            },
+            "Task": {
+                "allOf": [
+                    {"$ref": "#/components/schemas/Base"},
+                    {
+                        "required": ["n", "of", "at"],
+                        "properties": {
+                            "n": {"type": "integer", "minimum": 3, "maximum": 5},
+                            "of": {"type": "array", "minItems": 2, "items": {"type": "number"}},
+                            "at": {"type": "string", "format": "date-time"},
+                            "inner": {"$ref": "#/components/schemas/Task"},
+                        },
+                    },
+                ]
+            },
+        }
+    },
+}
+
+
+@pytest.fixture
+def openapi(tmp_path):
+    file = tmp_path / "api.json"
+    file.write_text(json.dumps(DOCUMENT))
+
+    def drawn(name, number):
+        return {("worker_id", False): "w7"}.get((name, number))
+
+    return OpenApi(file, drawn, random.Random(3))
+
+
+def test_a_body_is_what_the_document_allows(openapi):
+    for _ in range(50):
+        kind, content = openapi.body("POST", "/v1/tasks/{int}")
+        made = json.loads(content)
+        assert kind == "application/json"
+        assert made["worker_id"] == "w7"  # of the target's rows
+        assert made["kind"] in ("a", "b")
+        assert 3 <= made["n"] <= 5
+        assert len(made["of"]) >= 2
+        assert "made_at" not in made
+    kind, content = openapi.body("POST", "/v1/form")
+    assert kind == visits.bodies.FORM
+    assert content.startswith(b"n=")
+
+
+def test_no_body_is_made_up(openapi):
+    assert openapi.body("PUT", "/v1/tasks/{x}") == ("", b"")
+    assert openapi.body("PATCH", "/v1/tasks/{x}") is None
+    assert openapi.body("POST", "/elsewhere") is None
+
+
+def test_what_is_no_openapi_document_is_refused(tmp_path):
+    file = tmp_path / "x.json"
+    for text, said in (("{}", "no `paths`"), ("[", "cannot|no document")):
+        file.write_text(text)
+        with pytest.raises(InputError, match=said):
+            OpenApi(file, lambda *_: None, random.Random(1))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(json_values)
+def test_a_body_with_its_own_values_is_itself(value):
+    body = json.dumps(value)
+    own = [found for _, found in bodies.named_values(body, "application/json")]
+    assert json.loads(bodies.filled(body, "application/json", own)) == value
+
+
+def test_values_of_a_body_are_named_and_exchanged():
+    body = '{"task": {"id": 7, "tags": ["x", true]}}'
+    assert list(bodies.named_values(body, "")) == [("id", "7"), ("tags", "x")]
+    assert bodies.filled(body, "", ["8", 'y"']) == b'{"task":{"id":8,"tags":["y\\"",true]}}'
+    assert bodies.filled("a=1&b=x+y", bodies.FORM, ["2", "&"]) == b"a=2&b=%26"
+
+
+def request(method, *, body=None, target="/v1/tasks/5", status=200):
+    return Request(
+        id=0,
+        route="r",
+        session="s",
+        start_us=0,
+        duration_us=1,
+        method=method,
+        target=target,
+        status=status,
+        size=0,
+        agent="program",
+        trace="",
+        request_id="",
+        weight=1.0,
+        body=body,
+        content_type="application/json" if body else "",
+    )
+
+
+def planned(asked, **options):
+    """The plan of a request of POST /v1/tasks/{int}, and the counts of how."""
+    found = visits.Visits(
+        workload=None,
+        requests={0: asked},
+        routes={"r": SimpleNamespace(id="r", method=asked.method, route="/v1/tasks/{int}")},
+        service=SimpleNamespace(base="", named="here"),
+        planned=Counter(),
+        **options,
+    )
+    bound = [[value] for value in ("9", "w1")[: 2 if asked.body else 1]]
+    return found.plan(5, SimpleNamespace(id=0), bound, {}), found.planned
+
+
+def test_what_writes_is_left_out_unless_it_is_allowed(openapi):
+    plan, _ = planned(request("DELETE"))
+    assert plan.left_out == visits.WRITES
+    plan, how = planned(request("DELETE"), allow_writes=True)
+    assert plan.statements[0].values[0].startswith(b"DELETE /v1/tasks/9 HTTP/1.1\r\n")
+    assert how == {visits.AS_CAPTURED: 1}
+    plan, _ = planned(request("POST"), allow_writes=True)
+    assert plan.left_out == visits.NO_BODY
+    plan, how = planned(request("POST"), allow_writes=True, openapi=openapi)
+    head, _, body = plan.statements[0].values
+    assert f"Content-Length: {len(body)}\r\n".encode() in head
+    assert json.loads(body)["worker_id"] == "w7"
+    assert how == {visits.MADE_BODY: 1}
+
+
+def test_the_body_of_the_log_comes_first(openapi):
+    asked = request("POST", body='{"worker":"token"}')
+    plan, how = planned(asked, allow_writes=True, openapi=openapi)
+    assert plan.statements[0].values[2] == b'{"worker":"w1"}'
+    assert how == {visits.WITH_BODY: 1}
