@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 @options.seed("sample, rows and arrivals")
 @options.as_json
 def command(out: Path, keep: bool, seed: int, as_json: bool) -> int:
-    """See all of it on two private PostgreSQL servers, in about two minutes.
+    """See all of it on two private PostgreSQL servers, in two to three minutes.
 
-    An IronWorker-like API runs on one; its log is captured, the second is generated from that,
-    and replayed until the API's rare requests break it. The two indexes that were missing are
-    named, built, and proven. Nothing else on this machine is touched.
+    An IronWorker-like API runs before one; its logs are captured, the second is generated from that,
+    and replayed until the API's rare requests break it; then the same storm goes through the API.
+    The two indexes that were missing are named, built, and proven. Nothing else on this machine is
+    touched.
     """
     from replay.conduct.demo import run_demo
 

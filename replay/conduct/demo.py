@@ -1,10 +1,14 @@
-"""The whole loop on private servers: the IronWorker outage, from production's log to its proof.
+"""The whole loop on private servers: the IronWorker outage, from production's logs to its proof.
+
+Production is an API before a database. Its requests and statements are captured; the statements alone are
+replayed until they break, then the same storm goes through the API, as its clients felt it.
 
 The same code that users run: nothing here knows a template, a column or a result beforehand. What
 is special is only that production is ours: its schema, rows and traffic come from the incident.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -16,6 +20,7 @@ from replay.conduct.prepare import PRIVATE_SETTINGS, STAGING, private_staging
 from replay.conduct.production import capture, drive, fill
 from replay.conduct.prove import prove
 from replay.conduct.run import run
+from replay.conduct.serving import serving
 from replay.finding import Finding, Proof
 from replay.report import html
 from replay.rundir import RunManifest
@@ -26,6 +31,13 @@ Say = Callable[[str], None]
 _INCIDENT = "scenarios.incidents.ironworker"  # by name: imports run the other way
 _TRAFFIC_S = 20.0
 _RUN_S = 10.0
+_API_POOL = 8  # connections of the API to its database …
+_API_PATIENCE_S = 2.0  # … and how long a request waits for one
+_CLIENTS = 200  # connections to the API
+_API_BOOST = 128.0  # at least, that both rare routes are seen at work
+_API_RATE = (
+    0.5  # of all traffic: the API shares its cores with the database, as production's does not
+)
 _BOOSTS = (16.0, 128.0, 1024.0)  # of the rare templates' own rate, until it breaks, and clearly
 
 
@@ -56,9 +68,13 @@ def run_demo(directory: Path, *, keep: bool = False, seed: int = 0, say: Say) ->
             for name in ("schema.sql", "fill.sql", "keys.sql")
         ]
         fill(production, scripts, say)
-        say(f"traffic     the API's clients for {_TRAFFIC_S:.0f} s …")
-        drive(production, ["-m", f"{_INCIDENT}.traffic", "--seconds", str(_TRAFFIC_S)])
-        capture(production, workload, seed=seed, say=say)
+        say(f"traffic     the API and its clients for {_TRAFFIC_S:.0f} s …")
+        access_log = production.log_directory / "access.json"
+        arguments = ["--seconds", str(_TRAFFIC_S), "--access-log", str(access_log)]
+        drive(production, ["-m", f"{_INCIDENT}.traffic", *arguments])
+        capture(
+            *(production, workload), seed=seed, say=say, access_log=access_log, routes=_openapi()
+        )
     try:
         with private_staging(workload, seed=seed, say=say, keep=keep) as staging:
             runs, broke_at, proof = _replay(workload, staging.dsn(STAGING), directory, seed, say)
@@ -92,12 +108,61 @@ def _replay(
     runs, broke_at = _run_until_broken(workload, dsn, directory, seed, say)
     if broke_at is None:
         return runs, None, None
-    broken = runs[-1]
-    _tell_findings(broken, say)
-    proof = _prove(workload, dsn, broken, say)
+    _tell_findings(runs[-1], say)
+    with serving(dsn, _api()) as url:
+        outage = directory / "outage.run"
+        options = _through(url, seed, max(broke_at, _API_BOOST))
+        _tell_run("through the API", run(workload, dsn, outage, options), say)
+        runs.append(outage)
+        _tell_outage(outage, say)
+        _tell_findings(outage, say)
+        proof = _prove(workload, dsn, outage, say)
     if proof is not None:
-        runs += [broken.with_name(step.run) for step in proof.steps[1:]]
+        runs += [outage.with_name(step.run) for step in proof.steps[1:]]
     return runs, broke_at, proof
+
+
+def _api() -> list[str]:
+    pool = ["--pool", str(_API_POOL), "--pool-timeout", str(_API_PATIENCE_S)]
+    return ["-m", f"{_INCIDENT}.service", *pool]
+
+
+def _openapi() -> Path:
+    """What the API says of itself: its routes, and what they take."""
+    return Path(str(files(_INCIDENT).joinpath("openapi.json")))
+
+
+def _through(url: str, seed: int, boost: float) -> RunOptions:
+    """The storm, sent to the API as its clients would."""
+    return RunOptions(
+        scenario="storm",
+        rate=_API_RATE,
+        boosts={"rare": boost / _API_RATE},
+        duration_s=_RUN_S,
+        seed=seed,
+        service=url,
+        allow_writes=True,
+        openapi=str(_openapi()),
+        pool=_CLIENTS,
+    )
+
+
+def _tell_outage(outage: Path, say: Say) -> None:
+    """What the clients felt, beside what monitoring of the database would have shown."""
+    attempts = rundir.read_table(outage, "attempts")
+    outcomes = Counter(attempts["outcome"].cast("string").to_pylist())
+    busy = Counter(rundir.read_table(outage, "samples")["at_us"].to_pylist())
+    counters = rundir.read_table(outage, "counters").to_pylist()
+    counted = {
+        row["figure"]: row["after"] - row["before"] for row in counters if row["kind"] == "database"
+    }
+    hits, read = counted.get("blks_hit", 0), counted.get("blks_read", 0)
+    say(
+        f"              clients: {outcomes['http 503']} of {len(attempts)} turned away with 503; "
+        f"the database: at most {max(busy.values(), default=0)} connections busy, "
+        f"{hits / max(hits + read, 1):.1%} cache hits, {counted.get('deadlocks', 0):.0f} deadlocks, "
+        f"{counted.get('xact_rollback', 0):.0f} rollbacks"
+    )
 
 
 def _run_until_broken(
@@ -156,6 +221,8 @@ def _tell_findings(broken: Path, say: Say) -> None:
         say(f"finding     rule {finding.rule}, {finding.name}: {finding.summary}")
         for culprit in finding.templates:
             say(f"              {culprit.id}  {culprit.share:.3%} of calls: {culprit.sql[:90]}")
+        for route in finding.routes:
+            say(f"              {route}")
         for fix in finding.fixes:
             say(f"              {fix.sql or fix.why}")
 

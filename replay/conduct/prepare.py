@@ -24,6 +24,8 @@ PRIVATE_SETTINGS: Mapping[str, str] = {
     "max_wal_size": "'4GB'",
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    # What drives it has the same cores: eight workers of one scan would take them all.
+    "max_parallel_workers": "2",
     "fsync": "off",
     "log_destination": "'jsonlog'",
     "log_lock_waits": "on",

@@ -16,6 +16,7 @@ import psycopg
 from replay import embedded
 from replay.capture import Options
 from replay.capture.digest import Filters
+from replay.capture.requests.stage import RequestOptions
 from replay.conduct.capturing import capture_workload
 from replay.errors import EnvironmentFaultError
 from replay.sql.split import statements
@@ -83,15 +84,26 @@ def drive(
 
 
 def capture(
-    production: embedded.Server, out: Path, *, seed: int, say: Say, application: str = ""
+    production: embedded.Server,
+    out: Path,
+    *,
+    seed: int,
+    say: Say,
+    application: str = "",
+    access_log: Path | None = None,
+    routes: Path | None = None,
 ) -> Workload:
-    """Production's log into a workload; of one application, where one is named."""
+    """Production's log into a workload; of one application, where one is named.
+
+    The service's access log is read beside it, where there is one, with its `routes`.
+    """
     filters = Filters(applications=(application,) if application else ())
     captured = capture_workload(
         [production.log_directory / "server.json"],
         out,
         stats_dsn=production.dsn(),
         options=Options(seed=seed, filters=filters),
+        requests=([access_log], RequestOptions(seed=seed, routes=routes)) if access_log else None,
     ).workload
     manifest = captured.manifest
     say(

@@ -3,12 +3,8 @@
 import hashlib
 import http.client
 import json
-import os
 import random
-import subprocess
-import sys
 from collections import Counter
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +14,7 @@ import pytest
 
 from replay import bundle
 from replay.cli import status
+from replay.conduct.serving import serving
 
 ROOT = Path(__file__).parents[2]
 GALLERY = ROOT / "scenarios/incidents/ironworker"
@@ -38,22 +35,9 @@ FROM generate_series(1, 10000) i;
 """
 
 
-@contextmanager
 def service(dsn: str, *options: object):
     """The URL of a service over a database."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "scenarios.incidents.ironworker.service", *map(str, options)],
-        env={**os.environ, "REPLAY_SERVICE_DSN": dsn},
-        stdout=subprocess.PIPE,
-        cwd=ROOT,
-        text=True,
-    )
-    try:
-        yield process.stdout.readline().strip()
-    finally:
-        process.terminate()
-        process.wait(10)
-        process.stdout.close()
+    return serving(dsn, ["-m", "scenarios.incidents.ironworker.service", *map(str, options)])
 
 
 def visit(url: str, count: int) -> Counter:
@@ -78,7 +62,9 @@ def visit(url: str, count: int) -> Counter:
         if number % 20 == 10:
             path = f"/tasks/{10**9 + number}"
             method = "GET"
-        connection.request(method, path, headers={"Cookie": f"session=s{number % 9}"})
+        body = json.dumps({"priority": 1, "payload": {}}) if method == "POST" else None
+        headers = {"Cookie": f"session=s{number % 9}", "Content-Type": "application/json"}
+        connection.request(method, path, body, headers)
         answer = connection.getresponse()
         answer.read()
         statuses[answer.status] += 1
@@ -115,7 +101,8 @@ def replayed(server, tmp_path_factory):
     per_s = requests.log.requests / (requests.log.end - requests.log.begin).total_seconds()
     with service(staging) as url:
         options = ["--target", staging, "--service", url, "--duration", "3"]
-        options += ["--rate", str(100 / per_s)]
+        options += ["--rate", str(100 / per_s), "--allow-writes"]
+        options += ["--openapi", str(GALLERY / "openapi.json")]
         code = status(["run", str(workload), *options, "-o", str(directory / "web.run")])
         assert code in (0, 3)  # a busy machine may make the run not valid
     yield statuses, directory
@@ -136,15 +123,14 @@ def test_requests_ask_for_rows_that_exist_and_fail_where_production_failed(repla
     assert 0 < outcomes["http 404"] / len(sent) < 0.15
 
 
-def test_the_books_say_what_was_left_out(replayed, capsys):
+def test_the_books_hold_what_was_sent(replayed, capsys):
     _, directory = replayed
     assert status(["report", str(directory / "web.run"), "--json"]) in (0, 3)
     document = json.loads(capsys.readouterr().out)
     accounting = document["accounting"]
     assert accounting["planned"] == accounting["started"] + accounting["skipped"]
     shown = {row["sql"] for row in document["latency"]}
-    assert {"GET /tasks/{int}", "GET /projects/{int}/tasks"} <= shown
-    assert not any(sql.startswith("POST") for sql in shown)
+    assert {"GET /tasks/{int}", "GET /projects/{int}/tasks", "POST /projects/{int}/tasks"} <= shown
 
 
 def test_a_service_that_is_not_proven_to_be_staging_is_refused(replayed, server, capsys):

@@ -52,7 +52,7 @@ def test_every_option_says_what_it_is(command):
 def test_every_command_module_is_registered():
     modules = {path.stem for path in (ROOT / "replay/cli").glob("*.py")}
     frame = {"__init__", "faults", "keys", "options", "output"}
-    frame |= {"reference", "requests", "selection", "terminal"}
+    frame |= {"reference", "requests", "selection", "service", "terminal"}
     assert {name.replace("_", "-") for name in modules - frame} == {c.name for c in COMMANDS}
 
 

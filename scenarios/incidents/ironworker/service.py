@@ -1,8 +1,8 @@
 """The API itself: a small real service over the schema, with a pool of connections that all requests share.
 
 `python -m scenarios.incidents.ironworker.service --access-log access.json`, with the DSN in
-REPLAY_SERVICE_DSN; it says on stdout where it listens. Its statements carry their route and trace
-(sqlcommenter), and its access log is what `replay capture --http` reads best. It serves until SIGTERM.
+REPLAY_SERVICE_DSN; it says on stdout where it listens. Its access log is what `replay capture --http`
+reads best. It serves until SIGTERM.
 """
 
 import gevent.monkey
@@ -18,8 +18,7 @@ import time  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 from contextlib import contextmanager  # noqa: E402
 from pathlib import Path  # noqa: E402
-from typing import IO, Any  # noqa: E402
-from urllib.parse import quote  # noqa: E402
+from typing import IO  # noqa: E402
 
 import flask  # noqa: E402
 import gevent.queue  # noqa: E402
@@ -27,111 +26,45 @@ import psycopg  # noqa: E402
 from gevent.pywsgi import WSGIServer  # noqa: E402
 from psycopg.rows import dict_row  # noqa: E402
 
-from replay.service import MARKER  # noqa: E402
+from scenarios.incidents.ironworker import api  # noqa: E402
 
-Row = dict[str, Any]
+_COOKIE = "session"
+_BACKLOG = 1024  # connections that may come at once
 
 
 class Pool:
     """Connections that requests share; one that waits too long for its turn is turned away."""
 
     def __init__(self, dsn: str, size: int, timeout_s: float) -> None:
+        self._dsn = dsn
         self._timeout_s = timeout_s
-        self._free: gevent.queue.LifoQueue[psycopg.Connection[Row]] = gevent.queue.LifoQueue()
+        self._free: gevent.queue.LifoQueue[psycopg.Connection[api.Row]] = gevent.queue.LifoQueue()
         for _ in range(size):
-            self._free.put(
-                psycopg.connect(
-                    dsn, autocommit=True, application_name="ironworker-api", row_factory=dict_row
-                )
-            )
+            self._free.put(self._connect())
 
     @contextmanager
-    def connection(self) -> Iterator[psycopg.Connection[Row]]:
+    def connection(self) -> Iterator[psycopg.Connection[api.Row]]:
         """A free connection; aborts with 503 where none becomes free in time."""
         try:
             connection = self._free.get(timeout=self._timeout_s)
         except gevent.queue.Empty:
             flask.abort(503)
         try:
+            if connection.closed:
+                connection = self._connect()
             yield connection
         finally:
             self._free.put(connection)
 
+    def _connect(self) -> psycopg.Connection[api.Row]:
+        return psycopg.connect(
+            self._dsn, autocommit=True, application_name="ironworker-api", row_factory=dict_row
+        )
+
 
 def make(pool: Pool, log: IO[str] | None) -> flask.Flask:
-    """The application."""
-    app = flask.Flask(__name__)
-
-    def rows(connection: psycopg.Connection[Row], sql: str, *values: object) -> list[Row]:
-        cursor = connection.execute((sql + _comment()).encode(), values)
-        return cursor.fetchall() if cursor.description else []
-
-    def one(sql: str, *values: object) -> flask.Response:
-        with pool.connection() as connection:
-            found = rows(connection, sql, *values)
-        if not found:
-            flask.abort(404)
-        return flask.jsonify(found[0])
-
-    def many(sql: str, *values: object) -> flask.Response:
-        with pool.connection() as connection:
-            return flask.jsonify(rows(connection, sql, *values))
-
-    @app.get(MARKER)
-    def marker() -> str:
-        return "staging"
-
-    @app.get("/tasks/<int:task>")
-    def status(task: int) -> flask.Response:
-        return one(
-            "SELECT id, state, priority, created_at, started_at, finished_at FROM tasks"
-            " WHERE id = %s",
-            task,
-        )
-
-    @app.get("/tasks/<int:task>/log")
-    def task_log(task: int) -> flask.Response:
-        return many("SELECT at, line FROM task_logs WHERE task_id = %s ORDER BY at LIMIT 100", task)
-
-    @app.get("/projects/<int:project>/tasks")
-    def list_tasks(project: int) -> flask.Response:
-        return many(
-            "SELECT t.id, t.state, t.created_at, c.name FROM tasks t JOIN codes c"
-            " ON c.id = t.code_id WHERE t.project_id = %s ORDER BY t.created_at DESC LIMIT 20",
-            project,
-        )
-
-    @app.get("/projects/<int:project>/counters")
-    def counters(project: int) -> flask.Response:
-        return one(
-            "SELECT queued, done, released FROM project_counters WHERE project_id = %s", project
-        )
-
-    @app.get("/callbacks/<callback>")
-    def find_by_callback(callback: str) -> flask.Response:
-        """Rare: nobody thought of an index on callback_id."""
-        return many("SELECT id, state, finished_at FROM tasks WHERE callback_id = %s", callback)
-
-    @app.post("/projects/<int:project>/tasks")
-    def enqueue(project: int) -> flask.Response:
-        with pool.connection() as connection, connection.transaction():
-            code = rows(connection, "SELECT id FROM codes WHERE project_id = %s LIMIT 1", project)
-            if not code:
-                flask.abort(404)
-            made = rows(
-                connection,
-                "INSERT INTO tasks (project_id, code_id, priority, payload) VALUES (%s, %s, 1, %s)"
-                " RETURNING id",
-                project,
-                code[0]["id"],
-                flask.request.get_data(as_text=True) or "{}",
-            )
-            rows(
-                connection,
-                "UPDATE project_counters SET queued = queued + 1 WHERE project_id = %s",
-                project,
-            )
-        return flask.jsonify(made[0])
+    """The application, with a cookie for each client and a line in the log for each request."""
+    app = api.make(pool.connection)
 
     @app.before_request
     def begun() -> None:
@@ -139,22 +72,14 @@ def make(pool: Pool, log: IO[str] | None) -> flask.Flask:
 
     @app.after_request
     def told(response: flask.Response) -> flask.Response:
+        if _COOKIE not in flask.request.cookies:
+            response.set_cookie(_COOKIE, secrets.token_hex(16))
         if log is not None:
             log.write(f"{json.dumps(_line(response))}\n")
             log.flush()
         return response
 
     return app
-
-
-def _comment() -> str:
-    """What sqlcommenter says of a statement: its route, and the trace that it belongs to."""
-    told = {
-        "route": str(flask.request.url_rule),
-        "traceparent": flask.request.headers.get("traceparent"),
-    }
-    pairs = (f"{key}='{quote(value, safe='')}'" for key, value in told.items() if value)
-    return f" /*{','.join(pairs)}*/".replace("%", "%%")  # psycopg's sign for a value
 
 
 def _line(response: flask.Response) -> dict[str, object]:
@@ -170,7 +95,7 @@ def _line(response: flask.Response) -> dict[str, object]:
         "bytes_sent": response.calculate_content_length() or 0,
         "http_user_agent": request.headers.get("User-Agent", ""),
         "remote_addr": request.remote_addr,
-        "session": request.headers.get("Cookie", ""),
+        "session": request.cookies.get(_COOKIE, ""),
         "http_traceparent": request.headers.get("traceparent", ""),
         "request_id": secrets.token_hex(8),
     }
@@ -186,7 +111,9 @@ def main() -> None:
     options = parser.parse_args()
     pool = Pool(os.environ["REPLAY_SERVICE_DSN"], options.pool, options.pool_timeout)
     log = options.access_log.open("a", encoding="utf-8") if options.access_log else None
-    server = WSGIServer(("127.0.0.1", options.port), make(pool, log), log=None)
+    server = WSGIServer(
+        ("127.0.0.1", options.port), make(pool, log), log=None, error_log=None, backlog=_BACKLOG
+    )
     gevent.signal_handler(signal.SIGTERM, server.stop)
     gevent.signal_handler(signal.SIGINT, server.stop)
     server.start()
