@@ -21,7 +21,7 @@ from replay.documents import MANIFEST, Kind
 from replay.errors import EnvironmentFaultError, InputError
 from replay.made import Made
 from replay.requests import RequestLog, Requests, as_template
-from replay.workload import Manifest, Transaction, Workload
+from replay.workload import Activity, Manifest, Transaction, Workload
 
 _KIND = Kind(name="workload", version=2, made_by="replay capture")
 TEMPLATES = "templates.parquet"
@@ -29,6 +29,7 @@ TRANSACTIONS = "transactions.parquet"
 STATEMENTS = "statements.parquet"
 CONFLICTS = "conflicts.parquet"
 PLACES = "places.parquet"
+ACTIVITY = "activity.parquet"
 TABLES = "tables.json"
 SCHEMA_SQL = "schema.sql"
 REQUEST_LOG = "request_log.json"
@@ -145,7 +146,12 @@ def read_mix(path: Path) -> Workload:
         templates=tuple(columnar.templates_of(pq.read_table(path / TEMPLATES))),
         transactions=(),
         conflicts=tuple(columnar.conflicts_of(pq.read_table(path / CONFLICTS))),
+        activity=_activity(path / ACTIVITY),
     )
+
+
+def _activity(file: Path) -> tuple[Activity, ...]:
+    return tuple(columnar.activity_of(pq.read_table(file))) if file.is_file() else ()
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -225,6 +231,9 @@ def _write_files(
     _write_tables(path, _KEPT, transactions)
     _write_tables(path, {CONFLICTS: columnar.CONFLICT_SCHEMA}, conflicts)
     _write_tables(path, {PLACES: columnar.PLACE_SCHEMA}, places)
+    if workload.activity:
+        activity = columnar.activity_batches(workload.activity)
+        _write_tables(path, {ACTIVITY: columnar.ACTIVITY_SCHEMA}, activity)
     if profile is not None:
         documents.write(path / TABLES, profile)
         (path / SCHEMA_SQL).write_text(schema_sql(profile), encoding="utf-8")

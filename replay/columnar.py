@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from replay.made import Made
 from replay.requests import Link, Ran, Request, Route
-from replay.workload import Conflict, Counters, Place, Statement, Template, Transaction
+from replay.workload import Activity, Conflict, Counters, Place, Statement, Template, Transaction
 
 T = TypeVar("T")
 Batch = tuple[pa.RecordBatch, ...]
@@ -101,6 +101,15 @@ CONFLICT_SCHEMA = pa.schema(
         ("last_seen", _UTC),
         ("told", pa.list_(pa.string())),
         ("told_sql", pa.list_(pa.string())),
+    ]
+)
+ACTIVITY_SCHEMA = pa.schema(
+    [
+        ("state", pa.string()),
+        ("wait_type", pa.string()),
+        ("wait", pa.string()),
+        ("template", pa.string()),
+        ("sessions", pa.float64()),
     ]
 )
 ROUTE_SCHEMA = pa.schema(
@@ -217,6 +226,15 @@ def conflict_batches(conflicts: Iterable[Conflict]) -> Iterator[Batch]:
     return _batches(CONFLICT_SCHEMA, _conflict_row, conflicts)
 
 
+def activity_batches(activity: Iterable[Activity]) -> Iterator[Batch]:
+    """Activity by columns."""
+    return _batches(
+        ACTIVITY_SCHEMA,
+        lambda one: (one.state, one.wait_type, one.wait, one.template, one.sessions),
+        activity,
+    )
+
+
 def route_batches(routes: Iterable[Route]) -> Iterator[Batch]:
     """Routes by columns."""
     return _batches(ROUTE_SCHEMA, _route_row, routes)
@@ -272,6 +290,11 @@ def templates_of(table: pa.Table) -> Iterator[Template]:
 def conflicts_of(table: pa.Table) -> Iterator[Conflict]:
     """Conflicts from columns."""
     return (Conflict(**row) for row in _rows(table))
+
+
+def activity_of(table: pa.Table) -> Iterator[Activity]:
+    """Activity from columns."""
+    return (Activity(**row) for row in _rows(table))
 
 
 def places_of(table: pa.Table | pa.RecordBatch) -> Iterator[Place]:

@@ -158,6 +158,17 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """What production's sessions were at, as looks at pg_stat_activity saw it; the idle are left out."""
+
+    state: str  # active, idle in transaction …
+    wait_type: str  # Lock, LWLock, IO …; empty: it waited for nothing
+    wait: str  # the event, as PostgreSQL 18 names it
+    template: str  # id of what it ran, or ran last; empty where its text was cut off
+    sessions: float  # so many on average, at a moment of the window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """A place of a stratum of the sample: one of the k smallest ranks, or the next one, τ."""
 
@@ -228,6 +239,7 @@ class Workload:
     transactions: Sequence[Transaction]  # by start
     conflicts: tuple[Conflict, ...] = ()  # by count, most first
     places: Sequence[Place] = ()  # of the sample, by group, stratum and rank
+    activity: tuple[Activity, ...] = ()  # most sessions first; none where nobody looked
 
     @property
     def window_s(self) -> float:

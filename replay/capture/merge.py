@@ -4,6 +4,7 @@ Counts add up, samples merge by the ranks of their units (see `sample`), and wei
 anew. Only what depends on how logs interleave is not exact: the most statements in flight.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, combinations
@@ -24,7 +25,7 @@ from replay.capture.merge_figures import (
 from replay.capture.merge_sample import merged_sample, starts_us
 from replay.capture.registry import Registry
 from replay.errors import InputError
-from replay.workload import Manifest, Skip, Source, Workload
+from replay.workload import Activity, Manifest, Skip, Source, Workload
 
 
 def merge(workloads: Mapping[str, Workload]) -> Workload:
@@ -51,6 +52,25 @@ def merge(workloads: Mapping[str, Workload]) -> Workload:
         transactions=sample.transactions,
         conflicts=conflicts.told({template.id: template.sql for template in templates}),
         places=sample.places,
+        activity=_activity(parts, span),
+    )
+
+
+def _activity(parts: Sequence[Workload], span: Together) -> tuple[Activity, ...]:
+    """Sessions on average over the whole window: of several hosts, or one after the other."""
+    whole_s = max((span.end_us - span.begin_us) / 1e6, 1e-3)
+    seen: dict[tuple[str, str, str, str], float] = defaultdict(float)
+    for part in parts:
+        for one in part.activity:
+            kind = (one.state, one.wait_type, one.wait, one.template)
+            seen[kind] += one.sessions * part.window_s / whole_s
+    return tuple(
+        Activity(
+            state=state, wait_type=wait_type, wait=wait, template=template, sessions=round(many, 6)
+        )
+        for (state, wait_type, wait, template), many in sorted(
+            seen.items(), key=lambda item: (-item[1], item[0])
+        )
     )
 
 

@@ -19,7 +19,7 @@ from replay.capture.source import source_of
 from replay.capture.statements import Counted, is_own, read_statements
 from replay.errors import InputError
 from replay.sql.fingerprint import fingerprint
-from replay.workload import Source
+from replay.workload import Activity, Source
 
 _KIND = "snapshot"
 _VERSION = 2
@@ -49,6 +49,7 @@ class Window:
     end_us: int
     entries: tuple[Counted, ...]
     notes: tuple[str, ...]
+    activity: tuple[Activity, ...] = ()  # what sessions were at meanwhile, where somebody looked
 
 
 def take(dsn: str) -> Snapshot:

@@ -45,7 +45,8 @@ _TOP = 20  # rare templates that are shown; replay inspect --rare shows all
     type=options.LENGTH,
     metavar="TIME",
     help="Of pg_stat_statements at --stats, take what is counted from now on for so long: 90s, 10m, "
-    "2h. Ctrl-C ends the wait, and what was counted until then is captured.",
+    "2h. Its sessions are looked at once a second meanwhile. Ctrl-C ends the wait, and what was seen "
+    "until then is captured.",
 )
 @click.option(
     "--between",

@@ -66,7 +66,7 @@ def capture_workload(
             keep_values=options.keep_values,
             inputs=tuple(file.name for file in between or ()),
         )
-        return _written(out, captured, asked, key, requests, progress)
+        return _written(out, _with_activity(captured, window), asked, key, requests, progress)
     if window is not None and options.begin is None and options.end is None:
         options = replace(options, begin=moment(window.begin_us), end=moment(window.end_us))
 
@@ -81,7 +81,15 @@ def capture_workload(
     taken: bundle.Plans | None = None
     if asked is not None and stats_dsn and not captured.interrupted:
         captured, taken = _looked_up(captured, asked, stats_dsn, plans)
+    captured = _with_activity(captured, window)
     return _written(out, captured, asked, key, requests, progress, taken)
+
+
+def _with_activity(captured: Captured, window: "Window | None") -> Captured:
+    """What was captured, with what production's sessions were at meanwhile."""
+    if window is None or not window.activity:
+        return captured
+    return replace(captured, workload=replace(captured.workload, activity=window.activity))
 
 
 def _looked_up(

@@ -58,9 +58,18 @@ def _beside_production(finding: Finding, evidence: Evidence) -> Finding:
         if named & {conflict.template, *conflict.peers}:
             counts[conflict.kind] += conflict.count
             longest_ms = max(longest_ms, conflict.longest_ms)
-    if not counts:
+    told: dict[str, float] = dict(counts)
+    if counts:
+        told["longest_ms"] = round(longest_ms, 1)
+    waiting = sum(
+        one.sessions
+        for one in evidence.activity
+        if one.wait_type == "Lock" and one.template in named
+    )
+    if waiting:
+        told["sessions_waiting"] = round(waiting, 3)
+    if not told:
         return finding
-    told = {**counts, "longest_ms": round(longest_ms, 1)}
     return replace(finding, evidence={**finding.evidence, "in_production": told})
 
 

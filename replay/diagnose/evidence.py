@@ -41,7 +41,7 @@ from replay.requests import REQUEST
 from replay.rundir import RunManifest
 from replay.sql.fingerprint import fingerprint
 from replay.sql.resolve import ColumnUse, predicates
-from replay.workload import Conflict, Workload
+from replay.workload import Activity, Conflict, Workload
 
 _OBJECTIVE_MS = 250.0  # where the run does not say what it was judged by
 _PERIOD_S = 0.1  # where fewer than two samples tell
@@ -75,6 +75,7 @@ class Evidence:
     trends: Mapping[str, Trend]  # by template
     deadlocks: tuple[Deadlocks, ...]
     in_production: tuple[Conflict, ...]  # production's own evidence of contention
+    activity: tuple[Activity, ...]  # what production's sessions were at, where somebody looked
     bursts: tuple[Burst, ...]  # bad seconds in a run whose averages may be normal
     targets: Mapping[str, str]  # template -> the relation that it works on
     changed: Mapping[tuple[str, str], Mapping[str, float]]  # (kind, name) -> figure -> growth
@@ -203,6 +204,7 @@ def gather(run: Path, workload: Workload, profile: SchemaProfile | None) -> Evid
         trends={} if through_service else trends.trends(attempts, blocked.waiting),
         deadlocks=deadlocks.find(ran, locklog, Timeline(ran, {}), who),
         in_production=workload.conflicts,
+        activity=workload.activity,
         bursts=bursts.find(series, objective_ms),
         targets=targets,
         changed=_by_object(counters, pc.subtract(counters["after"], counters["before"])),

@@ -51,6 +51,7 @@ def document(summary: Summary) -> dict[str, Any]:
             {"name": band.name, "kind": band.kind, "session_s": band.session_s}
             for band in summary.waits
         ],
+        "activity": summary.activity,
         "blocking": [_node(tree) for tree in summary.trees],
         "coverage": _coverage(summary),
         "over_time": _over_time(summary),

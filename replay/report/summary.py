@@ -11,6 +11,7 @@ from replay.errors import InputError
 from replay.finding import Finding, Proof
 from replay.migration import Migration
 from replay.report import blocking, columns, failures, latency, waits, wording
+from replay.report.activity import Beside, beside
 from replay.report.coverage import Coverage, coverage
 from replay.report.failures import Failure
 from replay.report.fidelity import Fidelity, fidelity
@@ -51,6 +52,7 @@ class Summary:
     ordinary_ms: tuple[Series, ...]  # from due, transactions without a boosted template
     pool_wait_ms: tuple[Series, ...]
     waits: tuple[waits.Band, ...]
+    activity: tuple[Beside, ...]  # beside production's, where that was captured
     trees: tuple[blocking.Node, ...]
     blocked_s: float
     coverage: Coverage | None  # None: no workload at hand
@@ -97,6 +99,7 @@ def summarise(runs: Sequence[Path], workload: Path | None = None) -> Summary:
         ),
         pool_wait_ms=latency.over_time(whole.pool_wait_ms, whole.due_us, grid),
         waits=waits.by_event(run, grid),
+        activity=beside(run, manifest, source),
         trees=trees,
         blocked_s=lines[0].blocked_s,
         coverage=coverage(source, attempts, boosted) if source else None,

@@ -9,7 +9,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from replay.finding import Finding, Proof
-from replay.report import blocking, migration, wording
+from replay.report import activity, blocking, migration, wording
 from replay.report.coverage import Coverage
 from replay.report.failures import Failure
 from replay.report.latency import TemplateLatency
@@ -49,6 +49,9 @@ def _parts(summary: Summary) -> Iterable[RenderableType]:
         yield headed("The proof", _proof(summary.proof))
     if summary.trees:
         yield headed("Who waited for whom", _trees(summary))
+    if summary.activity:
+        title = "Sessions on average, beside production's"
+        yield headed(title, activity.table(summary.activity))
     if summary.templates:
         yield headed("Latency by template, in ms", _latency(summary.templates))
     if summary.coverage:

@@ -35,7 +35,7 @@ def by_event(run: Path, grid: Grid) -> tuple[Band, ...]:
     states = names(table, "state").text()
     types = names(table, "wait_type").text()
     events = names(table, "wait").text()
-    labels = [_label(*row) for row in zip(states, types, events, strict=True)]
+    labels = [label(*row) for row in zip(states, types, events, strict=True)]
     largest = {name for name, _ in Counter(labels).most_common(_LARGEST)}
     shown = np.array([name if name in largest else _OTHER for name in labels])
     spans = spans_us(at_us)
@@ -78,7 +78,8 @@ def kind_of(label: str) -> str:
     return head if head in {"lock", "lwlock", "io"} else "other"
 
 
-def _label(state: str, wait_type: str, wait: str) -> str:
+def label(state: str, wait_type: str, wait: str) -> str:
+    """What a session was at, in words."""
     if state.startswith(IDLE_IN_TRANSACTION):
         return IDLE_IN_TRANSACTION
     if not wait_type:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.types.numeric import Int8BinaryLoader
 
-from replay.watch.waits import normal
+from replay.waitnames import normal
 
 _ACTIVITY = files(__package__).joinpath("activity.sql").read_text(encoding="utf-8")
 _BUSY = _ACTIVITY.replace(

@@ -1,6 +1,7 @@
 """No log: a workload of pg_stat_statements and statistics generates and replays; windows are exact."""
 
 import json
+import threading
 import uuid
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from psycopg import sql
 from replay import bundle, rundir, target
 from replay.capture import snapshot
 from replay.cli import status
+from replay.sql.fingerprint import fingerprint
 
 MARKERS = ("Zanzibar", "swordfish77", "4711471147")
 SCHEMA = """
@@ -152,6 +154,25 @@ def test_what_is_counted_between_two_snapshots_is_exact(shop, tmp_path, monkeypa
         assert not [marker for marker in MARKERS if marker in text]
         assert "pg_stat_statements_info" not in text
         assert json.loads(text)["kind"] == "snapshot"
+
+
+def test_what_production_waits_on_is_looked_at_while_it_is_followed(shop, tmp_path):
+    update = "UPDATE orders SET state = 'paid' WHERE id = 7"
+    with psycopg.connect(shop) as holder, psycopg.connect(shop) as waiter:
+        holder.execute(update)
+        waiting = threading.Thread(target=waiter.execute, args=(update,))
+        waiting.start()
+        made = tmp_path / "w.workload"
+        assert status(["capture", "--stats", shop, "--for", "2s", "-o", str(made)]) == 0
+        holder.commit()
+        waiting.join()
+    workload = bundle.read(made)
+    seen = {(one.state, one.wait_type, one.wait): one for one in workload.activity}
+    blocked = seen["active", "Lock", "transactionid"]
+    assert blocked.sessions == 1.0
+    assert blocked.template == fingerprint(update).id
+    assert seen["idle in transaction", "Client", "ClientRead"].sessions == 1.0
+    assert any("were looked at 2 times" in note for note in workload.manifest.notes)
 
 
 def test_a_reset_between_two_snapshots_is_said(shop):

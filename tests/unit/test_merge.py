@@ -3,7 +3,7 @@
 import json
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import permutations
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +22,7 @@ from replay.capture.conflicts import Conflicts
 from replay.capture.merge import merge
 from replay.cli import status
 from replay.errors import InputError
-from replay.workload import Counters, Source, Template, Workload
+from replay.workload import Activity, Counters, Source, Template, Workload
 
 WHOLE = "SELECT " + ", ".join(f"column_{n}" for n in range(40)) + " FROM people WHERE name = 'x'"
 TEXTS = ("SELECT 1", "SELECT a FROM t", "UPDATE t SET a = 4", "DELETE FROM u", WHOLE)
@@ -253,6 +253,22 @@ def test_counts_of_servers_add_up_and_of_one_the_later_stays(two):
     assert counted(same) == {"select ?": ("both", 20), "select b from v": ("statements", 5)}
     with pytest.raises(InputError, match="merge what they were made of in one call"):
         merge({"ab": apart, "c": counting(later(second), "2", 30)})
+
+
+def test_activity_adds_up_at_one_time_and_is_a_mean_over_several(two):
+    def watched(workload: Workload, sessions: float, begin: datetime) -> Workload:
+        one = Activity(
+            state="active", wait_type="Lock", wait="tuple", template="a", sessions=sessions
+        )
+        end = begin + timedelta(minutes=5)
+        return changed(replace(workload, activity=(one,)), begin=begin, end=end)
+
+    first, second = two.values()
+    for late_min, sessions in ((0, 4.0), (5, 2.0)):
+        begin = START + timedelta(minutes=late_min)
+        parts = {"a": watched(first, 3.0, START), "b": watched(second, 1.0, begin)}
+        (told,) = merge(parts).activity
+        assert (told.wait, told.sessions) == ("tuple", pytest.approx(sessions))
 
 
 def later(workload: Workload) -> Workload:

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import made_run
@@ -16,10 +17,21 @@ from rich.console import Console
 from replay import bundle, outcome, rundir
 from replay.errors import InputError
 from replay.finding import Culprit, Finding
-from replay.report import as_json, blocking, columns, failures, html, latency, text, waits, wording
+from replay.report import (
+    activity,
+    as_json,
+    blocking,
+    columns,
+    failures,
+    html,
+    latency,
+    text,
+    waits,
+    wording,
+)
 from replay.report.inspect import as_json as inspect_json
 from replay.report.summary import summarise
-from replay.workload import duration_bucket
+from replay.workload import Activity, duration_bucket
 
 A, B = "a" * 16, "b" * 16
 HOSTILE = "SELECT '</script><img src=x onerror=alert(1)>' AS \"[red]x\" -- <b>&amp;"
@@ -351,6 +363,29 @@ def test_a_run_that_cannot_be_believed_is_neither_good_nor_bad(story):
     verdict = wording.verdict(manifest, ())
     assert (verdict.level, verdict.badge) == ("doubtful", "not valid")
     assert "the generator was late" in verdict.sentence
+
+
+def test_sessions_stand_beside_productions(run, story):
+    def sample(at, state, wait_type, wait):
+        return (at, 1, state, wait_type, wait, A, 0, 0)
+
+    write(run, "samples", *(sample(at * 100_000, "active", "Lock", "tuple") for at in range(10)))
+    told = Activity(state="active", wait_type="Lock", wait="tuple", template=A, sessions=0.5)
+    idle = replace(told, state="idle in transaction", wait_type="Client", wait="ClientRead")
+    watched = replace(bundle.read(story[0]), activity=(told, replace(told, template=B), idle))
+    manifest = rundir.read_manifest(run)
+    rows = activity.beside(run, manifest, watched)
+    assert [(row.name, row.production, row.staging) for row in rows] == [
+        ("Lock: tuple", 1.0, round(1 / manifest.duration_s, 3)),
+        ("idle in transaction", 0.5, 0.0),
+    ]
+    assert activity.beside(run, manifest, replace(watched, activity=())) == ()
+    summary = replace(summarise([run], story[0]), activity=rows)
+    console = Console(width=100, file=io.StringIO())
+    text.write(summary, console)
+    for said in (console.file.getvalue(), html.render(summary)):
+        assert re.search(r"Lock: tuple\D+1\.00", said)
+    assert as_json.document(summary)["activity"][1]["name"] == "idle in transaction"
 
 
 def test_the_document_has_the_keys_that_programs_rely_on(story):
