@@ -48,6 +48,8 @@ TEMPLATE_SCHEMA = pa.schema(
         ("counted", _COUNTERS),
         ("error_states", pa.list_(pa.struct([("key", pa.string()), ("calls", pa.int64())]))),
         ("routes", pa.list_(pa.struct([("route", pa.string()), ("share", pa.float64())]))),
+        ("routes_by", pa.string()),
+        ("routes_sure", pa.float64()),
     ]
 )
 TRANSACTION_SCHEMA = pa.schema(

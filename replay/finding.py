@@ -50,6 +50,7 @@ class Finding:
     summary: str  # what happened, one sentence with the figures
     templates: tuple[Culprit, ...]
     routes: tuple[str, ...] = ()
+    routes_known: Mapping[str, str] = field(default_factory=dict)  # how; see Template.routes_known
     relations: tuple[str, ...] = ()
     blocked_s: float = 0.0  # seconds that sessions waited on locks because of it
     queue_s: float = 0.0  # seconds that transactions waited for a pool slot because of it

@@ -16,7 +16,7 @@ from replay.workload import Skip, Template
 REQUEST = "request"
 """Kind of a route's template."""
 
-BY_TRACE, BY_REQUEST_ID, BY_TIME = "trace", "request id", "time"
+BY_TRACE, BY_REQUEST_ID, BY_COMMENT, BY_TIME = "trace", "request id", "comment", "time"
 """How a request is known to have run a transaction: by what a record says, or by when it ran."""
 
 _LOOPBACK = re.compile(r"localhost|ip6-localhost|127(?:\.\d{1,3}){3}|::1|0:0:0:0:0:0:0:1")
@@ -72,7 +72,7 @@ class Link:
 
     request: int  # id
     transaction: int  # id
-    how: str  # BY_TRACE, BY_REQUEST_ID, BY_TIME
+    how: str  # BY_TRACE, BY_REQUEST_ID, BY_COMMENT, BY_TIME
     sure: float  # 0 … 1
 
 
@@ -82,7 +82,7 @@ class Ran:
 
     route: str  # id
     template: str  # id
-    how: str  # BY_TRACE, BY_REQUEST_ID, BY_TIME
+    how: str  # BY_TRACE, BY_REQUEST_ID, BY_COMMENT, BY_TIME
     sure: float  # 0 … 1
     calls: float  # of the template by all requests of the route, estimated from `requests`
     requests: int  # of the route that were looked at

@@ -86,8 +86,16 @@ class Template:
     query_ids: tuple[tuple[int, int], ...] = ()  # (server's query_id, calls)
     counted: Counters | None = None  # by pg_stat_statements, where it knows the template
     error_states: tuple[tuple[str, int], ...] = ()  # (SQLSTATE, calls that failed with it)
-    # Routes of the service that ran it, as its comments say, and the share of its calls, most first.
+    # Routes of the service that ran it, and the share of its calls, most first.
     routes: tuple[tuple[str, float], ...] = ()
+    routes_by: str = ""  # comment, trace, request id, time: how they are known
+    routes_sure: float = 0.0  # 0 … 1
+
+    @property
+    def routes_known(self) -> str:
+        """How its routes are known, and how surely where that is in doubt."""
+        is_sure = not self.routes_by or self.routes_sure >= 1
+        return self.routes_by if is_sure else f"{self.routes_by}, {self.routes_sure:.0%} sure"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,10 +180,8 @@ class Activity:
 class Place:
     """A place of a stratum of the sample: one of the k smallest ranks, or the next one, τ."""
 
-    group: str  # template, error, slowest, bucket, shape
-    stratum: (
-        str  # template id; the same and an SQLSTATE; number of the time bucket; hash of the shape
-    )
+    group: str  # template, error, slowest, bucket, shape, request
+    stratum: str  # template id; the same and an SQLSTATE; number of the time bucket; hash of the shape; priority of a kept request
     rank: int  # below 2**64
     transaction: int | None  # id; None where the sample does not hold it, as a τ may be
 

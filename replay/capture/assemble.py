@@ -56,7 +56,7 @@ def build_templates(
 ) -> Sequence[Template]:
     """Every template of the log with its exact figures, most called first.
 
-    `figures`, `kept`, the kept executions, and `routes`, what their comments say, are by template
+    `figures`, `kept`, the kept executions, and `routes`, what is known of them, are by template
     number.
     """
     named = routes or {}
@@ -89,7 +89,9 @@ def build_templates(
             error_states=tuple(
                 sorted((registry.states[state], errors) for state, errors in of.states.items())
             ),
-            routes=named.get(number, ()),
+            routes=named[number].routes if number in named else (),
+            routes_by=named[number].how if number in named else "",
+            routes_sure=named[number].sure if number in named else 0.0,
         )
 
     calls = [of.calls for of in figures] if isinstance(figures, list) else figures.calls.tolist()

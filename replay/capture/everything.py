@@ -39,7 +39,7 @@ class Everything(Strata):
         self._decode = msgspec.msgpack.Decoder(list[Stored]).decode
         self._block = lru_cache(maxsize=_BLOCKS_HELD)(self._read)
 
-    def take(self, units: Units, _identities: Priorities) -> None:
+    def take(self, units: Units, _identities: Priorities, _request: Ints | None = None) -> None:
         """Take units; nothing is left out."""
         found, sources = units.executions, units.sources
         ends = np.append(units.first, len(found))[1:].tolist()

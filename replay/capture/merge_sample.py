@@ -133,7 +133,7 @@ class _Keys:
             case "bucket":
                 was, is_now = widths
                 return (int(place.stratum) * was // is_now,)
-            case "shape":
+            case "shape" | "request":
                 return (int(place.stratum, 16),)
             case _:
                 return (self._templates[place.stratum],)

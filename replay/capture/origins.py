@@ -6,6 +6,7 @@ unit's weight.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from heapq import nlargest
 from operator import itemgetter
 
@@ -15,12 +16,23 @@ from replay.capture.bottomk import Weights
 from replay.capture.formats.columns import Ints
 from replay.capture.kept import Kept, cuts
 from replay.capture.stored import Batch
+from replay.requests import BY_COMMENT
 from replay.sql.comment import MARKS, route_of
 
 _ROUTES_AT_MOST = 100  # of a template
 
-Origins = Mapping[int, tuple[tuple[str, float], ...]]
-"""By a template's number its routes, most first, and the share of its executions that name each."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behind:
+    """The routes that ran a template."""
+
+    routes: tuple[tuple[str, float], ...]  # with the share of its executions, most first
+    how: str = BY_COMMENT  # they are known: see replay.requests
+    sure: float = 1.0
+
+
+Origins = Mapping[int, Behind]
+"""By a template's number the routes that ran it."""
 
 
 def origins(kept: Kept, numbers: Ints, weights: Weights) -> Origins:
@@ -33,9 +45,11 @@ def origins(kept: Kept, numbers: Ints, weights: Weights) -> Origins:
             if route:
                 named[template][route] += weight
     return {
-        template: tuple(
-            (route, weight / whole[template])
-            for route, weight in nlargest(_ROUTES_AT_MOST, routes.items(), key=itemgetter(1))
+        template: Behind(
+            routes=tuple(
+                (route, weight / whole[template])
+                for route, weight in nlargest(_ROUTES_AT_MOST, routes.items(), key=itemgetter(1))
+            )
         )
         for template, routes in named.items()
     }

@@ -59,6 +59,7 @@ def _names(registry: Registry) -> Mapping[str, Callable[..., str]]:
         "error": lambda template, state: f"{templates[template].id} {states[state]}",
         "bucket": str,
         "shape": lambda shape: f"{shape:016x}",
+        "request": lambda priority: f"{priority:016x}",
     }
 
 

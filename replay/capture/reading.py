@@ -13,6 +13,7 @@ from replay.capture.everything import Everything
 from replay.capture.executions import Executions, Rows
 from replay.capture.formats.columns import Ints
 from replay.capture.inputs import Input
+from replay.capture.links.linker import Linker
 from replay.capture.memory import collected_by_hand
 from replay.capture.registry import Registry
 from replay.capture.sample import Sampler
@@ -49,6 +50,7 @@ class Reading:
         end_us: int | None = None,
         whole: bool = True,
         everything: bool = False,
+        linker: Linker | None = None,
     ) -> None:
         self._filters = filters
         self._whole = whole  # transactions can be rebuilt
@@ -62,7 +64,9 @@ class Reading:
         self.tally = Tally()
         self.store = Store()
         self.everything = Everything() if everything else None
-        self.sampler = self.everything or Sampler(k=k, store=self.store)
+        self.linker = linker
+        requests = linker.requests.tolist() if linker is not None else ()
+        self.sampler = self.everything or Sampler(k=k, store=self.store, requests=requests)
         self.sessions = Sessions(seed=seed, begin_us=begin_us, end_us=end_us)
         self.conflicts = Conflicts()
         self.records = 0
@@ -180,7 +184,8 @@ class Reading:
         self.tally.take(found)
         if not self._whole:  # BEGIN by itself is nothing to replay
             units = units.without(self.registry.is_control())
-        self.sampler.take(units, self.registry.identities())
+        request = self.linker.take(units) if self.linker is not None else None
+        self.sampler.take(units, self.registry.identities(), request)
 
     def _note(self, block: Block, digest: Digest) -> None:
         self.records += digest.records

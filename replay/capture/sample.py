@@ -1,7 +1,8 @@
 """Coordinated bottom-k over whole units: a sample that never loses a rare path.
 
 Every unit has one priority, hashed from its session and line. Strata overlap: every template, every
-time bucket, (template, error), (template, slowest few), every shape. Each keeps its k units of
+time bucket, (template, error), (template, slowest few), every shape, every kept request that runs
+some. Each keeps its k units of
 smallest priority, and a unit stays while any stratum wants it. With τ the (k+1)-th smallest
 priority of a stratum, a unit's weight is 1 / max τ over the strata that kept it (rank conditioning:
 Cohen and Kaplan 2009, "Leveraging discarded samples"); those slower than all others are kept for
@@ -23,25 +24,30 @@ from replay.capture.units import NEVER, Priorities, Units
 
 SLOWEST = 4  # units a template
 BUCKETS_AT_MOST = 64  # time buckets: their width doubles when there are more
+OF_REQUEST = 32  # units that a kept request ran
 SHAPES_AT_MOST = 512  # shapes with a stratum: those of the smallest hashes
 
 
 class Strata:
     """All strata, by what each stands for, and the units in them, by number."""
 
-    def __init__(self, *, k: int) -> None:
+    def __init__(self, *, k: int, requests: Sequence[int] = ()) -> None:
+        """`requests` are the priorities of the kept requests, each with a stratum of its own."""
         self.bucket_s = 1  # a power of two
+        self._request_priorities = requests
         self._templates = BottomK(k)
         self._errors = BottomK(k)
         self._slowest = BottomK(SLOWEST)
         self._buckets = BottomK(max(1, k // 4))
         self._shapes = BottomK(max(1, k // 16))
+        self._requests = BottomK(OF_REQUEST)
         self._groups = {
             "template": self._templates,
             "error": self._errors,
             "slowest": self._slowest,
             "bucket": self._buckets,
             "shape": self._shapes,
+            "request": self._requests,
         }
         self._error_of: dict[int, int] = {}
         self._bucket_of: dict[int, int] = {}
@@ -61,12 +67,13 @@ class Strata:
         """By group the places, whose units are numbers, and what its strata stand for.
 
         A stratum is a template, if nothing else is said; a template and an SQLSTATE, a time bucket,
-        or a shape's hash.
+        a shape's hash, or a request's priority.
         """
         strata: dict[str, Mapping[int, tuple[int, ...]]] = {
             "error": {s: (key >> 20, key & 0xFFFFF) for key, s in self._error_of.items()},
             "bucket": {s: (number,) for number, s in self._bucket_of.items()},
             "shape": {s: (shape,) for shape, s in self._shape_of.items()},
+            "request": {s: (one,) for s, one in enumerate(self._request_priorities)},
         }
         for name, group in sorted(self._groups.items()):
             yield name, strata.get(name), group.places()
@@ -82,6 +89,9 @@ class Strata:
         group = self._groups[name]
         if name == "shape":
             numbers = self._strata_of_shapes(np.array(strata, np.uint64)[:, 0])
+        elif name == "request":
+            place_of = {one: place for place, one in enumerate(self._request_priorities)}
+            numbers = np.array([place_of.get(one, -1) for (one,) in strata], np.int64)
         else:
             keys: Ints = np.array(strata, np.int64)
             numbers = keys[:, 0]
@@ -141,12 +151,15 @@ class Strata:
 class Sampler(Strata):
     """Takes units in any order; `kept` gives those that stay."""
 
-    def __init__(self, *, k: int, store: Store) -> None:
-        super().__init__(k=k)
+    def __init__(self, *, k: int, store: Store, requests: Sequence[int] = ()) -> None:
+        super().__init__(k=k, requests=requests)
         self._store = store
 
-    def take(self, units: Units, identities: Priorities) -> None:
-        """Take units; `identities` are the templates' ids as numbers."""
+    def take(self, units: Units, identities: Priorities, request: Ints | None = None) -> None:
+        """Take units; `identities` are the templates' ids as numbers.
+
+        `request` is the place of the kept request that ran each, as far as that is known; else -1.
+        """
         if not len(units):
             return
         found, of_unit = units.executions, _of_unit(units)
@@ -172,6 +185,9 @@ class Sampler(Strata):
         shaped = self._strata_of_shapes(shapes(found, units.first, identities))
         in_shape = np.flatnonzero(shaped >= 0)
         want(self._shapes, shaped[in_shape], units.priority[in_shape], in_shape)
+        if request is not None:
+            linked = np.flatnonzero(request >= 0)
+            want(self._requests, request[linked], units.priority[linked], linked)
         chosen = np.flatnonzero(wanted)
         numbers = np.full(len(units), -1)
         numbers[chosen] = self._store.add(units, chosen)

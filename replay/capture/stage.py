@@ -18,12 +18,15 @@ from data_gen.profile import SchemaProfile
 from replay import __version__
 from replay.capture import warm
 from replay.capture.assemble import build_templates, fitted, moment
+from replay.capture.bottomk import Weights
 from replay.capture.digest import Filters
-from replay.capture.formats.columns import Hints
+from replay.capture.formats.columns import Hints, Ints
 from replay.capture.inputs import HOW_TO_LOG, find_inputs, server_logs
 from replay.capture.kept import Assembly
+from replay.capture.links.linker import Linker
+from replay.capture.links.told import Told, link
 from replay.capture.memory import give_back
-from replay.capture.origins import origins
+from replay.capture.origins import Origins, origins
 from replay.capture.places import build_places
 from replay.capture.reading import Reading
 from replay.capture.sampling import notes as sampling_notes
@@ -55,6 +58,7 @@ class Captured:
     interrupted: bool = False  # by Ctrl-C: the workload holds what was read until then
     raw: Sequence[Transaction] = ()  # the kept ones with production's values: these reach no disk
     scrubbed: Callable[[SchemaProfile], SchemaProfile] | None = None  # of a raw profile
+    told: Told | None = None  # of the links with requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,18 +85,19 @@ def capture(
     window: "Window | None" = None,
     progress: Callable[[int, int], None] | None = None,
     save: Callable[[Captured], None] | None = None,
+    linker: Linker | None = None,
 ) -> Captured:
     """Read log files or directories, beside what the server said of itself, into a workload.
 
     `key` scrubs values; `progress` is told bytes read and bytes in all; `save` is given, now and
     then, what was read so far. With `asked`, the log's lines of other databases are left out,
     unless the options name databases. `window` is what pg_stat_statements counted while the log was
-    written; without it, what it has counted until now.
+    written; without it, what it has counted until now. `linker` knows the requests of the same time.
     Ctrl-C ends the reading, and what was read is returned.
     Raises InputError for input that is no log, or holds no statement, or is broken for the most
     part.
     """
-    one = _Capture(inputs, asked, key, options or Options(), window)
+    one = _Capture(inputs, asked, key, options or Options(), window, linker)
     one.read(progress, save)
     return one.captured()
 
@@ -107,6 +112,7 @@ class _Capture:
         key: bytes,
         options: Options,
         window: "Window | None",
+        linker: Linker | None,
     ) -> None:
         warm.ensure()
         self._asked, self._key, self._options, self._window = asked, key, options, window
@@ -128,6 +134,7 @@ class _Capture:
             end_us=_epoch_us(options.end),
             whole=self._sampling.whole,
             everything=options.everything,
+            linker=linker,
         )
 
     def read(
@@ -171,6 +178,8 @@ class _Capture:
             weights, chosen = fitted(registry, store, numbers, weights, calls.astype(np.float64))
             kept = Counter(chosen.tolist())
         named = origins(store, numbers, weights) if reading.everything is None else {}
+        told = self._linked(numbers, weights, figures.calls, named)
+        named = told.behind if told is not None else named
         templates = build_templates(registry, tally, figures, kept, named)
         scrub = scrubber(
             key=self._key,
@@ -207,6 +216,23 @@ class _Capture:
             interrupted=reading.interrupted,
             raw=plain.transactions(reading.everything or store, numbers, weights, jobs=1),
             scrubbed=scrubbed,
+            told=told,
+        )
+
+    def _linked(self, numbers: Ints, weights: Weights, calls: Ints, named: Origins) -> Told | None:
+        """Links with requests, once all is read."""
+        reading = self._reading
+        if reading.linker is None or not reading.finished:
+            return None
+        return link(
+            reading.linker,
+            reading.everything or reading.store,
+            numbers,
+            weights,
+            templates=[template.id for template in reading.registry.templates],
+            calls=calls,
+            is_control=reading.registry.is_control(),
+            named=named,
         )
 
     def _manifest(self, policy: Mapping[str, str], templates: Sequence[Template]) -> Manifest:

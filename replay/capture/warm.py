@@ -59,12 +59,16 @@ def _mark(*, requests: bool) -> Path:
 
 
 def _compile_requests() -> None:
-    from replay.capture.requests.stage import capture_requests  # noqa: PLC0415 - as below
+    from replay.capture.requests.stage import read_requests  # noqa: PLC0415 - as below
 
     with tempfile.TemporaryDirectory() as directory:
         log = Path(directory) / "a.log"
         log.write_text(_REQUEST)
-        assert capture_requests([log], key=b"none").log.requests == 1
+        linker = read_requests([log]).linker()
+    texts, at = np.zeros(20, np.uint8), np.array([0, 20])
+    linker.pairs(texts, at, np.array([0, 1]), np.zeros(1, np.int64), np.zeros(1, np.int64))
+    linker.alone(np.zeros(1, np.int64), np.zeros(1, np.int64))
+    linker.candidates(np.zeros(1, np.int64), np.zeros(1, np.int64), 1)
 
 
 def _compile() -> None:

@@ -28,7 +28,11 @@ _TOP = 20
 @click.option(
     "--template", metavar="ID", help="One template whole, by its id or the beginning of it."
 )
-@click.option("--routes", is_flag=True, help="The requests of --http: all routes, rare ones apart.")
+@click.option(
+    "--routes",
+    is_flag=True,
+    help="The requests of --http: all routes, rare ones apart, and what each runs.",
+)
 @click.option(
     "--binding", is_flag=True, help="How values would be bound, and which meet no column."
 )
@@ -82,7 +86,8 @@ def command(
             else document.document(read, chosen, requests)
         )
     elif routes or (requests is not None and not read.templates):
-        of_requests.write(_required(requests, workload), output.stdout(), top=top)
+        found = _required(requests, workload)
+        of_requests.write(found, output.stdout(), top=top, templates=read.templates)
     elif scrubbed:
         one.write_scrubbed(read, output.stdout())
     elif template:

@@ -14,7 +14,7 @@ from replay.capture.stage import kept_values, key_id
 from replay.workload import Manifest, Workload
 
 if TYPE_CHECKING:
-    from replay.capture.requests.stage import RequestOptions
+    from replay.capture.requests.stage import ReadRequests, RequestOptions
     from replay.capture.snapshot import Window
     from replay.capture.source import Asked
 
@@ -41,7 +41,8 @@ def capture_workload(
     them itself, so many seconds apart. Of the logs, the same window is taken unless the options name
     one. `profile` is what the script of `replay profile --sql` wrote, and stands for `stats_dsn`.
     `plans`, values or generic, takes the shapes of production's plans, from `stats_dsn`.
-    `requests` names request logs, and what to take of them: they are read last.
+    `requests` names request logs, and what to take of them: they are read first, so that transactions
+    of the requests that are kept can be.
 
     `key` scrubs values; without one a key is drawn and forgotten, so that no later capture gives
     the same tokens. While logs are read, what was read so far is written now and then beside `out`,
@@ -52,8 +53,9 @@ def capture_workload(
     asked, window = None, None
     if stats_dsn or profile or between:
         asked, window = _asked(stats_dsn, profile, between, follow_s)
-    if not inputs and requests is not None and asked is None and window is None:
-        return _requests_alone(out, *requests, key=key, progress=progress)
+    read = None if requests is None else _read(*requests, kept_values(asked), progress)
+    if read is not None and (read.interrupted or not (inputs or asked or window)):
+        return _requests_alone(out, read, key)
     if not inputs:
         from replay.capture.counted import capture_counted  # noqa: PLC0415 - as in _asked
 
@@ -66,7 +68,7 @@ def capture_workload(
             keep_values=options.keep_values,
             inputs=tuple(file.name for file in between or ()),
         )
-        return _written(out, _with_activity(captured, window), asked, key, requests, progress)
+        return _written(out, _with_activity(captured, window), key, read)
     if window is not None and options.begin is None and options.end is None:
         options = replace(options, begin=moment(window.begin_us), end=moment(window.end_us))
 
@@ -76,13 +78,20 @@ def capture_workload(
             saved()
 
     captured = capture(
-        inputs, asked=asked, key=key, options=options, window=window, progress=progress, save=save
+        inputs,
+        asked=asked,
+        key=key,
+        options=options,
+        window=window,
+        progress=progress,
+        save=save,
+        linker=None if read is None else read.linker(),
     )
     taken: bundle.Plans | None = None
     if asked is not None and stats_dsn and not captured.interrupted:
         captured, taken = _looked_up(captured, asked, stats_dsn, plans)
     captured = _with_activity(captured, window)
-    return _written(out, captured, asked, key, requests, progress, taken)
+    return _written(out, captured, key, read, taken)
 
 
 def _with_activity(captured: Captured, window: "Window | None") -> Captured:
@@ -110,41 +119,33 @@ def _looked_up(
     return replace(captured, profile=captured.scrubbed(profile)), taken
 
 
+def _read(
+    paths: Sequence[Path],
+    options: "RequestOptions",
+    kept: frozenset[str],
+    progress: Callable[[int, int], None] | None,
+) -> "ReadRequests":
+    from replay.capture.requests.stage import read_requests  # noqa: PLC0415 - as in _asked
+
+    return read_requests(paths, options=replace(options, kept=kept), progress=progress)
+
+
 def _written(
     out: Path,
     captured: Captured,
-    asked: "Asked | None",
     key: bytes,
-    requests: "tuple[Sequence[Path], RequestOptions] | None",
-    progress: Callable[[int, int], None] | None,
+    read: "ReadRequests | None",
     plans: bundle.Plans | None = None,
 ) -> Captured:
-    """Write what was captured, with the requests beside it; if these cannot be read, without them."""
-    if requests is None or captured.interrupted:
-        bundle.write(out, captured.workload, captured.profile, plans=plans)
-        return captured
-    from replay.capture.requests.stage import capture_requests  # noqa: PLC0415 - as in _asked
-
-    bundle.write_unfinished(out, captured.workload, captured.profile)
-    paths, options = requests
-    options = replace(options, kept=kept_values(asked))
-    read = capture_requests(paths, key=key, options=options, progress=progress)
-    bundle.write(out, captured.workload, captured.profile, read, plans)
-    return replace(captured, interrupted=read.log.interrupted)
+    """Write what was captured, with the requests beside it."""
+    requests = None if read is None else read.made(key, captured.told)
+    bundle.write(out, captured.workload, captured.profile, requests, plans)
+    return captured
 
 
-def _requests_alone(
-    out: Path,
-    paths: Sequence[Path],
-    options: "RequestOptions",
-    *,
-    key: bytes,
-    progress: Callable[[int, int], None] | None,
-) -> Captured:
+def _requests_alone(out: Path, requests: "ReadRequests", key: bytes) -> Captured:
     """A workload of requests, without a statement."""
-    from replay.capture.requests.stage import capture_requests  # noqa: PLC0415 - as in _asked
-
-    read = capture_requests(paths, key=key, options=options, progress=progress)
+    read, options = requests.made(key), requests.options
     log = read.log
     manifest = Manifest(
         tool_version=__version__,

@@ -44,9 +44,12 @@ def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
 
 
 def _with_routes(finding: Finding, evidence: Evidence) -> Finding:
-    """The finding with the routes behind its templates: those that comments name, and those sent."""
-    routes = [route for one in finding.templates for route in evidence.routes(one.id)]
-    return replace(finding, routes=tuple(dict.fromkeys(routes))) if routes else finding
+    """The finding with the routes behind its templates: those that are linked, and those sent."""
+    known: dict[str, str] = {}
+    for culprit in finding.templates:
+        for route in evidence.routes(culprit.id):
+            known.setdefault(route, evidence.routes_known(culprit.id))
+    return replace(finding, routes=tuple(known), routes_known=known) if known else finding
 
 
 def _beside_production(finding: Finding, evidence: Evidence) -> Finding:

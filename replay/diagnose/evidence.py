@@ -126,6 +126,13 @@ class Evidence:
             return self.routes_seen.get(who, ())
         return (known.sql,) if known.kind == REQUEST else self.routes_seen.get(who, known.routes)
 
+    def routes_known(self, who: str) -> str:
+        """How these are known; empty of a route, which was sent."""
+        if who in self.routes_seen:
+            return "this run's comments"
+        known = self.templates.get(who)
+        return known.routes_known if known is not None else ""
+
     def culprit(self, who: str) -> Culprit:
         """The template, or the session, as a finding names it."""
         sql = self.sql(who)

@@ -33,6 +33,7 @@ class TemplateFigures:
     late_wait_s: float  # of its late transactions
     late_served_s: float  # of those: all that was not wait for the pool
     routes: tuple[str, ...]  # of the service that ran it, most first
+    routes_known: str  # how
     demand_ms: float  # of one call without others in its way: its plan's time, or production's mean
 
 
@@ -111,6 +112,7 @@ def _figures(
         kind=known.kind if known else "",
         share=known.calls / executions if known else 0.0,
         routes=tuple(route for route, _ in known.routes) if known else (),
+        routes_known=known.routes_known if known else "",
         calls=int(rows.sum()),
         ok=int((rows & ok).sum()),
         service_s=float(service.sum()) / 1e6,

@@ -137,7 +137,12 @@ def _finding(number: int, finding: Finding) -> RenderableType:
         (f"{number}. {finding.name}", "bold red"), (f"  {', '.join(weight)}", "dim")
     )
     if finding.routes:
-        head.append(f"  by {', '.join(finding.routes[:_ROUTES])}", "dim")
+        known = finding.routes_known
+        told = (
+            f"{route} ({known[route]})" if known.get(route) else route
+            for route in finding.routes[:_ROUTES]
+        )
+        head.append(f"  by {', '.join(told)}", "dim")
     culprits = (
         Text.assemble(
             f"{wording.share(culprit.share)} of calls  ", (culprit.id, "dim"), f"  {culprit.sql}"

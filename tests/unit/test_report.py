@@ -416,6 +416,7 @@ def test_inspect_document(story):
     assert {
         *("id", "sql", "kind", "tables", "calls", "errors", "total_ms", "kept", "rare"),
         *("first_seen", "last_seen", "source", "query_ids", "counted", "error_states", "routes"),
+        *("routes_by", "routes_sure"),
     } == set(first)
     assert list(first["query_ids"].values()) == [first["calls"]]
     assert first["counted"]["rows"] == first["calls"]

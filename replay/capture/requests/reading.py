@@ -11,6 +11,7 @@ import pyarrow as pa
 from replay.capture.blocks import Block, blocks_of
 from replay.capture.formats.columns import Ints
 from replay.capture.inputs import Input
+from replay.capture.links.flights import Sky
 from replay.capture.requests import shapes
 from replay.capture.requests.columns import Requests
 from replay.capture.requests.routes import Routes
@@ -50,6 +51,7 @@ class Reading:
         self.routes = routes
         self.tally = Tally()
         self.sample = Sample(k=k)
+        self.sky = Sky()
         self.hosts: Counter[bytes] = Counter()
         self.records = 0
         self.broken = 0
@@ -120,6 +122,7 @@ class Reading:
         priorities = mix((found.begin.astype(np.uint64) + before) ^ self._seed)
         self.tally.take(found, numbers, sessions)
         self.sample.take(found, numbers, sessions, priorities)
+        self.sky.take(found, numbers, priorities)
         distinct, counts = np.unique(numbers, return_counts=True)
         if self.routes.count(distinct, counts):
             self.sample.moved(self.routes)

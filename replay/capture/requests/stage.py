@@ -9,21 +9,29 @@ from pathlib import Path
 import numpy as np
 
 from replay.capture import warm
+from replay.capture.bottomk import Weights
+from replay.capture.formats.columns import Ints
 from replay.capture.inputs import Input, Known, find_inputs
+from replay.capture.links.found import Routed
+from replay.capture.links.linker import Linker
+from replay.capture.links.told import Told
 from replay.capture.requests import formats, patterns
 from replay.capture.requests.assemble import (
     build_requests,
     build_routes,
     calibrated,
     request_log,
+    route_id,
 )
 from replay.capture.requests.formats import RequestFormat, access
 from replay.capture.requests.patterns import Patterns
 from replay.capture.requests.reading import Reading
 from replay.capture.requests.routes import Routes
+from replay.capture.requests.sample import Kept
 from replay.capture.scrub import scrubber
 from replay.errors import InputError
 from replay.requests import Requests
+from replay.sql.comment import shape_of
 
 _ADVICE = (
     "name the server's log_format (nginx) or LogFormat (Apache) with --http-format; known by "
@@ -49,6 +57,60 @@ class RequestOptions:
     kept: frozenset[str] = field(default_factory=frozenset)  # values that stand in the schema
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRequests:
+    """Request logs, read: what is known of them still has production's values."""
+
+    reading: Reading
+    inputs: Sequence[Input]
+    options: RequestOptions
+    rows: Sequence[Kept]  # that stay, by begin
+    weights: Weights
+
+    @property
+    def interrupted(self) -> bool:
+        """By Ctrl-C."""
+        return self.reading.interrupted
+
+    def made(self, key: bytes, told: Told | None = None) -> Requests:
+        """What a workload holds of them, scrubbed with that key; `told` is how they are linked."""
+        reading, rows = self.reading, self.rows
+        figures = reading.tally.by_route(reading.routes)
+        today = datetime.fromtimestamp(reading.tally.end_us / 1_000_000, UTC).date()
+        scrub = scrubber(
+            key=key,
+            kept=self.options.kept,
+            today=today,
+            keep_values=self.options.keep_values,
+        )
+        weights = calibrated(reading, rows, self.weights, figures)
+        return Requests(
+            log=request_log(reading, self.inputs, scrub),
+            routes=build_routes(reading, figures, Counter(self._routes().tolist())),
+            kept=build_requests(reading, rows, weights, scrub),
+            links=told.links if told is not None else (),
+            ran=told.ran if told is not None else (),
+        )
+
+    def linker(self) -> Linker:
+        """What links them with the transactions of their time."""
+        reading, keys = self.reading, self.reading.routes.keys
+        figures = reading.tally.by_route(reading.routes)
+        routes = [
+            Routed(
+                route_id(key),
+                " ".join(key),
+                shape_of(key[1]),
+                figures[number].calls if number in figures else 0,
+            )
+            for number, key in enumerate(keys)
+        ]
+        return Linker(reading.sky, self.rows, reading.routes.now(np.arange(len(keys))), routes)
+
+    def _routes(self) -> Ints:
+        return self.reading.routes.now(np.array([row.route for row in self.rows], np.int64))
+
+
 def capture_requests(
     inputs: Sequence[Path],
     *,
@@ -58,8 +120,21 @@ def capture_requests(
 ) -> Requests:
     """Read request logs: exact figures of every route, and whole requests of each.
 
-    Ctrl-C ends the reading, and what was read is returned. Raises InputError for input that is no
-    request log, or is broken for the most part, and for patterns that cannot be read.
+    Raises what `read_requests` does.
+    """
+    return read_requests(inputs, options=options, progress=progress).made(key)
+
+
+def read_requests(
+    inputs: Sequence[Path],
+    *,
+    options: RequestOptions | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ReadRequests:
+    """Read request logs; Ctrl-C ends the reading, and what was read is returned.
+
+    Raises InputError for input that is no request log, or is broken for the most part, and for
+    patterns that cannot be read.
     """
     options = options or RequestOptions()
     warm.ensure(requests=True)
@@ -79,21 +154,9 @@ def capture_requests(
     )
     reading.read(found.inputs, progress)
     _require(reading, [one.name for one in found.inputs])
-    return _made(reading, found.inputs, key, options)
-
-
-def _made(
-    reading: Reading, inputs: Sequence[Input], key: bytes, options: RequestOptions
-) -> Requests:
-    figures = reading.tally.by_route(reading.routes)
     rows, weights = reading.sample.kept()
-    numbers = reading.routes.now(np.array([row.route for row in rows], np.int64))
-    today = datetime.fromtimestamp(reading.tally.end_us / 1_000_000, UTC).date()
-    scrub = scrubber(key=key, kept=options.kept, today=today, keep_values=options.keep_values)
-    return Requests(
-        log=request_log(reading, inputs, scrub),
-        routes=build_routes(reading, figures, Counter(numbers.tolist())),
-        kept=build_requests(reading, rows, calibrated(reading, rows, weights, figures), scrub),
+    return ReadRequests(
+        reading=reading, inputs=found.inputs, options=options, rows=rows, weights=weights
     )
 
 

@@ -112,6 +112,8 @@ def _template(template: Template) -> dict[str, Any]:
         "last_seen": template.last_seen,
         "source": template.source,
         "routes": dict(template.routes),
+        "routes_by": template.routes_by,
+        "routes_sure": template.routes_sure,
         "query_ids": {str(number): calls for number, calls in template.query_ids},
         "counted": template.counted,
     }

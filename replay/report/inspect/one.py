@@ -85,7 +85,7 @@ def _facts(template: Template, mixed: Mix, width: int) -> Iterable[tuple[str, st
         yield "", f"in {busy} of {len(rate)} slices of {mixed.slice_s:g} s, {max(rate):,} at most"
     if template.routes:
         named = (f"{route} ({wording.share(share)})" for route, share in template.routes[:_IDS])
-        yield "routes", ", ".join(named)
+        yield "routes", f"{', '.join(named)}; known by {template.routes_known}"
     ids = ", ".join(f"{number} × {calls:,}" for number, calls in template.query_ids[:_IDS])
     more = len(template.query_ids) - _IDS
     yield "query ids", f"{ids or '–'}{f' and {more:,} more' if more > 0 else ''}"

@@ -1,16 +1,19 @@
 """The requests of a workload on a terminal and in JSON: routes by calls, the rare ones apart."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from replay.report.inspect import ran
 from replay.report.inspect.bars import spark
 from replay.report.inspect.listing import Line, listing
 from replay.report.latency import captured_quantile
 from replay.report.tables import headed
 from replay.requests import Requests, Route
+from replay.workload import Template
 
 _SPARK = 20
 _HEADS = ("calls", "share", "p95 ms", "4xx", "5xx", "kept", "over time")
@@ -21,14 +24,22 @@ _HOW_TO_NAME = (
 )
 
 
-def write(requests: Requests, console: Console, *, top: int | None = None) -> None:
-    """Print the head, all routes by calls, and the rare ones apart."""
-    for part in sections(requests, console.width, top):
+def write(
+    requests: Requests,
+    console: Console,
+    *,
+    top: int | None = None,
+    templates: Sequence[Template] = (),
+) -> None:
+    """Print the head, all routes by calls, the rare ones apart, and what they run of `templates`."""
+    for part in sections(requests, console.width, top, templates):
         console.print(part)
 
 
-def sections(requests: Requests, width: int, top: int | None) -> Iterable[RenderableType]:
-    """What there is to know of requests, and their routes."""
+def sections(
+    requests: Requests, width: int, top: int | None, templates: Sequence[Template]
+) -> Iterable[RenderableType]:
+    """What there is to know of requests, their routes, and what these run."""
     log = requests.log
     yield Text.assemble(
         (f"{log.requests:,} requests", "bold"),
@@ -38,6 +49,8 @@ def sections(requests: Requests, width: int, top: int | None) -> Iterable[Render
     )
     yield Text(log.format, style="dim")
     yield Text(f"{log.begin:%Y-%m-%d %H:%M:%S} to {log.end:%Y-%m-%d %H:%M:%S %Z}", style="dim")
+    if (linked := ran.summary(requests)) is not None:
+        yield linked
     common = [route for route in requests.routes if not route.rare]
     rare = sorted(
         (route for route in requests.routes if route.rare),
@@ -46,6 +59,8 @@ def sections(requests: Requests, width: int, top: int | None) -> Iterable[Render
     yield headed("Routes by calls", _table(requests, common, width, top))
     if rare:
         yield headed("Rare routes", _table(requests, rare, width, top))
+    if templates:
+        yield from ran.section(requests, [*common, *rare], templates, width, top)
     for skip in log.skipped:
         yield Text(
             f"passed over: {skip.count:,} times {skip.reason} ({skip.first})", style="yellow"
@@ -58,7 +73,10 @@ def sections(requests: Requests, width: int, top: int | None) -> Iterable[Render
 
 def documents(requests: Requests | None) -> list[dict[str, Any]]:
     """The routes for `--json`."""
-    return [_document(route) for route in requests.routes] if requests else []
+    if requests is None:
+        return []
+    runs = ran.documents(requests)
+    return [{**_document(route), "runs": runs.get(route.id, [])} for route in requests.routes]
 
 
 def log_document(requests: Requests | None) -> dict[str, Any] | None:
@@ -76,6 +94,7 @@ def log_document(requests: Requests | None) -> dict[str, Any] | None:
         "sessions": log.sessions,
         "peak_concurrency": log.peak_concurrency,
         "complete": log.complete,
+        "links": Counter(link.how for link in requests.links),
         "skipped": {skip.reason: skip.count for skip in log.skipped},
         "notes": log.notes,
     }
