@@ -11,6 +11,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from replay.outcome import http_code
+from replay.sql.comment import shape_of
 from replay.workload import Skip, Template
 
 REQUEST = "request"
@@ -118,6 +119,17 @@ class Requests:
     kept: tuple[Request, ...]  # by begin
     links: tuple[Link, ...] = ()  # by request, and by transaction
     ran: tuple[Ran, ...] = ()  # by route, and by calls, most first
+
+
+def is_called(template: Template, name: str) -> bool:
+    """Whether somebody means that template: by the beginning of its id, or a route by itself.
+
+    `GET /tasks/{id}` and `/tasks/<int:task>` are names of `GET /tasks/{int}`.
+    """
+    if template.id.startswith(name):
+        return True
+    shown = template.sql, template.sql.partition(" ")[2]
+    return template.kind == REQUEST and shape_of(name) in map(shape_of, shown)
 
 
 def as_template(route: Route) -> Template:

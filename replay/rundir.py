@@ -54,7 +54,7 @@ ATTEMPTS = pa.schema(
         ("ended_us", pa.int64()),  # answered or given up
         ("lag_us", pa.int64()),  # how late the generator itself was; pool wait is not in it
         ("outcome", _NAME),  # see outcome.py; a SQLSTATE where the server refused
-        ("rows", pa.int64()),  # rows returned or changed; -1 unknown
+        ("rows", pa.int64()),  # rows returned or changed, of a request its status; -1 unknown
     ]
 )
 # One row a backend and sample; only backends that are not plainly idle.

@@ -23,7 +23,7 @@ def _boosts(
     """Template -> factor, from TEMPLATE=FACTOR."""
     boosts = {}
     for text in given:
-        template, _, factor = text.partition("=")
+        template, _, factor = text.rpartition("=")
         try:
             boosts[template.strip()] = times = float(factor)
         except ValueError:
@@ -63,8 +63,8 @@ def _boosts(
     multiple=True,
     callback=_boosts,
     metavar="TEMPLATE=FACTOR",
-    help="With storm: raise a template (its id, the beginning of it, or rare for every rare one) "
-    "to FACTOR times its rate. May be given several times.",
+    help="With storm: raise a template (its id, the beginning of it, or rare for every rare one; with "
+    "--service also a route, as 'GET /tasks/{id}') to FACTOR times its rate. May be given several times.",
 )
 @click.option(
     "--rate",

@@ -22,10 +22,11 @@ from replay.conduct.options import RAMP, RECORDED, SCENARIOS, RunOptions
 from replay.conduct.order import COMMIT, CommitOrder
 from replay.conduct.tags import tagged
 from replay.conduct.visits import Visits, visits
-from replay.errors import InputError
+from replay.errors import InputError, RefusedError
 from replay.finding import IN_ORDER, Change
 from replay.load import pace, ramp, schedule, shard, timeline
 from replay.load.settings import before_each
+from replay.requests import is_called, is_captured_host
 from replay.sql.slots import render
 from replay.workload import Transaction, Workload
 
@@ -101,7 +102,8 @@ def bake(
     bindings = dict(binder.summary)
     if asked is not None:
         examples = _behind(captured, binder, options.seed)
-    _require_room(connection, written)
+    if asked is None:
+        _require_room(connection, written)
     if steps:
         ramp.write_steps(shards, steps)
     return Baked(
@@ -155,11 +157,18 @@ def _visits(
     if options.openapi:
         drawn = Drawn(connection, Columns(profile), random.Random(options.seed))
         openapi = OpenApi(Path(options.openapi), drawn, random.Random(options.seed + 1))
+    where = service.find(options.service)
+    for host in (where.named, f"{where.host}:{where.port}", f"{where.address[0]}:{where.port}"):
+        if is_captured_host(requests.log, host):
+            raise RefusedError(
+                f"{options.service}: production's log of requests names this host: nothing is sent "
+                "to it; name the service that stands before staging"
+            )
     return visits(
         requests,
         workload.manifest,
         profile,
-        service.find(options.service),
+        where,
         allow_writes=options.allow_writes,
         openapi=openapi,
     )
@@ -169,8 +178,9 @@ def settled(options: RunOptions, workload_path: Path) -> RunOptions:
     """The options with a recording's length in the place of a longer one."""
     if options.scenario != RECORDED or not 0 < options.speed < math.inf:
         return options  # for `check` to complain of
-    manifest = bundle.read_manifest(workload_path)
-    window_s = (manifest.end - manifest.begin).total_seconds()
+    requests = bundle.read_requests(workload_path) if options.service else None
+    window = bundle.read_manifest(workload_path) if requests is None else requests.log
+    window_s = (window.end - window.begin).total_seconds()
     # The end is included, and its transaction is due at it.
     length_s = timeline.length_s(window_s, options.speed, options.think) + 0.001
     return replace(options, duration_s=min(options.duration_s, round(length_s, 3)))
@@ -253,14 +263,17 @@ def _require_room(connection: psycopg.Connection, planned: shard.Planned) -> Non
 
 
 def expand_boosts(workload: Workload, options: RunOptions) -> dict[str, float]:
-    """Boosts by whole template id; "rare" stands for every template that is marked rare."""
+    """Boosts by whole template id; "rare" stands for every template that is marked rare.
+
+    A route may be named by itself: see requests.is_called.
+    """
     options.check()
     expanded: dict[str, float] = {}
     for name, factor in options.boosts.items():
         if name == "rare":
             chosen = [t.id for t in workload.templates if t.rare and t.kept]
         else:
-            chosen = [t.id for t in workload.templates if t.id.startswith(name)]
+            chosen = [t.id for t in workload.templates if is_called(t, name)]
         if not chosen:
             raise InputError(
                 f"--boost {name}: no such template in the workload; replay inspect lists them"

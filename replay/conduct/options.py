@@ -91,10 +91,8 @@ class RunOptions:
 
         if not self.service and (self.allow_writes or self.openapi):
             raise InputError("--allow-writes and --openapi go with --service URL")
-        if self.service and self.scenario == RECORDED:
-            raise InputError(
-                "a capture keeps a sample of requests: replay them with mix, storm or ramp"
-            )
+        if self.service and self.order:
+            raise InputError("--order is of statements: a service commits when it does")
         if self.service and self.changes:
             raise InputError("the service sends its own statements: no replay can change them")
         for complaint in self._contradictions():

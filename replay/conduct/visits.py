@@ -131,6 +131,7 @@ def visits(
                 manifest,
                 begin=requests.log.begin,
                 end=requests.log.end,
+                everything=len(requests.kept) == requests.log.requests,
                 slice_s=requests.log.slice_s,
                 executions=requests.log.requests,
                 transactions=requests.log.requests,

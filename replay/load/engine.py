@@ -82,6 +82,7 @@ class Engine:
             new_session(slot, loop, answered=self._answered, broken=self._broken, trap=self._trap)
             for slot in range(pool)
         )
+        self._new_session = new_session
         self._loop = loop
         self._arrivals = arrivals
         self._calls = calls

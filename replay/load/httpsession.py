@@ -28,6 +28,14 @@ _CHUNK = 1 << 16
 _END = b"\r\n"
 
 
+class _Closed:
+    def close(self) -> None:
+        """There is nothing left to close."""
+
+
+_CLOSED = _Closed()
+
+
 @dataclass(slots=True)
 class Cookies:
     """What the service has set, by captured session."""
@@ -88,10 +96,11 @@ class HttpSession(Session):
         self._sock: socket.socket | None = None
         self._outgoing = b""  # what the socket had no room for
 
-    def detach(self) -> None:
-        """Close the connection."""
+    def detach(self) -> Any:
+        """Close the connection; what is given back is closed already."""
         self._close()
         self.state = LOST
+        return _CLOSED
 
     def send(self, call: Call, values: tuple[bytes | None, ...]) -> None:
         """Send one request; `answered` follows with its status, or `broken`."""
@@ -210,7 +219,7 @@ class HttpSession(Session):
         if closed or response.should_close():
             self._close()
         code = http_code(response.status_code)
-        self._answered(self, code.encode() if code else CODE_OK, -1)
+        self._answered(self, code.encode() if code else CODE_OK, response.status_code)
 
     def _failed(self) -> None:
         """The connection broke. One that was idle before may just have been let go: try a new one."""

@@ -78,7 +78,7 @@ def boosts_of(parsed: argparse.Namespace) -> dict[str, float]:
     """`--boost` as template (id, its beginning, or "rare") to factor."""
     boosts = {}
     for given in parsed.boost:
-        name, _, factor = given.partition("=")
+        name, _, factor = given.rpartition("=")
         try:
             boosts[name] = float(factor)
         except ValueError:

@@ -90,7 +90,7 @@ class Recorded(Engine):
         if self._spare:
             session = self._spare.pop()
         else:
-            session = Session(
+            session = self._new_session(
                 len(self.sessions),
                 self._loop,
                 answered=self._answered,

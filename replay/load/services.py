@@ -28,6 +28,7 @@ class Services:
         self._timeout_ns = timeout_ms * 1_000_000
         self._cookies = Cookies()
         self._lost: deque[Session] = deque()
+        self._coming: deque[Session] = deque()
         self._news = threading.Event()
         self._closing = threading.Event()
 
@@ -57,19 +58,20 @@ class Services:
         for session in engine.sessions:
             engine.add(session)
 
-    def lost(self, session: Session, _connection: psycopg.Connection | None) -> None:
-        """A session broke: told by the event loop, which may not wait."""
-        self._lost.append(session)
+    def lost(self, session: Session, gone: psycopg.Connection | None) -> None:
+        """A session broke, or one of a recording comes: told by the event loop, which may not wait."""
+        (self._coming if gone is None else self._lost).append(session)
         self._news.set()
 
     def reopen_forever(self, engine: Engine) -> None:
-        """Give broken sessions another try, a moment later, until the run ends."""
+        """Let new sessions in at once, and give broken ones another try a moment later."""
         while not self._closing.is_set():
+            while self._coming:
+                engine.add(self._coming.popleft())
             if not self._lost:
                 self._news.wait()
                 self._news.clear()
-                continue
-            if not self._closing.wait(_PAUSE_S):
+            elif not self._closing.wait(_PAUSE_S):
                 for _ in range(len(self._lost)):
                     self.reopened += 1
                     engine.add(self._lost.popleft())

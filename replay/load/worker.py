@@ -89,6 +89,7 @@ class Worker:
                 done=done,
                 lost=lost,
                 retries=self._index.retries,
+                new_session=self._connections.new_session,
             )
         return Engine(
             arrivals,

@@ -41,6 +41,7 @@ def document(summary: Summary) -> dict[str, Any]:
         "proof": summary.proof,
         "capacity": summary.capacity,
         "fidelity": summary.fidelity,
+        "requests": summary.requests,
         "migration": summary.migration,
         "verification": likeness.document(summary.verification) if summary.verification else None,
         "failures": [

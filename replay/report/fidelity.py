@@ -13,6 +13,7 @@ import numpy as np
 from replay.outcome import RETRIED_AFTER
 from replay.report.columns import Attempts, Ints
 from replay.report.failures import SQLSTATE
+from replay.requests import is_called
 from replay.rundir import RunManifest
 from replay.workload import Workload
 
@@ -93,7 +94,7 @@ def _expected_per_s(workload: Workload, manifest: RunManifest) -> dict[str, floa
         return {
             t.id: t.calls * pace for t in workload.templates if t.source != "statements" and t.calls
         }
-    boosts = _boosts(manifest)
+    boosts = _boosts(workload, manifest)
     rates: dict[str, float] = defaultdict(float)
     for transaction in workload.transactions:
         names = [statement.template for statement in transaction.statements]
@@ -103,17 +104,18 @@ def _expected_per_s(workload: Workload, manifest: RunManifest) -> dict[str, floa
     return rates
 
 
-def _boosts(manifest: RunManifest) -> dict[str, float]:
+def _boosts(workload: Workload, manifest: RunManifest) -> dict[str, float]:
     """Boost by template, on average over bursts and the time between them."""
     given = manifest.options.get("boosts")
     factors = given if isinstance(given, Mapping) else {}
     burst, every = manifest.options.get("burst_s"), manifest.options.get("every_s")
     share = burst / every if isinstance(burst, float) and isinstance(every, float) else 1.0
     found = {}
-    for template in manifest.boosted:
-        named = [f for name, f in factors.items() if name != "rare" and template.startswith(name)]
+    known = {template.id: template for template in workload.templates}
+    for template in filter(None, map(known.get, manifest.boosted)):
+        named = [f for name, f in factors.items() if name != "rare" and is_called(template, name)]
         factor = float((named or [factors.get("rare", 1.0)])[-1])
-        found[template] = 1 + (factor - 1) * share
+        found[template.id] = 1 + (factor - 1) * share
     return found
 
 

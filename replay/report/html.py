@@ -45,6 +45,7 @@ def _environment() -> jinja2.Environment:
         "objective_ms": wording.objective_ms,
         "pretty": _pretty_sql,
         "fidelity_facts": wording.fidelity_facts,
+        "request_facts": wording.request_facts,
         "recovery": migration.recovery,
         "told": migration.sentence,
         "likeness_lines": likeness.lines,

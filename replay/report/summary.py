@@ -10,12 +10,13 @@ from replay.capacity import Capacity
 from replay.errors import InputError
 from replay.finding import Finding, Proof
 from replay.migration import Migration
-from replay.report import blocking, columns, failures, latency, waits, wording
+from replay.report import blocking, columns, failures, latency, requests, waits, wording
 from replay.report.activity import Beside, beside
 from replay.report.coverage import Coverage, coverage
 from replay.report.failures import Failure
 from replay.report.fidelity import Fidelity, fidelity
 from replay.report.latency import Series, TemplateLatency
+from replay.report.requests import RequestFigures
 from replay.rundir import RunManifest
 from replay.sql.comment import route_of, spelling
 from replay.sql.fingerprint import fingerprint
@@ -59,6 +60,7 @@ class Summary:
     fidelity: Fidelity | None  # the same
     texts: dict[str, str]  # template -> canonical SQL
     routes: dict[str, str]  # template -> the route that ran it, of a run through a service
+    requests: RequestFigures | None  # of a run through a service
     runs: tuple[Line, ...]  # this run first
 
 
@@ -106,23 +108,29 @@ def summarise(runs: Sequence[Path], workload: Path | None = None) -> Summary:
         fidelity=fidelity(source, attempts, manifest) if source else None,
         texts=seen | texts,
         routes=routes,
+        requests=requests.figures(run, manifest, _place(run, manifest, workload)),
         runs=lines,
     )
 
 
 def find_workload(run: Path, manifest: RunManifest, given: Path | None) -> Workload | None:
     """The workload that was replayed; raises InputError where `given` is another one."""
+    place = _place(run, manifest, given)
+    return None if place is None else _replayed(place, manifest)
+
+
+def _place(run: Path, manifest: RunManifest, given: Path | None) -> Path | None:
     if given is None:
         beside = run.resolve().parent / manifest.workload
         if not beside.is_dir() or bundle.workload_id(beside) != manifest.workload_id:
             return None
-        return _replayed(beside, manifest)
+        return beside
     if bundle.workload_id(given) != manifest.workload_id:
         raise InputError(
             f"{given}: is not the workload that {run} replayed ({manifest.workload}); "
             "name that one with --workload, or leave the option out"
         )
-    return _replayed(given, manifest)
+    return given
 
 
 def _replayed(workload: Path, manifest: RunManifest) -> Workload:

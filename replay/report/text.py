@@ -34,7 +34,7 @@ def write_brief(summary: Summary, console: Console) -> None:
     """Print the verdict, what did it, the migration, what the server refused, and whether to trust the run."""
     for part in (
         *(_verdict(summary), *_capacity(summary), *_causes(summary), *_migration(summary)),
-        *(*_failed(summary), *_fidelity(summary), _trust(summary)),
+        *(*_failed(summary), *_requests(summary), *_fidelity(summary), _trust(summary)),
     ):
         console.print(part)
 
@@ -56,6 +56,7 @@ def _parts(summary: Summary) -> Iterable[RenderableType]:
         yield headed("Latency by template, in ms", _latency(summary.templates))
     if summary.coverage:
         yield headed("Rare paths", _coverage(summary.coverage))
+    yield from _requests(summary)
     yield from _fidelity(summary)
     if len(summary.runs) > 1:
         yield headed("Runs side by side", _runs(summary.runs))
@@ -99,12 +100,21 @@ def _failed(summary: Summary) -> Iterable[RenderableType]:
         yield headed("Failed statements by SQLSTATE", _failures(summary.failures))
 
 
+def _requests(summary: Summary) -> Iterable[RenderableType]:
+    if summary.requests:
+        yield headed("Requests", _facts(wording.request_facts(summary.requests)))
+
+
 def _fidelity(summary: Summary) -> Iterable[RenderableType]:
     if summary.fidelity:
-        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-        for label, value in wording.fidelity_facts(summary.fidelity):
-            table.add_row(Text(label, style="dim"), value)
-        yield headed("Beside production", table)
+        yield headed("Beside production", _facts(wording.fidelity_facts(summary.fidelity)))
+
+
+def _facts(facts: Iterable[tuple[str, str]]) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for label, value in facts:
+        table.add_row(Text(label, style="dim"), value)
+    return table
 
 
 def _trust(summary: Summary) -> RenderableType:

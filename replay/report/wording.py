@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from replay.finding import Finding
 from replay.report.fidelity import Fidelity
+from replay.report.requests import RequestFigures
 from replay.rundir import RunManifest
 
 _KNOWN_FIGURES = {
@@ -21,6 +22,8 @@ _KNOWN_FIGURES = {
     "samples_missed": "samples missed",
 }
 _THOUSAND = 1000.0
+_APART = 0.05  # of a route's answers, that are of another class than production's
+_ROUTES_APART = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +153,24 @@ def fidelity_facts(found: Fidelity) -> Iterator[tuple[str, str]]:
     for state in dict.fromkeys([*found.production_errors, *found.replayed_errors]):
         now, then = (of.get(state, 0.0) for of in (found.replayed_errors, found.production_errors))
         yield f"{state} in a thousand", f"{now:g} (production {then:g})"
+
+
+def request_facts(found: RequestFigures) -> Iterator[tuple[str, str]]:
+    """How requests were planned, and how like production's their answers were, as label and figures."""
+    total = sum(found.planned.values()) + sum(found.left_out.values()) or 1
+    for how, count in found.planned.items():
+        yield how, f"{count:,} ({share(count / total)})"
+    for reason, count in found.left_out.items():
+        yield f"left out: {reason}", f"{count:,} ({share(count / total)})"
+    if found.mismatch is not None:
+        yield "answers of another class than production's", share(found.mismatch)
+    for one in found.routes[:_ROUTES_APART]:
+        if one.mismatch >= _APART:
+            yield one.route, f"{_classes(one.replayed)} (production {_classes(one.production)})"
+
+
+def _classes(shares: Mapping[str, float]) -> str:
+    return ", ".join(f"{share(part)} {name}" for name, part in shares.items())
 
 
 def _figure(name: str, value: float) -> str:
