@@ -137,7 +137,7 @@ def _arrivals(url: str, seconds: float, per_s: float) -> Iterator[PlannedTransac
     count = int(per_s * seconds)
     for due_us in np.linspace(0, seconds * 1e6, count, endpoint=False).astype(int).tolist():
         one = PlannedStatement(
-            template="a" * 16, sql=f"GET {PATH}", prepared=None, values=(head, b"s", b"")
+            template="a" * 16, sql=f"GET {PATH}", prepared=None, values=(head, b"s", None)
         )
         yield PlannedTransaction(due_us=due_us, statements=(one,))
 

@@ -41,11 +41,15 @@ class Service:
     @property
     def is_here(self) -> bool:
         """Whether it is this machine's own."""
-        return ipaddress.ip_address(self.address[0]).is_loopback
+        return _is_loopback(self.address)
 
 
-def find(url: str) -> Service:
-    """The service at http://host:port/base; raises InputError where that is none."""
+def find(url: str, *, ca: str = "", insecure: bool = False) -> Service:
+    """The service at http://host:port/base; raises InputError where that is none.
+
+    Its certificate must be signed by those in the file `ca`, or by one that this machine knows; any is
+    good where `insecure` says so, and of this machine's own services, where no `ca` is given.
+    """
     parts = urlsplit(url)
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -65,7 +69,7 @@ def find(url: str) -> Service:
         base=parts.path.rstrip("/"),
         family=family,
         address=address,
-        tls=_context(here=ipaddress.ip_address(address[0]).is_loopback)
+        tls=_context(ca, insecure=insecure or (not ca and _is_loopback(address)))
         if parts.scheme == "https"
         else None,
     )
@@ -90,14 +94,17 @@ def require_staging(service: Service) -> None:
     )
 
 
-def _ask(service: Service) -> tuple[int, bytes]:
-    made = (
-        http.client.HTTPSConnection(
-            service.host, service.port, timeout=_TIMEOUT_S, context=service.tls
-        )
-        if service.tls is not None
-        else http.client.HTTPConnection(service.host, service.port, timeout=_TIMEOUT_S)
+def connection(service: Service) -> http.client.HTTPConnection:
+    """A connection to it that waits; not opened yet."""
+    if service.tls is None:
+        return http.client.HTTPConnection(service.host, service.port, timeout=_TIMEOUT_S)
+    return http.client.HTTPSConnection(
+        service.host, service.port, timeout=_TIMEOUT_S, context=service.tls
     )
+
+
+def _ask(service: Service) -> tuple[int, bytes]:
+    made = connection(service)
     try:
         made.request("GET", service.base + MARKER)
         answer = made.getresponse()
@@ -106,10 +113,17 @@ def _ask(service: Service) -> tuple[int, bytes]:
         made.close()
 
 
-def _context(*, here: bool) -> ssl.SSLContext:
-    """Certificates are looked at, but for this machine's own, which nobody signs."""
-    context = ssl.create_default_context()
-    if here:
+def _is_loopback(address: tuple[Any, ...]) -> bool:
+    return ipaddress.ip_address(address[0]).is_loopback
+
+
+def _context(ca: str, *, insecure: bool) -> ssl.SSLContext:
+    """Certificates are looked at, but for those of this machine's own services, which nobody signs."""
+    try:
+        context = ssl.create_default_context(cafile=ca or None)
+    except (OSError, ssl.SSLError) as error:
+        raise InputError(f"--ca {ca}: holds no certificates that can be read: {error}") from error
+    if insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

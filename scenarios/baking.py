@@ -54,6 +54,11 @@ class Baking:
             service=parsed.service,
             allow_writes=parsed.allow_writes,
             openapi=parsed.openapi,
+            ca=parsed.ca,
+            insecure=parsed.insecure,
+            login=parsed.login,
+            csrf=options.listed(parsed.csrf),
+            fresh=options.listed(parsed.fresh),
             tags=tuple(parsed.tags or ()),
             exclude_tags=tuple(parsed.exclude_tags or ()),
         )

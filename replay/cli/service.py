@@ -20,6 +20,17 @@ def _as_text(_ctx: click.Context, _param: click.Parameter, given: Path | None) -
     return str(given.absolute()) if given else ""
 
 
+def _found(_ctx: click.Context, _param: click.Parameter, given: str) -> str:
+    """The login's file by its whole path: who logs in runs elsewhere."""
+    place, _, function = given.rpartition(":")
+    if not given:
+        return ""
+    file = Path(place if place.endswith(".py") else f"{place.replace('.', '/')}.py")
+    if not place or not function or (place.endswith(".py") and not file.is_file()):
+        raise click.BadParameter(f"{given!r} is not MODULE:FUNCTION or FILE.py:FUNCTION")
+    return f"{file.absolute()}:{function}" if file.is_file() else given
+
+
 _OPTIONS = (
     click.option(
         "--service",
@@ -34,6 +45,39 @@ _OPTIONS = (
         is_flag=True,
         help="With --service: send what writes, too: with the body of the log, or one that --openapi "
         "tells.",
+    ),
+    click.option(
+        "--login",
+        default="",
+        callback=_found,
+        metavar="MODULE:FUNCTION",
+        help="With --service: a Python function, of a module or a file.py, that is called for each captured "
+        "session with its number and a client to send requests with; the headers that it returns, and the "
+        "cookies that it got, go with all of the session's requests.",
+    ),
+    click.option(
+        "--csrf",
+        multiple=True,
+        metavar="NAME",
+        help="With --service: a field of forms that holds the token against forgery, or HEADER=COOKIE, "
+        "beside those of the usual frameworks; it is filled with the session's own. May be repeated.",
+    ),
+    click.option(
+        "--fresh",
+        multiple=True,
+        metavar="NAME",
+        help="With --service: a header (with a dash in its name) or a field of bodies that gets a new key "
+        "with every request, beside Idempotency-Key. May be repeated.",
+    ),
+    click.option(
+        "--ca",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        callback=_as_text,
+        metavar="FILE",
+        help="With --service https://…: certificates that sign the service's.",
+    ),
+    click.option(
+        "--insecure", is_flag=True, help="With --service https://…: take any certificate."
     ),
     click.option(
         "--openapi",

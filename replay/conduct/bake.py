@@ -25,6 +25,7 @@ from replay.conduct.visits import Visits, visits
 from replay.errors import InputError, RefusedError
 from replay.finding import IN_ORDER, Change
 from replay.load import pace, ramp, schedule, shard, timeline
+from replay.load.clients import special_fields
 from replay.load.settings import before_each
 from replay.requests import is_called, is_captured_host
 from replay.sql.slots import render
@@ -155,9 +156,12 @@ def _visits(
         profile = None  # values are sent as captured
     openapi = None
     if options.openapi:
-        drawn = Drawn(connection, Columns(profile), random.Random(options.seed))
+        rng = random.Random(options.seed)
+        drawn = Drawn(
+            connection, Columns(profile), rng, special_fields(options.csrf, options.fresh)
+        )
         openapi = OpenApi(Path(options.openapi), drawn, random.Random(options.seed + 1))
-    where = service.find(options.service)
+    where = service.find(options.service, ca=options.ca, insecure=options.insecure)
     for host in (where.named, f"{where.host}:{where.port}", f"{where.address[0]}:{where.port}"):
         if is_captured_host(requests.log, host):
             raise RefusedError(
@@ -171,6 +175,7 @@ def _visits(
         where,
         allow_writes=options.allow_writes,
         openapi=openapi,
+        special=special_fields(options.csrf, options.fresh),
     )
 
 

@@ -6,7 +6,7 @@ and by types.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import psycopg
 from psycopg import sql
@@ -72,8 +72,14 @@ class Drawn:
     """Values that rows of the target hold, for a property by its name."""
 
     def __init__(
-        self, connection: psycopg.Connection, columns: Columns, rng: random.Random
+        self,
+        connection: psycopg.Connection,
+        columns: Columns,
+        rng: random.Random,
+        special: Mapping[str, str],
     ) -> None:
+        """`special` names properties that are filled when they are sent, and marks for them."""
+        self._special = special
         self._connection = connection
         self._columns = columns
         self._rng = rng
@@ -81,6 +87,8 @@ class Drawn:
 
     def __call__(self, name: str, number: bool) -> str | None:
         """One of them; None where no column is called so, or has no values."""
+        if not number and name in self._special:
+            return self._special[name]
         if (name, number) not in self._known:
             found = self._columns.called(name, number=number)
             self._known[name, number] = self._looked_at(*found) if found else []

@@ -51,6 +51,13 @@ class RunOptions:
     service: str = ""  # URL of the service that captured requests are sent to, not statements
     allow_writes: bool = False  # requests that write are sent, too
     openapi: str = ""  # file that tells bodies of requests
+    ca: str = ""  # file of certificates that sign the service's
+    insecure: bool = False  # any certificate of the service is good
+    login: str = ""  # module:function that logs a captured session in
+    csrf: tuple[
+        str, ...
+    ] = ()  # names of tokens against forgery, beside those known: clients.Clients
+    fresh: tuple[str, ...] = ()  # of headers and fields that have a new key each time, the same
     amplify: Amplify | None = None  # what else is made more of than the rate
     changes: tuple[Change, ...] = ()  # fixes in the application, made to the load in its place
 
@@ -89,8 +96,11 @@ class RunOptions:
                 f"--at {self.migration_at_s:g} is not before the load's end: give a longer --duration"
             )
 
-        if not self.service and (self.allow_writes or self.openapi):
-            raise InputError("--allow-writes and --openapi go with --service URL")
+        if not self.service and any(self.client.values()):
+            raise InputError(
+                "--allow-writes, --openapi, --login, --csrf, --fresh, --ca and --insecure go with "
+                "--service URL"
+            )
         if self.service and self.order:
             raise InputError("--order is of statements: a service commits when it does")
         if self.service and self.changes:
@@ -123,6 +133,19 @@ class RunOptions:
                 yield "a ramp ends by one worker's judgement: leave --workers out"
         elif (self.first, self.factor, self.step_s) != (0.5, 1.5, 10.0):
             yield "--from, --factor and --step go with --scenario ramp"
+
+    @property
+    def client(self) -> Mapping[str, str | bool]:
+        """What is said of the service's clients, as the scenarios' options have it."""
+        given: dict[str, str | bool] = {
+            "ca": self.ca,
+            "login": self.login,
+            "csrf": ",".join(self.csrf),
+            "fresh": ",".join(self.fresh),
+            "openapi": self.openapi,
+        }
+        flags = {"insecure": self.insecure, "allow-writes": self.allow_writes}
+        return {**given, **{name: True for name, is_set in flags.items() if is_set}}
 
     @property
     def migration_at_s(self) -> float:

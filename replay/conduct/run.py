@@ -206,6 +206,7 @@ def _drive(
             duration_s=options.duration_s,
             drain_s=_DRAIN_S,
             service=options.service,
+            client=options.client,
             ready=during.start if during is not None else None,
         )
         if during is not None:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -50,6 +51,7 @@ class Visits:
     service: Service
     allow_writes: bool = False
     openapi: OpenApi | None = None
+    special: Mapping[str, str] = field(default_factory=dict)  # fields filled when sent, and marks
     planned: Counter[str] = field(default_factory=Counter)  # requests by how they were planned
 
     def plan(
@@ -72,7 +74,11 @@ class Visits:
             template=route.id,
             sql=f"{route.method} {route.route}",
             prepared=None,
-            values=(self._head(request, bound, body), request.session.encode(), body[1]),
+            values=(
+                self._head(request, bound, body[0]),
+                request.session.encode(),
+                None if request.method in READING else body[1],
+            ),
             expected_error=http_code(request.status),
         )
         return PlannedTransaction(
@@ -82,7 +88,7 @@ class Visits:
             connect_us=more.get("connect_us", 0),
         )
 
-    def _head(self, request: Request, bound: Sequence[str | None], body: Body) -> bytes:
+    def _head(self, request: Request, bound: Sequence[str | None], kind: str) -> bytes:
         """Request line and headers, but for what is known when it is sent."""
         target = self.service.base + filled(request.target, self.routes[request.route].route, bound)
         lines = [
@@ -91,18 +97,21 @@ class Visits:
             "User-Agent: staging-replay",
             "Accept: */*",
         ]
-        kind, content = body
         if kind:
             lines.append(f"Content-Type: {kind}")
-        if content or request.method not in _BODILESS:
-            lines.append(f"Content-Length: {len(content)}")
+        if self.service.tls is not None and request.method not in READING:
+            lines.append(f"Referer: {self.service.url}")  # which Django asks for
         return "".join(f"{line}\r\n" for line in lines).encode("latin-1", "replace")
 
     def _body(self, request: Request, bound: Sequence[str | None]) -> tuple[str, Body | None]:
         """How a request's body came about, and the body; None where nobody knows it."""
         if request.body is not None:
-            count = len(list(named_values(request.target, self.routes[request.route].route)))
-            content = bodies.filled(request.body, request.content_type, bound[count:])
+            named = list(bodies.named_values(request.body, request.content_type))
+            given = [
+                self.special.get(name, value)
+                for (name, _), value in zip(named, bound[len(bound) - len(named) :], strict=True)
+            ]
+            content = bodies.filled(request.body, request.content_type, given)
             return WITH_BODY, (request.content_type, content)
         if request.method in _BODILESS:
             return AS_CAPTURED, ("", b"")
@@ -121,6 +130,7 @@ def visits(
     *,
     allow_writes: bool = False,
     openapi: OpenApi | None = None,
+    special: Mapping[str, str] = MappingProxyType({}),
 ) -> Visits:
     """All kept requests as a workload of their own."""
     routes = {route.id: route for route in requests.routes}
@@ -147,6 +157,7 @@ def visits(
         service=service,
         allow_writes=allow_writes,
         openapi=openapi,
+        special=special,
     )
 
 

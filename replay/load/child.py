@@ -42,7 +42,7 @@ class Child:
         cwd: Path,
         log_file: Path,
     ) -> None:
-        """Start it; `arguments` are the scenario's options (see options.py).
+        """Start it; `arguments` are the scenario's options (see options.py), True of a flag.
 
         It keeps the descriptor `lock` open as long as it lives.
         """
@@ -54,7 +54,10 @@ class Child:
                 [
                     *(sys.executable, "-m", "locust", "-f", str(scenario)),
                     *("--headless", "--users", "1", "--only-summary", "--loglevel", "WARNING"),
-                    *(f"--{name}={value}" for name, value in arguments.items()),
+                    *(
+                        f"--{name}" if value is True else f"--{name}={value}"
+                        for name, value in arguments.items()
+                    ),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -234,7 +234,7 @@ class Engine:
         if session.state != RUNNING:
             self._went_by(session, code, now)
         elif code is not CODE_OK:
-            self._refused(session, code, now)
+            self._refused(session, code, rows, now)
         elif session.position + 1 < len(session.lines):
             self._record(session, code, rows, now, 0)
             self._go_on(session, now)
@@ -282,7 +282,7 @@ class Engine:
         session.began = now
         session.send(self._rollbacks[session.template], ())
 
-    def _refused(self, session: Session, code: bytes, now: int) -> None:
+    def _refused(self, session: Session, code: bytes, rows: int, now: int) -> None:
         """The server said no. Where it said the same to production, what followed there follows."""
         if self._ending and code == _QUERY_CANCELED:
             code = CODE_CANCELLED
@@ -291,12 +291,12 @@ class Engine:
         if code in _STALE and (name := self._calls[line.call].name):
             session.prepare_anew(name)
         if code in _RETRIED and not (expected or self._ending) and session.tries < self._retries:
-            self._record(session, code, -1, now, RETRIED)
+            self._record(session, code, rows, now, RETRIED)
             self._begin_again(session, now)
             return
         last = session.position + 1 == len(session.lines)
         flags = (EXPECTED if expected else 0) | (0 if expected and not last else FINAL)
-        self._record(session, code, -1, now, flags)
+        self._record(session, code, rows, now, flags)
         if flags & FINAL:
             self._finish(session, now)
         else:

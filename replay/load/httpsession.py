@@ -11,11 +11,11 @@ import errno
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from geventhttpclient.response import HTTPParseError, HTTPResponse
 
+from replay.load.clients import Clients
 from replay.load.record import CODE_OK
 from replay.load.session import LOST, RUNNING, Session
 from replay.load.shard import Call
@@ -36,39 +36,15 @@ class _Closed:
 _CLOSED = _Closed()
 
 
-@dataclass(slots=True)
-class Cookies:
-    """What the service has set, by captured session."""
-
-    _jars: dict[bytes, dict[str, str]] = field(default_factory=dict)
-
-    def header(self, session: bytes) -> bytes:
-        """The header of a session's cookies; empty where it has none."""
-        jar = self._jars.get(session)
-        if not jar:
-            return b""
-        return b"Cookie: " + "; ".join(map("=".join, jar.items())).encode("latin-1") + _END
-
-    def take(self, session: bytes, told: str | list[str]) -> None:
-        """Keep what Set-Cookie says; a cookie that is empty, or has expired, is taken back."""
-        jar = self._jars.setdefault(session, {})
-        for line in [told] if isinstance(told, str) else told:
-            pair, _, attributes = line.partition(";")
-            name, _, value = pair.strip().partition("=")
-            if not value or "max-age=0" in attributes.lower().replace(" ", ""):
-                jar.pop(name, None)
-            else:
-                jar[name] = value
-
-
 class HttpSession(Session):
     """A pool slot: its connection to the service, and the request that it carries.
 
-    A request's values are its head without the last line, its captured session, and its body.
+    A request's values are its head without the last line, its captured session, and the body of one
+    that writes.
     """
 
     __slots__ = (
-        "_cookies",
+        "_clients",
         "_fresh",
         "_of",
         "_outgoing",
@@ -85,14 +61,14 @@ class HttpSession(Session):
         loop: Any,
         *,
         service: Service,
-        cookies: Cookies,
+        clients: Clients,
         answered: Callable[[Session, bytes, int], None],
         broken: Callable[[Session], None],
         trap: Callable[[BaseException], None],
     ) -> None:
         super().__init__(slot, loop, answered=answered, broken=broken, trap=trap)
         self._service = service
-        self._cookies = cookies
+        self._clients = clients
         self._sock: socket.socket | None = None
         self._outgoing = b""  # what the socket had no room for
 
@@ -109,7 +85,16 @@ class HttpSession(Session):
         assert session is not None
         self.template = call.template
         self._of = session
-        self._request = head + self._cookies.header(session) + _END + (body or b"")
+        clients = self._clients
+        if body is None:
+            self._request = head + clients.headers(session, None) + _END
+        else:
+            method = head[: head.index(b" ")].decode()
+            body = clients.filled(session, body)
+            self._request = (
+                b"%s%sContent-Length: %d\r\n\r\n"
+                % (head, clients.headers(session, method), len(body))
+            ) + body
         self._transmit()
 
     def _transmit(self) -> None:
@@ -213,9 +198,7 @@ class HttpSession(Session):
     def _over(self, *, closed: bool = False) -> None:
         """The answer is whole."""
         response = self._response
-        told = response.get("set-cookie")
-        if told:
-            self._cookies.take(self._of, told)
+        self._clients.take(self._of, response)
         if closed or response.should_close():
             self._close()
         code = http_code(response.status_code)

@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -40,12 +40,14 @@ def launch(
     duration_s: float,
     drain_s: float,
     service: str = "",
+    client: Mapping[str, str | bool] | None = None,
     ready: Callable[[int], None] | None = None,
 ) -> LoadReport:
     """Drive the shards and leave attempts.parquet in the run directory.
 
     Records and the workers' reports stand beside the shards until then. Where this process is
     killed, `salvage` makes the attempts of them.
+    `client` has more options of requests to a service (see options.py).
     `ready` is called with the origin (CLOCK_MONOTONIC ns) some 200 ms before it. A run that is
     stopped by SIGINT or SIGTERM, or that lost a worker, still returns its report, which says so.
     Raises RefusedError, InputError or EnvironmentFaultError where the load could not begin, and
@@ -62,6 +64,7 @@ def launch(
         "duration": duration_s,
         "drain": drain_s,
         "service": service,
+        **(client or {}),
     }
     file = _scenario_file(scenario)
     children: list[Child] = []

@@ -18,6 +18,11 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--workload", help="Workload directory to replay")
     group.add_argument("--target", help=f"DSN of a marked database; or {TARGET} in the environment")
     group.add_argument("--service", default="", help="URL that captured requests are sent to")
+    group.add_argument("--ca", default="", help="Certificates that sign the service's")
+    group.add_argument("--insecure", action="store_true", help="Take any certificate")
+    group.add_argument("--login", default="", help="module:function that logs a session in")
+    group.add_argument("--csrf", default="", help="Names of tokens against forgery, with commas")
+    group.add_argument("--fresh", default="", help="Names of keys that are never used twice")
     group.add_argument("--allow-writes", action="store_true", help="Requests that write, too")
     group.add_argument("--openapi", default="", help="OpenAPI document that tells their bodies")
     group.add_argument("--shards", help="Load that is baked already, instead of a workload")
@@ -59,6 +64,11 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--bind", choices=("generated", "identity"), default="generated")
     for shown in (rate, duration, pool):  # Locust's form asks for these, too; never for the DSN
         vars(shown).update(include_in_web_ui=True, is_secret=False, is_required=False)
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Names that stand with commas between them."""
+    return tuple(filter(None, text.split(",")))
 
 
 def settle(parsed: argparse.Namespace) -> None:

@@ -4,12 +4,14 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import psycopg
 
+from replay.load.clients import Clients
 from replay.load.engine import Engine
-from replay.load.httpsession import Cookies, HttpSession
+from replay.load.httpsession import HttpSession
+from replay.load.login import hook, log_in
 from replay.load.session import Answered, Session
 from replay.service import Service, require_staging
 
@@ -22,11 +24,23 @@ _LOOK_S = 0.5
 class Services:
     """Makes the sessions of one engine, and brings broken ones back."""
 
-    def __init__(self, service: Service, timeout_ms: int) -> None:
+    def __init__(
+        self,
+        service: Service,
+        timeout_ms: int,
+        *,
+        sessions: Callable[[], Iterable[bytes]] = tuple,
+        login: str = "",
+        csrf: Sequence[str] = (),
+        fresh: Sequence[str] = (),
+    ) -> None:
+        """`sessions` gives the captured ones, each of which logs in where `login` names a function."""
         self.reopened = 0
         self._service = service
         self._timeout_ns = timeout_ms * 1_000_000
-        self._cookies = Cookies()
+        self._clients = Clients(csrf, fresh)
+        self._sessions = sessions
+        self._login = login
         self._lost: deque[Session] = deque()
         self._coming: deque[Session] = deque()
         self._news = threading.Event()
@@ -46,15 +60,17 @@ class Services:
             slot,
             loop,
             service=self._service,
-            cookies=self._cookies,
+            clients=self._clients,
             answered=answered,
             broken=broken,
             trap=trap,
         )
 
     def open_all(self, engine: Engine) -> None:
-        """Look that the service is there, and staging's; raises as `require_staging` does."""
+        """Look that the service is there, and staging's, and log in; raises as these do."""
         require_staging(self._service)
+        if self._login:
+            log_in(hook(self._login), self._service, self._clients, self._sessions())
         for session in engine.sessions:
             engine.add(session)
 

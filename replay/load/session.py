@@ -237,4 +237,4 @@ class Session:
         elif self._pgconn.status != _OK:
             self._broken(self)
         elif self.state in EXPECTING:
-            self._answered(self, self._code, self._rows)
+            self._answered(self, self._code, self._rows if self._code is CODE_OK else -1)

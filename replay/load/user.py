@@ -243,6 +243,11 @@ class ReplayUser(User):
             duration_s=parsed.duration,
             drain_s=parsed.drain,
             service=parsed.service,
+            ca=parsed.ca,
+            insecure=parsed.insecure,
+            login=parsed.login,
+            csrf=options.listed(parsed.csrf),
+            fresh=options.listed(parsed.fresh),
         )
         feed = _Feed(self.environment.stats, index)
         return Worker(work, index, gevent.get_hub().loop, feed.add)

@@ -9,7 +9,7 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -52,6 +52,11 @@ class WorkerTask:
     duration_s: float
     drain_s: float
     service: str = ""  # URL, where requests are sent to a service instead of statements
+    ca: str = ""  # file of the certificates that sign its own
+    insecure: bool = False  # any certificate is good
+    login: str = ""  # function that logs a session in
+    csrf: tuple[str, ...] = ()  # see clients.Clients
+    fresh: tuple[str, ...] = ()
 
 
 class Worker:
@@ -237,7 +242,19 @@ class Worker:
 
 def _connections(task: WorkerTask) -> Connections | Services:
     if task.service:
-        return Services(service.find(task.service), task.statement_timeout_ms)
+
+        def sessions() -> Iterable[bytes]:
+            arrivals = read_shard(task.shards, task.worker)
+            return dict.fromkeys(line.values[1] or b"" for one in arrivals for line in one.lines)
+
+        return Services(
+            service.find(task.service, ca=task.ca, insecure=task.insecure),
+            task.statement_timeout_ms,
+            sessions=sessions,
+            login=task.login,
+            csrf=task.csrf,
+            fresh=task.fresh,
+        )
     return Connections(task.dsn, task.statement_timeout_ms)
 
 

@@ -12,7 +12,7 @@ import psycopg
 import pyarrow.parquet as pq
 import pytest
 
-from replay import bundle
+from replay import bundle, rundir
 from replay.cli import status
 from replay.conduct.serving import serving
 
@@ -92,7 +92,10 @@ def replayed(server, tmp_path_factory):
         statuses = visit(url, 400)
     workload = directory / "shop.workload"
     server_log = server.log_directory / "server.json"
-    arguments = [server_log, "--http", log, "--stats", production, "-o", workload]
+    lines = log.read_text().splitlines(keepends=True)
+    behind = json.dumps({**json.loads(lines[0]), "http_host": "127.0.0.1:2"})
+    log.write_text("".join([f"{behind}\n", *lines[1:]]))
+    arguments = [server_log, "--http", log, "--stats", production, "--all", "-o", workload]
     assert status(["capture", *map(str, arguments)]) == 0
     assert status(["mark-staging", staging]) == 0
     assert status(["generate", str(workload), "--target", staging]) == 0
@@ -105,6 +108,9 @@ def replayed(server, tmp_path_factory):
         options += ["--openapi", str(GALLERY / "openapi.json")]
         code = status(["run", str(workload), *options, "-o", str(directory / "web.run")])
         assert code in (0, 3)  # a busy machine may make the run not valid
+        options = ["--target", staging, "--service", url, "--scenario", "as_recorded"]
+        options += ["--speed", "2", "-o", str(directory / "recorded.run")]
+        assert status(["run", str(workload), *options]) in (0, 3)
     yield statuses, directory
     with psycopg.connect(server.dsn(), autocommit=True) as connection:
         for name in names:
@@ -133,11 +139,35 @@ def test_the_books_hold_what_was_sent(replayed, capsys):
     assert {"GET /tasks/{int}", "GET /projects/{int}/tasks", "POST /projects/{int}/tasks"} <= shown
 
 
+def test_a_recording_sends_every_request_that_reads_in_its_session(replayed):
+    statuses, directory = replayed
+    attempts = pq.read_table(directory / "recorded.run" / "attempts.parquet").to_pylist()
+    assert {row["outcome"] for row in attempts} <= {"ok", "http 404"}
+    manifest = rundir.read_manifest(directory / "recorded.run")
+    assert len(attempts) + sum(manifest.options["left_out"].values()) == statuses.total()
+    due = [row["due_us"] for row in sorted(attempts, key=lambda row: row["arrival"])]
+    assert due == sorted(due)
+    assert len({row["session"] for row in attempts}) == 9  # cookies
+
+
+def test_answers_are_of_the_class_that_production_gave(replayed, capsys):
+    _, directory = replayed
+    assert status(["report", str(directory / "recorded.run"), "--json"]) in (0, 3)
+    found = json.loads(capsys.readouterr().out)["requests"]
+    assert found["mismatch"] < 0.02
+    assert set(found["planned"]) == {"as captured"}
+    assert list(found["left_out"]) == ["requests that write: --allow-writes sends them"]
+    by_route = {one["route"]: one for one in found["routes"]}
+    assert by_route["GET /tasks/{int}"]["production"]["4xx"] > 0
+
+
 def test_a_service_that_is_not_proven_to_be_staging_is_refused(replayed, server, capsys):
     _, directory = replayed
     options = ["--target", server.dsn("service_staging"), "-o", str(directory / "no.run")]
     workload = str(directory / "shop.workload")
     assert status(["run", workload, "--service", "http://127.0.0.1:1", *options]) == 5
     assert "does not answer" in capsys.readouterr().err
+    assert status(["run", workload, "--service", "http://127.0.0.1:2", *options]) == 4
+    assert "log of requests names this host" in " ".join(capsys.readouterr().err.split())
     assert status(["run", workload, "--service", "ftp://x", *options]) == 2
     assert "write http://HOST:PORT" in " ".join(capsys.readouterr().err.split())

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from replay.conduct import bodies, visits
 from replay.conduct.openapi import OpenApi
 from replay.errors import InputError
-from replay.requests import Request
+from replay.load.clients import CSRF_MARK, special_fields
+from replay.requests import REQUEST, Request, is_called
+from replay.workload import Template
 
 DOCUMENT = {
     "openapi": "3.1.0",
@@ -154,11 +156,11 @@ def planned(asked, **options):
         workload=None,
         requests={0: asked},
         routes={"r": SimpleNamespace(id="r", method=asked.method, route="/v1/tasks/{int}")},
-        service=SimpleNamespace(base="", named="here"),
+        service=SimpleNamespace(base="", named="here", tls=None),
         planned=Counter(),
         **options,
     )
-    bound = [[value] for value in ("9", "w1")[: 2 if asked.body else 1]]
+    bound = [[value] for value in ("9", "w1", "x")[: 1 + (asked.body or "").count(":")]]
     return found.plan(5, SimpleNamespace(id=0), bound, {}), found.planned
 
 
@@ -172,9 +174,39 @@ def test_what_writes_is_left_out_unless_it_is_allowed(openapi):
     assert plan.left_out == visits.NO_BODY
     plan, how = planned(request("POST"), allow_writes=True, openapi=openapi)
     head, _, body = plan.statements[0].values
-    assert f"Content-Length: {len(body)}\r\n".encode() in head
+    assert b"Content-Type: application/json\r\n" in head
     assert json.loads(body)["worker_id"] == "w7"
     assert how == {visits.MADE_BODY: 1}
+
+
+def test_fields_that_are_filled_when_they_are_sent_have_a_mark():
+    asked = request("POST", body='{"worker":"token","csrf_token":"old"}')
+    special = special_fields((), ())
+    found, _ = planned(asked, allow_writes=True, special=special)
+    assert json.loads(found.statements[0].values[2]) == {"worker": "w1", "csrf_token": CSRF_MARK}
+
+
+@pytest.mark.parametrize(
+    ("name", "means"),
+    [
+        ("ab", True),
+        ("GET /tasks/{id}/log", True),
+        ("/tasks/<int:task>/log", True),
+        ("POST /tasks/{id}/log", False),
+        ("/tasks/{id}", False),
+    ],
+)
+def test_a_route_may_be_named_by_itself(name, means):
+    route = Template(
+        id="ab12",
+        sql="GET /tasks/{int}/log",
+        kind=REQUEST,
+        tables=(),
+        calls=1,
+        errors=0,
+        total_ms=1.0,
+    )
+    assert is_called(route, name) == means
 
 
 def test_the_body_of_the_log_comes_first(openapi):

@@ -1,0 +1,131 @@
+"""What the clients behind captured sessions know: cookies, what a login gave, the token against forgery.
+
+One for each captured session, whichever connection carries its requests. Called once a request, from the
+event loop: nothing here waits.
+"""
+
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+
+if TYPE_CHECKING:  # who plans a load needs the names alone, and no event loop
+    from geventhttpclient.response import HTTPResponse
+
+# Where frameworks keep the token: cookie -> header in which it is sent back (Django; Angular, Laravel and
+# Spring), and fields of forms and `meta` of pages (Django, Rails, Laravel, ASP.NET, Flask-WTF, Symfony).
+_COOKIES = {"csrftoken": "X-CSRFToken", "XSRF-TOKEN": "X-XSRF-TOKEN"}
+_PAGE_HEADER = "X-CSRF-Token"
+CSRF_FIELDS = (
+    *("csrfmiddlewaretoken", "authenticity_token", "_token", "csrf_token", "csrf-token"),
+    *("__RequestVerificationToken", "_csrf", "_csrf_token"),
+)
+FRESH_FIELDS = ("idempotency_key", "idempotencyKey")
+_FRESH_HEADER = "Idempotency-Key"
+_KEYED = ("POST", "PATCH")
+# In a body, where the token, or a new key, is to stand: letters and digits, which no encoding changes.
+CSRF_MARK, FRESH_MARK = "0replay0csrf0", "0replay0fresh0"
+_CSRF, _FRESH, _MARK = CSRF_MARK.encode(), FRESH_MARK.encode(), b"0replay0"
+_END = b"\r\n"
+
+
+@dataclass(slots=True)
+class Client:
+    """One captured session's."""
+
+    cookies: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)  # that its login gave
+    token: str = ""  # of the last page
+
+
+class Clients:
+    """All of them; `csrf` and `fresh` are names of the user's beside those that are known."""
+
+    def __init__(self, csrf: Sequence[str] = (), fresh: Sequence[str] = ()) -> None:
+        """A name with `=` is HEADER=COOKIE, one with a dash in `fresh` a header, any other a field."""
+        self._clients: dict[bytes, Client] = {}
+        pairs = dict(name.split("=", 1)[::-1] for name in csrf if "=" in name)
+        self._of_cookies = {**_COOKIES, **pairs}
+        fields = "|".join(
+            re.escape(name) for name in (*CSRF_FIELDS, *(n for n in csrf if "=" not in n))
+        )
+        self._field = re.compile(
+            rf"<(?:input|meta)\b(?=[^>]*\bname=[\"']?(?:{fields})[\"'\s>/])"
+            rf"[^>]*\b(?:value|content)=[\"']([^\"'>]+)".encode(),
+            re.IGNORECASE,
+        )
+        self._fresh_headers = (_FRESH_HEADER, *(name for name in fresh if "-" in name))
+
+    def client(self, session: bytes) -> Client:
+        """A session's, made where it is new."""
+        return self._clients.setdefault(session, Client())
+
+    def headers(self, session: bytes, method: str | None) -> bytes:
+        """A session's headers; `method` of a request that writes, None of one that reads."""
+        client = self._clients.get(session)
+        if client is None and method is None:
+            return b""
+        lines = []
+        if client is not None and client.cookies:
+            lines.append("Cookie: " + "; ".join(map("=".join, client.cookies.items())))
+        if client is not None:
+            lines += [f"{name}: {value}" for name, value in client.headers.items()]
+        if method is not None:
+            lines += self._of_a_write(client, method)
+        return "".join(f"{line}\r\n" for line in lines).encode("latin-1", "replace")
+
+    def _of_a_write(self, client: Client | None, method: str) -> list[str]:
+        lines = []
+        if method in _KEYED:
+            lines += [f"{name}: {uuid.uuid4()}" for name in self._fresh_headers]
+        if client is not None:
+            lines += [
+                f"{header}: {unquote(client.cookies[cookie])}"
+                for cookie, header in self._of_cookies.items()
+                if cookie in client.cookies
+            ]
+            if client.token:
+                lines.append(f"{_PAGE_HEADER}: {client.token}")
+        return lines
+
+    def filled(self, session: bytes, body: bytes) -> bytes:
+        """A body with the session's token, and keys that were never used."""
+        if _MARK not in body:
+            return body
+        client = self.client(session)
+        known = (client.cookies[name] for name in self._of_cookies if name in client.cookies)
+        token = quote(client.token or unquote(next(known, "")), safe="-_.~")
+        return body.replace(_CSRF, token.encode()).replace(_FRESH, str(uuid.uuid4()).encode())
+
+    def take(self, session: bytes, response: "HTTPResponse") -> None:
+        """Keep what an answer says to keep."""
+        told = response.get("set-cookie")
+        if told:
+            self.set_cookies(session, [told] if isinstance(told, str) else told)
+        kind = response.get("content-type")
+        if isinstance(kind, str) and kind.startswith("text/html"):
+            found = self._field.search(response._body_buffer)  # noqa: SLF001 - it has no other reader
+            if found:
+                self.client(session).token = found[1].decode("latin-1")
+
+    def set_cookies(self, session: bytes, lines: Sequence[str]) -> None:
+        """Keep what Set-Cookie says; a cookie that is empty, or has expired, is taken back."""
+        jar = self.client(session).cookies
+        for line in lines:
+            pair, _, attributes = line.partition(";")
+            name, _, value = pair.strip().partition("=")
+            if not value or "max-age=0" in attributes.lower().replace(" ", ""):
+                jar.pop(name, None)
+            else:
+                jar[name] = value
+
+
+def special_fields(csrf: Sequence[str], fresh: Sequence[str]) -> Mapping[str, str]:
+    """Fields of bodies that are filled when they are sent, and the mark that stands for each."""
+    fields = dict.fromkeys((*CSRF_FIELDS, *(name for name in csrf if "=" not in name)), CSRF_MARK)
+    fields |= dict.fromkeys(
+        (*FRESH_FIELDS, *(name for name in fresh if "-" not in name)), FRESH_MARK
+    )
+    return fields

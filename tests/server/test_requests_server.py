@@ -1,0 +1,228 @@
+"""The load on a service as services are: they close, are slow, fail, speak TLS, and know their clients."""
+
+import shutil
+import socket
+import subprocess
+import time
+from collections import Counter
+
+import pytest
+from made_service import new_certificate, serving
+
+from replay import rundir, service
+from replay.errors import EnvironmentFaultError
+from replay.load import shard
+from replay.load.clients import CSRF_MARK, FRESH_MARK
+from replay.load.launch import launch
+from replay.load.shard import PlannedStatement, PlannedTransaction
+
+ROUNDS = 4
+LOGIN = """
+def login(number, client):
+    answer = client.post("/login", f"u{number}")
+    return {"Authorization": "Bearer " + answer.json()["token"]}
+
+def refuses(number, client):
+    raise ValueError("no such user")
+"""
+
+
+def request(due_ms, method, path, *, session="s", body=None, own=False):
+    head = f"{method} {path} HTTP/1.1\r\nHost: here\r\nAccept: */*\r\n".encode()
+    statement = PlannedStatement(
+        template=f"{abs(hash(path)) % 16**8:016x}",
+        sql=f"{method} {path}",
+        prepared=None,
+        values=(head, session.encode(), body),
+    )
+    return PlannedTransaction(
+        due_us=due_ms * 1000, statements=(statement,), session=session if own else ""
+    )
+
+
+def driven(directory, url, requests, *, pool=4, timeout_ms=10_000, **client):
+    """Attempts (method and path -> outcomes) of a load on a service."""
+    shard.write_shards(directory / "load", requests)
+    (directory / "run").mkdir()
+    report = launch(
+        directory / "load",
+        dsn="",
+        run=directory / "run",
+        scenario="mix",
+        pool=pool,
+        pool_timeout_ms=5000,
+        statement_timeout_ms=timeout_ms,
+        duration_s=max(one.due_us for one in requests) / 1e6 + 0.1,
+        drain_s=4.0,
+        service=url,
+        client=client,
+    )
+    index = shard.read_index(directory / "load")
+    shown = dict(zip(index.templates, index.examples, strict=True))
+    found = {}
+    for row in rundir.read_table(directory / "run", "attempts").to_pylist():
+        found.setdefault(shown[row["template"]], Counter())[row["outcome"], row["rows"]] += 1
+    return found, report
+
+
+PLAIN = ("/quick", "/closes", "/lets-go", "/broken", "/moved", "/elsewhere/not")
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """What came of a load on each kind of path, and what the service saw."""
+    requests = [
+        request(100 * n + 15 * at, "GET", path)
+        for n in range(ROUNDS)
+        for at, path in enumerate(PLAIN)
+    ]
+    requests += [
+        *(request(400, "GET", "/form", session=name) for name in ("a", "b")),
+        request(480, "POST", "/act", session="a", body=f"t={CSRF_MARK}&k={FRESH_MARK}".encode()),
+        request(490, "POST", "/act", session="a", body=f"t={CSRF_MARK}&k={FRESH_MARK}".encode()),
+        request(495, "DELETE", "/act", session="new", body=b""),
+        request(500, "GET", "/slow"),
+    ]
+    with serving() as made:
+        found, report = driven(
+            tmp_path_factory.mktemp("plain"), made.url, requests, timeout_ms=900, fresh="X-Call"
+        )
+    return found, report, made
+
+
+def test_each_answer_is_told_by_its_status(plain):
+    found, _, _ = plain
+    assert found["GET /quick"] == {("ok", 200): ROUNDS}
+    assert found["GET /broken"] == {("http 500", 500): ROUNDS}
+    assert found["GET /moved"] == {("ok", 302): ROUNDS}
+
+
+def test_a_connection_that_was_closed_is_opened_again(plain):
+    found, _, _ = plain
+    for path in ("/closes", "/lets-go"):
+        assert found[f"GET {path}"] == {("ok", 200): ROUNDS}
+
+
+def test_redirects_are_not_followed(plain):
+    _, _, made = plain
+    assert not made.of("/elsewhere")
+
+
+def test_a_request_is_given_up_after_the_clients_patience(plain):
+    found, report, _ = plain
+    assert found["GET /slow"] == {("lost", -1): 1}
+    assert report.workers[0].lost_connections == 1
+
+
+def test_tokens_against_forgery_are_the_sessions_own_and_keys_are_new(plain):
+    _, _, made = plain
+    first, second = (one for one in made.of("/act") if one.method == "POST")
+    keys = []
+    for one in (first, second):
+        assert one.headers["cookie"] == "csrftoken=c1"
+        assert one.headers["x-csrftoken"] == "c1"
+        assert one.headers["x-csrf-token"] == "tok-1"
+        field, _, key = one.body.decode().partition("&k=")
+        assert field == "t=tok-1"
+        keys += [key, one.headers["idempotency-key"], one.headers["x-call"]]
+    assert len(set(keys)) == len(keys)
+    (deleted,) = (one for one in made.of("/act") if one.method == "DELETE")
+    assert "cookie" not in deleted.headers
+    assert "idempotency-key" not in deleted.headers
+
+
+def test_every_session_logs_in_and_keeps_its_connection(tmp_path):
+    """A recording: a connection for each captured session."""
+    (tmp_path / "hook.py").write_text(LOGIN)
+    sessions = [f"s{n}" for n in range(3)]
+    requests = [
+        request(40 * n + at, "GET", "/mine", session=name, own=True)
+        for n in range(4)
+        for at, name in enumerate(sessions)
+    ]
+    with serving() as made:
+        found, _ = driven(tmp_path, made.url, requests, login=f"{tmp_path}/hook.py:login")
+    assert found["GET /mine"] == {("ok", 200): 12}
+    by_cookie = {}
+    for one in made.of("/mine"):
+        assert one.headers["authorization"] == "Bearer t"
+        by_cookie.setdefault(one.headers["cookie"], set()).add(one.client)
+    assert set(by_cookie) == {"sid=u0", "sid=u1", "sid=u2"}
+    assert all(len(clients) == 1 for clients in by_cookie.values())
+
+
+def test_a_login_that_fails_ends_the_run_with_its_words(tmp_path):
+    (tmp_path / "hook.py").write_text(LOGIN)
+    with serving() as made, pytest.raises(EnvironmentFaultError, match="ValueError: no such user"):
+        driven(
+            tmp_path,
+            made.url,
+            [request(1, "GET", "/mine")],
+            login=f"{tmp_path}/hook.py:refuses",
+        )
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl to make a certificate with")
+def test_tls_with_a_certificate_of_ones_own(tmp_path):
+    certificate = new_certificate(tmp_path)
+    with serving(certificate) as made:
+        found, _ = driven(
+            tmp_path, made.url, [request(n * 20, "GET", "/quick") for n in range(5)], ca=certificate
+        )
+        assert found["GET /quick"] == {("ok", 200): 5}
+        service.require_staging(service.find(made.url, insecure=True))
+        (tmp_path / "other").mkdir()
+        other = new_certificate(tmp_path / "other")
+        with pytest.raises(EnvironmentFaultError, match="certificate"):
+            service.require_staging(service.find(made.url, ca=other))
+
+
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+CONFIGURATION = """
+daemon off; worker_processes 1; pid {home}/pid; error_log {home}/error.log;
+events {{ worker_connections 64; }}
+http {{
+  access_log off; keepalive_requests 3; {temporary}
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{ proxy_pass {url}; proxy_http_version 1.1; proxy_read_timeout 300ms; }}
+  }}
+}}
+"""
+
+
+def _await(port):
+    deadline = time.monotonic() + 10
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed here")
+def test_through_nginx_which_closes_now_and_then_and_gives_up(tmp_path):
+    """nginx lets a connection go after three requests, and does not wait for a slow service."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    temporary = " ".join(f"{kind}_temp_path {tmp_path}/{kind};" for kind in kinds)
+    with serving() as made:
+        file = tmp_path / "nginx.conf"
+        file.write_text(
+            CONFIGURATION.format(home=tmp_path, port=port, url=made.url, temporary=temporary)
+        )
+        server = subprocess.Popen([NGINX, "-p", str(tmp_path), "-c", str(file)])
+        try:
+            _await(port)
+            requests = [request(20 * n, "GET", "/quick") for n in range(10)]
+            requests.append(request(210, "GET", "/slow"))
+            found, report = driven(tmp_path, f"http://127.0.0.1:{port}", requests, pool=2)
+        finally:
+            server.terminate()
+            server.wait(10)
+    assert found["GET /quick"] == {("ok", 200): 10}
+    assert found["GET /slow"] == {("http 504", 504): 1}
+    assert report.workers[0].lost_connections == 0
