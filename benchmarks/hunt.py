@@ -28,12 +28,12 @@ from replay.sql.fingerprint import fingerprint
 
 _PER_S = 150.0
 _SECONDS = 60
-_LARGE = 500_000  # rows
+_LARGE = 1_500_000  # rows
 _PLANTED = "SELECT id, took_ms FROM audit_log WHERE ticket = %s"
 _PLANT = (
     "ALTER TABLE audit_log ADD COLUMN ticket text",
     """INSERT INTO audit_log (customer_id, action, took_ms, ticket)
-        SELECT g / 30, 'x' || g, g % 500, 't' || g FROM generate_series(5001, 500000) g""",
+        SELECT g / 30, 'x' || g, g % 500, 't' || g FROM generate_series(5001, 1500000) g""",
     "VACUUM ANALYZE",
 )
 _REPLAY = "import sys; from replay.cli import main; sys.exit(main())"

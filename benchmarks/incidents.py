@@ -1,9 +1,10 @@
 """All incidents of the gallery: found and rightly named, wrongly named, missed; false alarms when mended.
 
-`python benchmarks/incidents.py [NAME...] [--hunt] [--keep DIR]`: each incident from its production to
-its fix, a line for each, and the sum. The bar: all named by rule and template, no false alarm, each
+`python benchmarks/incidents.py [NAME...] [--hunt] [--prove] [--keep DIR]`: each incident from its production
+to its fix, a line for each, and the sum. The bar: all named by rule and template, no false alarm, each
 under three minutes on 2 cores. `--hunt` also hunts in each capture, and sets the predicted headroom of
-the path that is to blame beside its measured knee: within a factor of 4.
+the path that is to blame beside its measured knee: within a factor of 4. `--prove` proves the first finding
+of each, SQL or a change in the application, as `replay prove --finding 1` does: all eleven.
 """
 
 import argparse
@@ -13,12 +14,15 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from replay.conduct.prove import prove
+from replay.errors import InputError
 from replay.gallery.incident import Incident
 from replay.gallery.play import Played, in_words, play
 from replay.gallery.read import find, gallery
 from replay.hunt.amplifiers import RATE
 from replay.hunt.hunt import HuntOptions, hunt
 from replay.hunt.result import Confirmed
+from replay.report.proof import built
 
 _LIMIT_S = 180.0
 _APART = 4.0
@@ -31,11 +35,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--hunt", action="store_true")
+    parser.add_argument("--prove", action="store_true")
     parser.add_argument("--keep", type=Path, metavar="DIR")
     options = parser.parse_args()
     chosen = [find(name) for name in options.names] or list(gallery())
     played: list[Played] = []
     knees: list[Confirmed] = []
+    unproven: list[str] = []
     with tempfile.TemporaryDirectory(prefix="replay-incidents-") as scratch:
         for incident in chosen:
             directory = (options.keep or Path(scratch)) / incident.name
@@ -43,7 +49,11 @@ def main() -> int:
             print(line(played[-1]), flush=True)
             if options.hunt:
                 knees += hunted(incident, directory)
-    return report(played, knees)
+            if options.prove and not proven(incident, directory):
+                unproven.append(incident.name)
+    if options.prove:
+        print(f"{len(played) - len(unproven)} of {len(played)} proven; not: {unproven}")
+    return report(played, knees) or int(bool(unproven))
 
 
 def line(one: Played) -> str:
@@ -75,6 +85,25 @@ def hunted(incident: Incident, directory: Path) -> list[Confirmed]:
             flush=True,
         )
     return knees
+
+
+def proven(incident: Incident, directory: Path) -> bool:
+    """Whether the first finding's own fix is proven, on a private server."""
+    began = time.monotonic()
+    try:
+        proof = prove(
+            directory / "broken.workload", None, directory / "broken.run", finding=1, say=say
+        )
+    except InputError as error:
+        print(f"{incident.name:<18} NOT proven: {error}", flush=True)
+        return False
+    made = "; ".join(built(fix) for fix in proof.fixes)
+    print(
+        f"{incident.name:<18} {'proven' if proof.proven else 'NOT proven'} in "
+        f"{time.monotonic() - began:.0f} s: {proof.why}: {made}",
+        flush=True,
+    )
+    return proof.proven
 
 
 def report(played: list[Played], knees: list[Confirmed]) -> int:

@@ -83,6 +83,8 @@ def in_order(found: Sequence[Confirmed]) -> tuple[Confirmed, ...]:
 def in_words(found: Confirmed) -> str:
     """One line, such as: safe to 8x, breaks at 14x."""
     what = "" if found.dial == RATE else f"{found.dial}: "
+    if found.safe_x is None and found.breaks_x is None:
+        return f"{what}could not be judged here: {found.why}"
     safe = f"safe to {found.safe_x:g}x" if found.safe_x is not None else "not safe at all"
     breaks = f"breaks at {found.breaks_x:g}x" if found.breaks_x is not None else "no break found"
     named = f"; rule {found.finding.rule}, {found.finding.name}" if found.finding else ""

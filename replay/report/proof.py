@@ -28,7 +28,7 @@ def lines(proof: Proof) -> Iterator[str]:
 def built(fix: BuiltFix) -> str:
     """A fix, its size, and what it does to writes; or what was changed in the load."""
     if fix.change is not None:
-        return f"{changed(fix.change)}: {fix.changed:,} kept transactions are others so"
+        return f"{changed(fix.change)}: changes {fix.changed:,} kept transactions"
     size = f": {wording.seconds(fix.build_s)}, {wording.size(fix.bytes)}" if fix.bytes else ""
     used = ""
     if fix.used is not None:

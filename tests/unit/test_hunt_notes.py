@@ -104,6 +104,13 @@ def test_the_finding_is_that_of_the_first_break_which_has_one_for_the_path():
     assert result.confirmed(("a",), "rate", [other], None).finding.rule == 19
 
 
+def test_what_could_not_be_judged_is_not_called_unsafe():
+    found = result.confirmed(("a",), "rate", [trial(8, broke=None)], 5.0)
+    assert result.in_words(found).startswith("could not be judged here: ")
+    held = result.confirmed(("a",), "rate", [trial(4, broke=False), trial(8, broke=None)], 5.0)
+    assert result.in_words(held) == "safe to 4x, no break found"
+
+
 def test_what_broke_comes_first_the_nearest_first():
     held = result.confirmed(("h",), "rate", [trial(64, broke=False)], None)
     far = result.confirmed(("f",), "rate", [trial(32, broke=True)], None)

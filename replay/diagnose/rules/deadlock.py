@@ -104,7 +104,7 @@ def _fix(evidence: Evidence, upgrade: str, shapes: Sequence[Sequence[str]]) -> F
                 f"lock the row of {upgrade} first, as strongly as it is needed later (SELECT … FOR "
                 "UPDATE before the INSERT of its child): nobody then holds it weakly while another does"
             ),
-            change=Change(kind=FIRST, templates=locking),
+            change=Change(kind=FIRST, templates=locking[:1]),
         )
     return Fix(
         kind="application",
