@@ -37,6 +37,7 @@ ROUTES = "routes.parquet"
 REQUESTS = "requests.parquet"
 LINKS = "links.parquet"
 RAN = "route_templates.parquet"
+REQUEST_PLACES = "request_places.parquet"
 PLANS = "plans.json"
 
 _KEPT = {TRANSACTIONS: columnar.TRANSACTION_SCHEMA, STATEMENTS: columnar.STATEMENT_SCHEMA}
@@ -181,6 +182,7 @@ def read_requests(path: Path) -> Requests | None:
         kept=tuple(columnar.requests_of(pq.read_table(path / REQUESTS))),
         links=tuple(columnar.links_of(pq.read_table(path / LINKS))) if is_linked else (),
         ran=tuple(columnar.ran_of(pq.read_table(path / RAN))) if is_linked else (),
+        places=tuple(columnar.places_of(pq.read_table(path / REQUEST_PLACES))) if is_linked else (),
     )
 
 
@@ -252,6 +254,7 @@ def _write_requests(path: Path, requests: Requests) -> None:
         (REQUESTS, columnar.REQUEST_SCHEMA, columnar.request_batches(requests.kept)),
         (LINKS, columnar.LINK_SCHEMA, columnar.link_batches(requests.links)),
         (RAN, columnar.RAN_SCHEMA, columnar.ran_batches(requests.ran)),
+        (REQUEST_PLACES, columnar.PLACE_SCHEMA, columnar.place_batches(requests.places)),
     ):
         _write_tables(path, {name: schema}, batches)
 
@@ -280,7 +283,7 @@ def _write_tables(
 
 def _present(path: Path) -> list[str]:
     of_statements = (TEMPLATES, TRANSACTIONS, STATEMENTS, CONFLICTS, PLACES, TABLES, SCHEMA_SQL)
-    names = (*of_statements, REQUEST_LOG, ROUTES, REQUESTS, LINKS, RAN, PLANS)
+    names = (*of_statements, REQUEST_LOG, ROUTES, REQUESTS, LINKS, RAN, REQUEST_PLACES, PLANS)
     return [name for name in names if (path / name).is_file()]
 
 

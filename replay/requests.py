@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from replay.outcome import http_code
 from replay.sql.comment import shape_of
-from replay.workload import Skip, Template
+from replay.workload import Place, Skip, Template
 
 REQUEST = "request"
 """Kind of a route's template."""
@@ -108,6 +108,7 @@ class RequestLog:
     notes: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()  # that the log names, hashed: see is_captured_host
     salt: str = ""  # of these hashes, from the scrub key
+    bucket_s: int = 1  # width of the sample's time buckets, which are numbered from 1970
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +120,7 @@ class Requests:
     kept: tuple[Request, ...]  # by begin
     links: tuple[Link, ...] = ()  # by request, and by transaction
     ran: tuple[Ran, ...] = ()  # by route, and by calls, most first
+    places: tuple[Place, ...] = ()  # of the sample: `transaction` is a request
 
 
 def is_called(template: Template, name: str) -> bool:

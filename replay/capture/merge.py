@@ -25,11 +25,14 @@ from replay.capture.merge_figures import (
 from replay.capture.merge_sample import merged_sample, starts_us
 from replay.capture.registry import Registry
 from replay.errors import InputError
+from replay.requests import Request
 from replay.workload import Activity, Manifest, Skip, Source, Workload
 
 
-def merge(workloads: Mapping[str, Workload]) -> Workload:
+def merge(workloads: Mapping[str, Workload], requests: Sequence[Request] = ()) -> Workload:
     """The workload of all, whatever their order; they are given by their names.
+
+    `requests` are the kept ones of all: what they ran is kept.
 
     Raises InputError where they cannot be merged: other keys, seeds, sizes or rules of scrubbing, no
     log, or the same transactions twice.
@@ -40,7 +43,7 @@ def merge(workloads: Mapping[str, Workload]) -> Workload:
     span, registry = together(parts), Registry()
     figures = merged_figures(registry, parts, span.slice_s)
     calls = np.array([of.calls for of in figures], np.float64)
-    sample = merged_sample(registry, parts, calls, span.begin_us)
+    sample = merged_sample(registry, parts, calls, span.begin_us, requests)
     templates = build_templates(registry, span, figures, sample.kept)
     conflicts = Conflicts()
     for part in parts:

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from operator import itemgetter
 from typing import TypeVar
 
 from replay.capture.conflicts import epoch_us
@@ -126,9 +127,12 @@ def with_counts(templates: Sequence[Template], parts: Sequence[Workload]) -> lis
 def with_routes(templates: Sequence[Template], parts: Sequence[Workload]) -> list[Template]:
     """The templates with the routes that any of the workloads names, by their calls."""
     named: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    known: dict[str, Counter[tuple[str, float]]] = defaultdict(Counter)
     calls: Counter[str] = Counter()
     for template in chain.from_iterable(part.templates for part in parts):
         calls[template.id] += template.calls
+        if template.routes:
+            known[template.id][template.routes_by, template.routes_sure] += template.calls
         for route, share in template.routes:
             named[template.id][route] += share * template.calls
     return [
@@ -138,6 +142,9 @@ def with_routes(templates: Sequence[Template], parts: Sequence[Workload]) -> lis
                 (route, of / calls[template.id])
                 for route, of in sorted(named[template.id].items(), key=lambda item: -item[1])
             ),
+            routes_by=max(known[template.id].items(), key=itemgetter(1))[0][0],
+            routes_sure=sum(sure * n for (_, sure), n in known[template.id].items())
+            / known[template.id].total(),
         )
         if template.id in named
         else template

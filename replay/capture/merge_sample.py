@@ -17,6 +17,7 @@ from replay.capture.conflicts import epoch_us
 from replay.capture.places import build_places
 from replay.capture.registry import Registry
 from replay.capture.sample import Strata
+from replay.requests import Request
 from replay.workload import Place, Transaction, Workload
 
 
@@ -58,12 +59,16 @@ def starts_us(part: Workload) -> Iterator[tuple[int, Transaction]]:
 
 
 def merged_sample(
-    registry: Registry, parts: Sequence[Workload], calls: Weights, begin_us: int
+    registry: Registry,
+    parts: Sequence[Workload],
+    calls: Weights,
+    begin_us: int,
+    requests: Sequence[Request] = (),
 ) -> Merged:
-    """The sample of the whole; `calls` are exact, by template number."""
+    """The sample of the whole; `calls` are exact, by template number, `requests` the kept ones."""
     units = [_Unit(at, n, t) for n, part in enumerate(parts) for at, t in starts_us(part)]
     units.sort(key=lambda u: (u.start_us, u.transaction.priority, u.transaction.session))
-    strata = _strata(registry, parts, units)
+    strata = _strata(registry, parts, units, [request.priority for request in requests])
     numbers, weights = strata.kept()
     kept = [units[number] for number in numbers.tolist()]
     number_of = {found.id: number for number, found in enumerate(registry.templates)}
@@ -90,10 +95,12 @@ def merged_sample(
     )
 
 
-def _strata(registry: Registry, parts: Sequence[Workload], units: Sequence[_Unit]) -> Strata:
+def _strata(
+    registry: Registry, parts: Sequence[Workload], units: Sequence[_Unit], requests: Sequence[int]
+) -> Strata:
     """All parts' places together; a place's unit that no part holds has a number past all units."""
     number_of = {(unit.part, unit.transaction.id): number for number, unit in enumerate(units)}
-    strata = Strata(k=parts[0].manifest.per_stratum)
+    strata = Strata(k=parts[0].manifest.per_stratum, requests=requests)
     strata.widen(max(part.manifest.bucket_s for part in parts))
     unknown = len(units)
     key = _Keys(registry)

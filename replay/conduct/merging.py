@@ -6,8 +6,11 @@ from pathlib import Path
 
 from data_gen.profile import SchemaProfile
 from replay import bundle
+from replay.capture.links.merge import merged_links, merged_ran
 from replay.capture.merge import merge
+from replay.capture.requests.merge import merge_requests
 from replay.errors import InputError
+from replay.requests import Requests
 from replay.workload import Workload
 
 
@@ -21,7 +24,14 @@ def merge_workloads(paths: Sequence[Path], out: Path) -> Workload:
     by_name = {str(path): path for path in paths}
     if len({path.resolve() for path in paths}) < len(paths):
         raise InputError(f"{', '.join(map(str, paths))}: name every workload once")
-    merged = merge({name: bundle.read(path) for name, path in by_name.items()})
+    asked = {name: bundle.read_requests(path) for name, path in by_name.items()}
+    parts = {name: bundle.read(path) for name, path in by_name.items()}
+    requests = merge_requests(
+        asked, per_stratum=max(part.manifest.per_stratum for part in parts.values())
+    )
+    merged = merge(parts, requests.kept if requests is not None else ())
+    if requests is not None:
+        requests = _linked(requests, merged, parts, asked)
     profiles = {
         name: bundle.read_profile(path)
         for name, path in by_name.items()
@@ -29,8 +39,22 @@ def merge_workloads(paths: Sequence[Path], out: Path) -> Workload:
     }
     notes = (*merged.manifest.notes, *_differences(profiles))
     merged = replace(merged, manifest=replace(merged.manifest, notes=notes))
-    bundle.write(out, merged, next(iter(profiles.values()), None))
+    bundle.write(out, merged, next(iter(profiles.values()), None), requests)
     return merged
+
+
+def _linked(
+    requests: Requests,
+    merged: Workload,
+    parts: Mapping[str, Workload],
+    asked: Mapping[str, Requests | None],
+) -> Requests:
+    both = [(parts[name], part) for name, part in asked.items() if part is not None]
+    return replace(
+        requests,
+        links=merged_links(both, merged, requests),
+        ran=merged_ran([part for _, part in both], merged),
+    )
 
 
 def _differences(profiles: Mapping[str, SchemaProfile]) -> list[str]:

@@ -37,7 +37,7 @@ class Service:
         return b"".join(line for _, line in sorted(self.lines, key=lambda pair: pair[0]))
 
 
-def service(count: int, *, per_s: float, told: str = "", seed: int = 3) -> Service:
+def service(count: int, *, per_s: float, told: str = "", seed: int = 3, host: int = 0) -> Service:
     """Requests of a Poisson process; `told` says how statements name theirs: trace, id, name, route."""
     rng = np.random.default_rng(seed)
     made = Service()
@@ -53,17 +53,18 @@ def service(count: int, *, per_s: float, told: str = "", seed: int = 3) -> Servi
         inside = sorted(rng.uniform(0.1, 0.9, len(transactions)))
         for share, statements in zip(inside, transactions, strict=True):
             begun = at + took * float(share)
-            session = next((n for n, since in enumerate(free) if since < begun), len(free))
-            free[session : session + 1] = [begun + took]
-            for place, sql in enumerate(statements):
+            place = next((n for n, since in enumerate(free) if since < begun), len(free))
+            free[place : place + 1] = [begun + took]
+            session = place + 100 * host
+            for step, sql in enumerate(statements):
                 made.ran[method, path, sql.split("{")[0].lower()] += 1
-                when = begun + took * 0.02 * place
+                when = begun + took * 0.02 * step
                 _log(made, line, session, when, sql, told, trace, own, path)
         target = path.format(rng.integers(1, 10**6))
         made.requests.append(_request(method, target, at, took, trace, own, told))
     for _ in range(count // 10):  # nobody's request
         when = BEGIN + (at - BEGIN) * float(rng.uniform())
-        _log(made, line, 99, when, JOB, "", "", "", "")
+        _log(made, line, 99 + 100 * host, when, JOB, "", "", "", "")
     return made
 
 

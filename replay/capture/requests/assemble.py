@@ -106,6 +106,7 @@ def request_log(reading: Reading, inputs: Sequence[Input], scrub: Scrubber) -> R
         notes=tuple(reading.notes()),
         hosts=tuple(sorted({host_hash(name, salt) for name in _hosts(reading)})),
         salt=salt,
+        bucket_s=reading.sample.bucket_s,
     )
 
 

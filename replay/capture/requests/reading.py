@@ -21,7 +21,6 @@ from replay.capture.stopping import stopping
 from replay.capture.units import Priorities, mix
 from replay.workload import Skip
 
-_INPUT_AT_MOST = 1 << 40  # bytes
 _HOSTS_AT_MOST = 4096  # anybody can send a name
 _WARNED_SHARE = 0.01  # of the lines
 # The cookie that stands for a session, of all that a client sends.
@@ -45,7 +44,6 @@ class Reading:
     ) -> None:
         self._seed: Priorities = mix(np.array([seed + 1], np.uint64))
         self._window = (begin_us, end_us)
-        self._places: dict[str, int] = {}
         self._broken_off: list[str] = []
         self._skipped: dict[str, tuple[int, str]] = {}
         self.routes = routes
@@ -60,7 +58,6 @@ class Reading:
     def read(self, inputs: Sequence[Input], progress: Progress | None = None) -> None:
         """Read all files; stops in order at Ctrl-C."""
         read: dict[str, int] = {}
-        self._places = {str(one.path): place for place, one in enumerate(inputs)}
         total = sum(one.bytes for one in inputs)
         with stopping() as stop:
             blocks = stop.until_asked(blocks_of(inputs, self._broke_off))
@@ -118,14 +115,19 @@ class Reading:
             return
         numbers = self._numbers(found)
         sessions = _sessions(found)
-        before = np.uint64(self._places[str(block.input.path)] * _INPUT_AT_MOST + block.offset)
-        priorities = mix((found.begin.astype(np.uint64) + before) ^ self._seed)
+        priorities = self._priorities(found, sessions, block.offset)
         self.tally.take(found, numbers, sessions)
         self.sample.take(found, numbers, sessions, priorities)
         self.sky.take(found, numbers, priorities)
         distinct, counts = np.unique(numbers, return_counts=True)
         if self.routes.count(distinct, counts):
             self.sample.moved(self.routes)
+
+    def _priorities(self, found: Requests, sessions: Ints, offset: int) -> Priorities:
+        """By where each stands in its log and what it says: another host's at the same place has its own."""
+        places = mix((found.begin + offset).astype(np.uint64) ^ self._seed)
+        times = mix((found.at_us ^ sessions).view(np.uint64))
+        return mix(places ^ times ^ (found.size ^ (found.duration_us << 32)).view(np.uint64))
 
     def _inside(self, found: Requests) -> Requests:
         begin_us, end_us = self._window

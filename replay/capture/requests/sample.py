@@ -5,7 +5,7 @@ and class of status, the slowest few of a route, every bucket of time; each keep
 weights are those of the SQL sample (`capture.sample`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +17,12 @@ from replay.capture.requests.columns import Requests
 from replay.capture.requests.routes import Routes
 from replay.capture.sample import BUCKETS_AT_MOST, SLOWEST
 from replay.capture.units import Priorities
+from replay.workload import Place
 
 BODY_AT_MOST = 16 << 10  # bytes; a longer one is not kept
 _CLASSES = 10  # of status: 2 for 204
+STATUS, SLOWEST_OF, BUCKET = "status", "slowest", "bucket"
+"""Names of the strata's groups: a route and a class of status, a route, a bucket of time."""
 _LOOSE = 2  # kept rows are this many times what is needed, at most
 
 
@@ -43,12 +46,18 @@ class Kept:
     body: bytes
 
 
+def groups(k: int) -> dict[str, BottomK]:
+    """The groups of strata of a sample, by name."""
+    return {STATUS: BottomK(k), SLOWEST_OF: BottomK(SLOWEST), BUCKET: BottomK(max(1, k // 4))}
+
+
 class Sample:
     """Takes requests in any order; `kept` gives those that stay."""
 
     def __init__(self, *, k: int) -> None:
-        self._routes, self._slowest = BottomK(k), BottomK(SLOWEST)
-        self._buckets = BottomK(max(1, k // 4))
+        self._groups = groups(k)
+        self._routes, self._slowest = self._groups[STATUS], self._groups[SLOWEST_OF]
+        self._buckets = self._groups[BUCKET]
         self._bucket_of: dict[int, int] = {}
         self._rows: dict[int, Kept] = {}
         self._count = 0
@@ -82,6 +91,33 @@ class Sample:
         by_class = (now[:, None] * _CLASSES + np.arange(_CLASSES)).ravel()
         self._routes.renumber(by_class)
         self._slowest.renumber(now)
+
+    def places(self, ids: Sequence[str], rows: Sequence[Kept]) -> Iterator[Place]:
+        """All places; `ids` are the routes' by number, `rows` the kept ones in their order."""
+        place_of = {unit: place for place, unit in enumerate(self._units_of(rows))}
+        bucket_of = {stratum: number for number, stratum in self._bucket_of.items()}
+        name: dict[str, Callable[[int], str]] = {
+            STATUS: lambda stratum: f"{ids[stratum // _CLASSES]} {stratum % _CLASSES}",
+            SLOWEST_OF: lambda stratum: ids[stratum],
+            BUCKET: lambda stratum: str(bucket_of[stratum]),
+        }
+        for group, bottom in sorted(self._groups.items()):
+            found = bottom.places()
+            strata = sorted(
+                (name[group](number), begin, end) for number, begin, end in found.strata
+            )
+            for stratum, begin, end in strata:
+                for at in range(begin, end):
+                    yield Place(
+                        group=group,
+                        stratum=stratum,
+                        rank=int(found.ranks[at]),
+                        transaction=place_of.get(int(found.units[at])),
+                    )
+
+    def _units_of(self, rows: Sequence[Kept]) -> Iterator[int]:
+        unit_of = {id(row): unit for unit, row in self._rows.items()}
+        return (unit_of[id(row)] for row in rows)
 
     def kept(self) -> tuple[Sequence[Kept], Weights]:
         """The requests that stay, in order of their begin, and their weights."""

@@ -32,6 +32,7 @@ from replay.capture.scrub import scrubber
 from replay.errors import InputError
 from replay.requests import Requests
 from replay.sql.comment import shape_of
+from replay.workload import Place
 
 _ADVICE = (
     "name the server's log_format (nginx) or LogFormat (Apache) with --http-format; known by "
@@ -90,6 +91,7 @@ class ReadRequests:
             kept=build_requests(reading, rows, weights, scrub),
             links=told.links if told is not None else (),
             ran=told.ran if told is not None else (),
+            places=self._places(),
         )
 
     def linker(self) -> Linker:
@@ -106,6 +108,12 @@ class ReadRequests:
             for number, key in enumerate(keys)
         ]
         return Linker(reading.sky, self.rows, reading.routes.now(np.arange(len(keys))), routes)
+
+    def _places(self) -> tuple[Place, ...]:
+        if self.options.everything:
+            return ()
+        ids = [route_id(key) for key in self.reading.routes.keys]
+        return tuple(self.reading.sample.places(ids, self.rows))
 
     def _routes(self) -> Ints:
         return self.reading.routes.now(np.array([row.route for row in self.rows], np.int64))
