@@ -44,7 +44,7 @@ _OPTIONS = (
         "--allow-writes",
         is_flag=True,
         help="With --service: send what writes, too: with the body of the log, or one that --openapi "
-        "tells.",
+        "tells; else the statements that the request ran are replayed in its stead.",
     ),
     click.option(
         "--login",

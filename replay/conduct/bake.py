@@ -1,33 +1,29 @@
 """Bake a planned load: which kept transactions arrive when, with which values, as shards on disk."""
 
 import math
-import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psycopg
 
-from replay import bundle, service, target
+from replay import bundle, target
 from replay.bind import Binder
 from replay.conduct.amplify import Amplify, lengthened
 from replay.conduct.amplify import arrivals as amplified
+from replay.conduct.asking import asking, behind, with_statements
 from replay.conduct.change import InOrder, changed
-from replay.conduct.columns import Columns, Drawn
-from replay.conduct.examples import examples as bound_examples
-from replay.conduct.openapi import OpenApi
 from replay.conduct.options import RAMP, RECORDED, SCENARIOS, RunOptions
 from replay.conduct.order import COMMIT, CommitOrder
 from replay.conduct.tags import tagged
-from replay.conduct.visits import Visits, visits
-from replay.errors import InputError, RefusedError
+from replay.errors import InputError
 from replay.finding import IN_ORDER, Change
 from replay.load import pace, ramp, schedule, shard, timeline
-from replay.load.clients import special_fields
 from replay.load.settings import before_each
-from replay.requests import is_called, is_captured_host
+from replay.requests import is_called
 from replay.sql.slots import render
 from replay.workload import Transaction, Workload
 
@@ -49,6 +45,7 @@ class Baked:
     ]  # template -> SQL and values, for EXPLAIN
     steps: tuple[pace.Step, ...] = ()  # of a ramp
     requests: Mapping[str, int] = field(default_factory=dict)  # planned, by how: see visits
+    aside: bool = False  # the last worker has statements in the stead of requests
 
 
 def bake(
@@ -66,7 +63,7 @@ def bake(
     """
     captured = bundle.read(workload_path)
     chosen = tagged(captured, options.tags, options.exclude_tags)
-    asked = _visits(workload_path, chosen, connection, options) if options.service else None
+    asked = asking(workload_path, chosen, connection, options) if options.service else None
     workload = asked.workload if asked else changed(chosen, options.changes)
     boosts = expand_boosts(workload, options)
     known = (
@@ -75,7 +72,9 @@ def bake(
         else captured
     )
     binder = binder_for(workload_path, known, connection, identity=options.identity)
-    rngs = np.random.default_rng(options.seed).spawn(2)
+    rngs = np.random.default_rng(options.seed).spawn(3)
+    if asked is not None and only is None:
+        asked = with_statements(asked, chosen, partial(binder.bind, rng=rngs[2]))
     examples: dict[str, tuple[str, tuple[str | None, ...]]] = {}
     sort = _in_order(workload_path, options.changes)
     order = None
@@ -97,13 +96,14 @@ def bake(
             arrival = schedule.plan(due_us, transaction, values, **more)
             yield order.ordered(arrival, transaction) if order is not None else arrival
 
+    aside = asked is not None and asked.instead is not None
     written = shard.write_shards(
-        shards, planned(), workers=options.workers, only=only, retries=options.retries
+        shards, planned(), options.workers, only, options.retries, aside=aside
     )
     bindings = dict(binder.summary)
     if asked is not None:
-        examples = _behind(captured, binder, options.seed)
-    if asked is None:
+        examples = behind(captured, binder, options.seed)
+    if asked is None or aside:
         _require_room(connection, written)
     if steps:
         ramp.write_steps(shards, steps)
@@ -114,16 +114,8 @@ def bake(
         examples=examples,
         steps=steps,
         requests=dict(asked.planned) if asked is not None else {},
+        aside=aside,
     )
-
-
-def _behind(
-    captured: Workload, binder: Binder, seed: int
-) -> dict[str, tuple[str, tuple[str | None, ...]]]:
-    """Executions of the statements behind requests: rare ones first, then by their time there."""
-    found = bound_examples(captured, binder, seed)
-    ranked = sorted(captured.templates, key=lambda one: (not one.rare, -one.total_ms))
-    return {one.id: found[one.id] for one in ranked if one.id in found}
 
 
 def _bound(
@@ -141,42 +133,6 @@ def _in_order(workload_path: Path, changes: Sequence[Change]) -> InOrder | None:
     if not any(change.kind == IN_ORDER for change in changes):
         return None
     return InOrder(changes, bundle.read_profile(workload_path))
-
-
-def _visits(
-    workload_path: Path, workload: Workload, connection: psycopg.Connection, options: RunOptions
-) -> Visits:
-    """The workload's requests; raises InputError where it has none."""
-    requests = bundle.read_requests(workload_path)
-    if requests is None:
-        raise InputError(f"{workload_path}: holds no requests; capture again with --http LOG")
-    try:
-        profile = bundle.read_profile(workload_path)
-    except InputError:
-        profile = None  # values are sent as captured
-    openapi = None
-    if options.openapi:
-        rng = random.Random(options.seed)
-        drawn = Drawn(
-            connection, Columns(profile), rng, special_fields(options.csrf, options.fresh)
-        )
-        openapi = OpenApi(Path(options.openapi), drawn, random.Random(options.seed + 1))
-    where = service.find(options.service, ca=options.ca, insecure=options.insecure)
-    for host in (where.named, f"{where.host}:{where.port}", f"{where.address[0]}:{where.port}"):
-        if is_captured_host(requests.log, host):
-            raise RefusedError(
-                f"{options.service}: production's log of requests names this host: nothing is sent "
-                "to it; name the service that stands before staging"
-            )
-    return visits(
-        requests,
-        workload.manifest,
-        profile,
-        where,
-        allow_writes=options.allow_writes,
-        openapi=openapi,
-        special=special_fields(options.csrf, options.fresh),
-    )
 
 
 def settled(options: RunOptions, workload_path: Path) -> RunOptions:

@@ -52,6 +52,10 @@ class OpenApi:
             if isinstance(operation, dict)
         }
 
+    def knows(self, method: str, route: str) -> bool:
+        """Whether the document has that operation, and its body can be made."""
+        return self.body(method, route) is not None
+
     def body(self, method: str, route: str) -> tuple[str, bytes] | None:
         """A body for a request of that route, and its media type; None where the document has none.
 

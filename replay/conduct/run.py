@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 _EXPLAINED_AT_MOST = 40  # templates, those that took the most time first
 _ESTIMATED_AT_MOST = 200  # templates whose plan is also asked for before the run, unexecuted
 _DRAIN_S = 5.0
+_ASIDE_POOL = 10  # sessions, at most, for statements in the stead of requests
 _SETTINGS = (
     "shared_buffers",
     "max_connections",
@@ -85,7 +86,8 @@ def run(
         )
         with _told_in(out, manifest):
             behind = bundle.read(workload_path).templates if options.service else ()
-            driven = _drive(connection, dsn, load, out, options, script, behind)
+            aside_pool = min(options.pool, _ASIDE_POOL) if baked.aside else 0
+            driven = _drive(connection, dsn, load, out, options, script, behind, aside_pool)
             manifest = _conclude(out, manifest, driven, options, baked)
             discard(out)
             if script is not None:
@@ -180,6 +182,7 @@ def _drive(
     options: RunOptions,
     script: Script | None,
     behind: Sequence[Template],
+    aside_pool: int,
 ) -> _Driven:
     """Load and watch at once; what was seen is kept whatever happens.
 
@@ -207,6 +210,7 @@ def _drive(
             drain_s=_DRAIN_S,
             service=options.service,
             client=options.client,
+            aside_pool=aside_pool,
             ready=during.start if during is not None else None,
         )
         if during is not None:

@@ -18,11 +18,12 @@ from urllib.parse import quote, unquote
 from data_gen.profile import SchemaProfile
 from replay.conduct import bodies
 from replay.conduct.columns import NOTHING, Columns
+from replay.conduct.instead import Instead
 from replay.conduct.openapi import OpenApi
 from replay.load.schedule import Values
 from replay.load.shard import PlannedStatement, PlannedTransaction
 from replay.outcome import http_code
-from replay.requests import Request, Requests, Route, as_template
+from replay.requests import Link, Request, Requests, Route, as_template
 from replay.service import Service
 from replay.workload import Manifest, Statement, Transaction, Workload
 
@@ -32,8 +33,9 @@ _BODILESS = (*READING, "DELETE", "TRACE")
 AS_CAPTURED = "as captured"
 WITH_BODY = "with the body of the log"
 MADE_BODY = "with a body made by the OpenAPI document"
+BY_SQL = "by the statements that they ran, in their stead"
 WRITES = "requests that write: --allow-writes sends them"
-NO_BODY = "requests whose body neither the log nor an OpenAPI document (--openapi) tells"
+NO_BODY = "requests of which neither body (of the log, by --openapi) nor statements are known"
 
 _KINDS = frozenset(
     ("int", "uuid", "hex", "date", "email", "id", "name")
@@ -49,9 +51,11 @@ class Visits:
     requests: Mapping[int, Request]
     routes: Mapping[str, Route]
     service: Service
+    links: tuple[Link, ...] = ()
     allow_writes: bool = False
     openapi: OpenApi | None = None
     special: Mapping[str, str] = field(default_factory=dict)  # fields filled when sent, and marks
+    instead: Instead | None = None  # what requests without a body ran
     planned: Counter[str] = field(default_factory=Counter)  # requests by how they were planned
 
     def plan(
@@ -67,7 +71,7 @@ class Visits:
             return PlannedTransaction(due_us=due_us, statements=(), left_out=WRITES)
         how, body = self._body(request, bound)
         if body is None:
-            return PlannedTransaction(due_us=due_us, statements=(), left_out=NO_BODY)
+            return self._instead(due_us, request, more)
         self.planned[how] += 1
         route = self.routes[request.route]
         statement = PlannedStatement(
@@ -87,6 +91,23 @@ class Visits:
             session=more.get("session", ""),
             connect_us=more.get("connect_us", 0),
         )
+
+    def has_body(self, request: Request) -> bool:
+        """Whether a request can be sent: its body is known, or it has none."""
+        if request.body is not None or request.method in _BODILESS:
+            return True
+        route = self.routes[request.route].route
+        return self.openapi is not None and self.openapi.knows(request.method, route)
+
+    def _instead(
+        self, due_us: int, request: Request, more: Mapping[str, Any]
+    ) -> PlannedTransaction:
+        """What the request ran, where that is known; else it is left out."""
+        found = self.instead.plan(due_us, request, more) if self.instead is not None else None
+        if found is None:
+            return PlannedTransaction(due_us=due_us, statements=(), left_out=NO_BODY)
+        self.planned[BY_SQL] += not found.left_out
+        return found
 
     def _head(self, request: Request, bound: Sequence[str | None], kind: str) -> bytes:
         """Request line and headers, but for what is known when it is sent."""
@@ -158,6 +179,7 @@ def visits(
         allow_writes=allow_writes,
         openapi=openapi,
         special=special,
+        links=requests.links,
     )
 
 

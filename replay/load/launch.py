@@ -41,21 +41,24 @@ def launch(
     drain_s: float,
     service: str = "",
     client: Mapping[str, str | bool] | None = None,
+    aside_pool: int = 0,
     ready: Callable[[int], None] | None = None,
 ) -> LoadReport:
     """Drive the shards and leave attempts.parquet in the run directory.
 
     Records and the workers' reports stand beside the shards until then. Where this process is
     killed, `salvage` makes the attempts of them.
-    `client` has more options of requests to a service (see options.py).
+    `client` has more options of requests to a service (see options.py); with an `aside_pool` the last
+    worker sends statements to the database over so many sessions.
     `ready` is called with the origin (CLOCK_MONOTONIC ns) some 200 ms before it. A run that is
     stopped by SIGINT or SIGTERM, or that lost a worker, still returns its report, which says so.
     Raises RefusedError, InputError or EnvironmentFaultError where the load could not begin, and
     EnvironmentFaultError where the attempts cannot be written.
     """
     workers = len(read_index(shards).planned)
-    if pool < workers:
-        raise InputError(f"a pool of {pool} is too small for {workers} workers")
+    sharing = workers - (aside_pool > 0)
+    if pool < sharing:
+        raise InputError(f"a pool of {pool} is too small for {sharing} workers")
     common = {
         "shards": shards.absolute(),
         "run-directory": shards.absolute(),
@@ -72,11 +75,12 @@ def launch(
     with _held(shards) as lock, _sigterm_as_interrupt():
         try:
             for worker in range(workers):
-                share = pool // workers + (worker < pool % workers)
+                share = pool // sharing + (worker < pool % sharing)
+                own = {"pool": share} if worker < sharing else {"pool": aside_pool, "service": ""}
                 children.append(
                     Child(
                         file,
-                        {**common, "worker-index": worker, "pool": share},
+                        {**common, "worker-index": worker, **own},
                         dsn=dsn,
                         lock=lock,
                         cwd=shards,

@@ -66,6 +66,9 @@ class PlannedTransaction:
     connect_us: int = 0  # when its session connects, since the origin; the first one's word counts
     ident: int = -1  # by which others wait for it
     settings: tuple[str, ...] = ()  # statements that set up a session of the pool for it
+    aside: bool = (
+        False  # statements beside requests: of the last worker, which speaks to the database
+    )
     left_out: str = ""  # why it is not replayed at all (see refuse); then it has no statements
 
 
@@ -260,10 +263,12 @@ def write_shards(
     workers: int = 1,
     only: Collection[int] | None = None,
     retries: int = 0,
+    *,
+    aside: bool = False,
 ) -> Planned:
     """Write the planned load, each session's to one worker; due times must not fall.
 
-    The shards of the workers in `only` are written (default: all), the index speaks of all.
+    Where some of it runs `aside`, one worker more has that. The shards of the workers in `only` are written (default: all), the index speaks of all.
     Raises InputError where nothing is planned at all.
     """
     directory.mkdir(parents=True, exist_ok=True)
@@ -275,13 +280,14 @@ def write_shards(
         arrivals = _ArrivalWriter(stack.enter_context((directory / ARRIVALS).open("wb")))
         shards = {
             worker: _ShardWriter(stack.enter_context(shard_file(directory, worker).open("wb")))
-            for worker in (range(workers) if only is None else only)
+            for worker in (range(workers + aside) if only is None else only)
         }
         for transaction in transactions:
             if transaction.left_out:
                 left_out[transaction.left_out] += 1
                 continue
             worker = _worker_of(transaction.session, number, workers)
+            worker = workers if transaction.aside else worker
             lines = tuple(map(numbering.line, transaction.statements))
             numbering.ordered |= transaction.ident >= 0
             session = recording.number(transaction, worker)
@@ -307,7 +313,7 @@ def write_shards(
         )
     sessions = recording.table()
     np.save(directory / SESSIONS, sessions)
-    planned = [arrivals.planned[worker] for worker in range(workers)]
+    planned = [arrivals.planned[worker] for worker in range(workers + aside)]
     _write_index(directory, numbering, planned, recorded=bool(len(sessions)), retries=retries)
     return Planned(
         transactions=number,
