@@ -106,12 +106,12 @@ def perform(connection: psycopg.Connection, template: shop.Template, rng: random
 
 
 def watched(command: list[str], *, stop_after: int | None) -> tuple[list[str], dict[str, object]]:
-    """What a hunt said, and its document; interrupted where so many trials were begun."""
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as run:
+    """What a hunt said, and its document; stopped where so many trials were begun."""
+    with (
+        tempfile.TemporaryFile("w+") as out,
+        subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, text=True) as run,
+    ):
         assert run.stderr is not None
-        assert run.stdout is not None
         said, tried = [], 0
         for line in run.stderr:
             said.append(line.rstrip())
@@ -120,7 +120,9 @@ def watched(command: list[str], *, stop_after: int | None) -> tuple[list[str], d
             if tried == stop_after:
                 run.send_signal(signal.SIGTERM)
                 stop_after = None
-        text = run.stdout.read()
+        run.wait()
+        out.seek(0)
+        text = out.read()
     return said, json.loads(text) if text.strip() else {}
 
 

@@ -1,7 +1,8 @@
 """What a server is asked in one sample: its sessions, and only where one waits for a lock, for whom.
 
-This runs ten times a second beside a server that is under load, so it costs no more than it must: rows
-come as the tables of a run have them, and names of relations are asked for once.
+This runs ten times a second beside a server that is under load, where its code is never warm, so it
+costs no more than it must: statements go to libpq without a cursor, rows come as the tables of a run have
+them, and names of relations are asked for once.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +11,9 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 import psycopg
+from psycopg.adapt import Transformer
+from psycopg.pq import ExecStatus, Format
+from psycopg.pq.abc import PGresult
 from psycopg.types.numeric import Int8BinaryLoader
 
 from replay.waitnames import normal
@@ -20,12 +24,12 @@ _BUSY = _ACTIVITY.replace(
     "datname = current_database() AND (wait_event_type IN ('Lock', 'IPC')"
     " OR (backend_type = 'client backend' AND state <> 'idle'))",
 ).encode()
-_THESE = _ACTIVITY.replace("{which}", "pid = ANY (%s)").encode()
+_THESE = _ACTIVITY.replace("{which}", "pid = ANY ($1)").encode()
 _TYPE, _WAIT, _LISTED = 2, 3, 10  # positions among the columns of activity.sql
 _BLOCKING = files(__package__).joinpath("blocking.sql").read_text(encoding="utf-8").encode()
 _NAMES = b"""
 SELECT c.oid::int8, n.nspname || '.' || c.relname
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY (%s::oid[])
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY ($1::oid[])
 """
 
 
@@ -75,14 +79,18 @@ class Looker:
         self._names: dict[int, str] = {0: ""}
         # The server's own µs: what makes datetimes of them costs more than all the rest.
         connection.adapters.register_loader("timestamptz", Int8BinaryLoader)
+        self._busy = _Question(connection, "replay_busy", _BUSY)
+        self._blocking = _Question(connection, "replay_blocking", _BLOCKING)
+        self._these = _Question(connection, "replay_these", _THESE)
+        self._relations = _Question(connection, "replay_relations", _NAMES)
 
     def look(self) -> Sample:
         """What the server shows at this moment; raises psycopg.Error."""
-        seen = self._rows(_BUSY)
+        seen = self._busy.rows()
         columns = _columns([row for row in seen if row[_LISTED]])
         if not any(row[_TYPE] == "Lock" or row[_WAIT] == "SafeSnapshot" for row in seen):
             return Sample(columns=columns, waiting=(), sessions={})
-        rows = self._rows(_BLOCKING)
+        rows = self._blocking.rows()
         self._learn({row[4] for row in rows})
         waiting = [
             Waiting(pid, on, kind, mode, self._names.get(relation, ""), max(now - since, 0), key)
@@ -100,18 +108,39 @@ class Looker:
         involved = {one.pid for one in waiting}.union(*(one.blockers for one in waiting))
         missing = involved - known.keys() - {0}
         if missing:
-            found = _columns(self._rows(_THESE, (list(missing),)))
+            found = _columns(self._these.rows(missing))
             known.update((one[0], Session._make(one)) for one in zip(*found, strict=True))
         return known
 
     def _learn(self, relations: set[int]) -> None:
         unknown = relations - self._names.keys()
         if unknown:
-            self._names.update(self._rows(_NAMES, (list(unknown),)))
+            self._names.update(self._relations.rows(unknown))
 
-    def _rows(self, statement: bytes, values: Sequence[Any] | None = None) -> list[Any]:
-        with self.connection.cursor(binary=True) as cursor:
-            return cursor.execute(statement, values, prepare=True).fetchall()
+
+class _Question:
+    """A statement of at most one parameter, a list of numbers, prepared when it is first asked."""
+
+    def __init__(self, connection: psycopg.Connection, name: str, statement: bytes) -> None:
+        self._pgconn = connection.pgconn
+        self._name, self._statement = name.encode(), statement
+        self._loaders = Transformer(connection)
+        self._prepared = False
+
+    def rows(self, *numbers: Iterable[int]) -> list[Any]:
+        """The answer; raises psycopg.OperationalError."""
+        given = [f"{{{','.join(map(str, some))}}}".encode() for some in numbers]
+        if not self._prepared:
+            self._require(self._pgconn.prepare(self._name, self._statement))
+        answer = self._pgconn.exec_prepared(self._name, given, result_format=Format.BINARY)
+        self._require(answer)
+        self._loaders.set_pgresult(answer, set_loaders=not self._prepared, format=Format.BINARY)
+        self._prepared = True
+        return self._loaders.load_rows(0, answer.ntuples, tuple)
+
+    def _require(self, answer: PGresult) -> None:
+        if answer.status not in {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}:
+            raise psycopg.OperationalError(answer.error_message.decode(errors="replace"))
 
 
 def _columns(rows: Sequence[Any]) -> Sequence[Sequence[Any]]:
