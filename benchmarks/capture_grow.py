@@ -139,10 +139,14 @@ def without_query_id(log: bytes) -> bytes:
 
 
 def unnamed(log: bytes) -> bytes:
-    """A csvlog of an application that names no prepared statement: pgreplay 1.2.0 crashes on them."""
-    return re.sub(
+    """A csvlog of an application that names no prepared statement: pgreplay 1.2.0 crashes on them.
+
+    Nor does it know the capital letter with which newer servers begin the list of parameters.
+    """
+    log = re.sub(
         rb'(,"(?:duration: [\d.]+ ms  )?(?:parse|bind|execute) )_pg3_\d+: ', rb"\1<unnamed>: ", log
     )
+    return log.replace(b',"Parameters: $1', b',"parameters: $1')
 
 
 REWRITES: dict[str, Callable[[bytes], bytes]] = {

@@ -9,7 +9,7 @@ of reach.
 
 import numpy as np
 
-from replay.capture.kernels import ONE, Ints, Mask, Number, compiled, place
+from replay.capture.kernels import ONE, Ints, Mask, Number, compiled, making, place
 
 _ROUNDS = 4
 _HEX_AT_LEAST = 8  # letters of a word that is taken for a hash, if none is beyond f
@@ -30,7 +30,7 @@ def token_of(word: str, key: tuple[np.uint64, np.uint64]) -> str:
     return "".join(map(chr, letters.tolist()))
 
 
-@compiled
+@making
 def tokenise(letters: Ints, upper: Mask, key: np.uint64, other_key: np.uint64) -> None:
     """Put a word's token in the place of its letters, which are small ones; `upper` says which were not."""
     count = letters.size

@@ -15,7 +15,7 @@ from replay.capture.conflicts import Conflicts
 from replay.capture.contention import observe
 from replay.capture.formats.columns import Columns, Format, Ints
 from replay.capture.formats.texts import Texts
-from replay.capture.kernels import Number, compiled
+from replay.capture.kernels import compiled
 from replay.capture.messages import (
     BEGINS,
     FAILED,
@@ -156,7 +156,8 @@ class Digester:
     ) -> Ints:
         template = np.full(rows.size, NO_TEMPLATE, np.int64)
         message, statement = Texts.of(columns.message), Texts.of(columns.statement)
-        named = _named(kind, session, int(session.max(initial=-1)) + 1)
+        named = np.empty(rows.size, np.bool_)
+        _name(kind, session, named, np.ones(int(session.max(initial=-1)) + 1, np.bool_))
         for which, texts, begin in (
             (np.flatnonzero(named), message, begins),
             (np.flatnonzero(kind == FAILED), statement, statement.begins[rows]),
@@ -166,19 +167,16 @@ class Digester:
 
 
 @compiled
-def _named(kind: Ints, session: Ints, sessions: Number) -> Mask:
-    """Which messages' templates are asked for.
+def _name(kind: Ints, session: Ints, named: Mask, may_fail: Mask) -> None:
+    """Say which messages' templates are asked for; `may_fail`: by session, all of them at first.
 
     Those of executions; and of a parse or bind that a failure follows in its session, or may
     follow in a block to come.
     """
-    named = np.empty(kind.size, np.bool_)
-    may_fail = np.ones(sessions, np.bool_)
     for row in range(kind.size - 1, -1, -1):
         what, of = kind[row], session[row]
         named[row] = what in (RAN, BEGINS) or (what == PREPARED and may_fail[of])
         may_fail[of] = what == FAILED
-    return named
 
 
 def _kinds(columns: Columns, taken: Mask) -> tuple[Ints, Ints, Ints]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from replay.capture.cells import DOUBLED, MINUS, NULL, Growing
 from replay.capture.executions import Mask
-from replay.capture.kernels import Bytes, Hashes, Ints, Number, as_bytes, compiled, place
+from replay.capture.kernels import Bytes, Hashes, Ints, Number, as_bytes, compiled, making, place
 from replay.capture.masks import hash_of
 from replay.sql.literals import number_of
 from replay.sql.slots import Slotted, extract
@@ -138,7 +138,7 @@ def _plainly(written: bytes, kind: int, *, is_negative: bool) -> str | None:
     return written[1:-1].decode().replace("''", "'")
 
 
-@compiled
+@making
 def _literals(data: Bytes, texts: Ints, hashes: Hashes) -> tuple[Ints, Ints]:
     """Hashes of the texts; where each one's literals begin among all, and what hash_of says of those.
 
@@ -180,12 +180,25 @@ def _look(
             if role >= roles.size:
                 strange[row] = True
             elif roles[role] == _FIXED:
-                text = fixed[lengths[role] : lengths[role + 1]]
-                strange[row] |= text.size != end - begin or (data[begin:end] != text).any()
+                strange[row] |= not _is_fixed(data, begin, end, fixed, lengths, role)
             elif kind == _NUMBER:
                 strange[row] |= not _is_plain_number(data, begin, end)
             else:
                 strange[row] |= not _is_plain_string(data, begin, end)
+
+
+@compiled
+def _is_fixed(
+    data: Bytes, begin: Number, end: Number, fixed: Bytes, lengths: Ints, role: Number
+) -> bool:
+    """Whether it is the literal that its shape has there."""
+    text = lengths[role]
+    if lengths[role + 1] - text != end - begin:
+        return False
+    for step in range(end - begin):
+        if data[begin + step] != fixed[text + step]:
+            return False
+    return True
 
 
 @compiled

@@ -30,13 +30,21 @@ place = np.uint64
 
 
 def compiled(function: F) -> F:
-    """The function, compiled when it is first called."""
+    """The function, compiled when it is first called; it makes no array.
+
+    Nothing counts who holds an array: where functions call one another, that costs as much as what they do.
+    """
+    return cast("F", numba.njit(cache=True, nogil=True, _nrt=False)(function))
+
+
+def making(function: F) -> F:
+    """The same of one that makes arrays."""
     return cast("F", numba.njit(cache=True, nogil=True)(function))
 
 
 def inlined(function: F) -> F:
-    """The same of a short one that others call: a call with an array costs more than what it does."""
-    return cast("F", numba.njit(cache=True, nogil=True, forceinline=True)(function))
+    """The same as `compiled` of a short one that others call."""
+    return cast("F", numba.njit(cache=True, nogil=True, _nrt=False, forceinline=True)(function))
 
 
 def as_bytes(buffer: bytes | bytearray | memoryview | npt.NDArray[np.uint8]) -> Bytes:

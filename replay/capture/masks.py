@@ -10,7 +10,18 @@ Works on bytes of any encoding that extends ASCII. 128 bits: no two texts of a l
 
 import numpy as np
 
-from replay.capture.kernels import ONE, TWO, ZERO, Bytes, Ints, Number, compiled, inlined, place
+from replay.capture.kernels import (
+    ONE,
+    TWO,
+    ZERO,
+    Bytes,
+    Ints,
+    Number,
+    compiled,
+    inlined,
+    making,
+    place,
+)
 from replay.capture.words import EIGHT, up_to
 
 _STRING, _NUMBER, _BLANK, _BREAK = 1, 2, 32, 10
@@ -33,7 +44,7 @@ _PRIME, _OTHER_PRIME = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB
 _SEED, _OTHER_SEED = np.uint64(0xCBF29CE484222325), np.uint64(0x2545F4914F6CDD1D)
 
 
-@compiled
+@making
 def hash_of(
     data: Bytes, at: np.uint64, end: np.uint64, literals: Ints
 ) -> tuple[np.uint64, np.uint64, int]:

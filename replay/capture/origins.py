@@ -14,7 +14,8 @@ import numpy as np
 
 from replay.capture.bottomk import Weights
 from replay.capture.formats.columns import Ints
-from replay.capture.kept import Kept, cuts
+from replay.capture.kept import cuts
+from replay.capture.store import Store
 from replay.capture.stored import Batch
 from replay.requests import BY_COMMENT
 from replay.sql.comment import MARKS, route_of
@@ -35,8 +36,10 @@ Origins = Mapping[int, Behind]
 """By a template's number the routes that ran it."""
 
 
-def origins(kept: Kept, numbers: Ints, weights: Weights) -> Origins:
+def origins(kept: Store, numbers: Ints, weights: Weights) -> Origins:
     """The routes that the kept executions name."""
+    if not kept.mentions(MARKS):
+        return {}
     named: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     whole: dict[int, float] = defaultdict(float)
     for begin, end in cuts(kept.sizes(numbers)):
@@ -56,12 +59,9 @@ def origins(kept: Kept, numbers: Ints, weights: Weights) -> Origins:
 
 
 def _told(batch: Batch, weights: Weights) -> Iterator[tuple[int, str, float]]:
-    """Template, route and weight of each execution; nothing where no record names a route."""
-    if batch.texts is None:
-        return
+    """Template, route and weight of each execution."""
+    assert batch.texts is not None  # they were taken out of the vault
     texts = batch.texts.tobytes()
-    if not any(mark in texts for mark in MARKS):
-        return
     places = batch.places.tolist()
     of_row = np.repeat(weights, batch.counts()).tolist()
     for row, (template, weight) in enumerate(zip(batch.columns[0].tolist(), of_row, strict=True)):

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from replay.capture.ciphers import tokenise
-from replay.capture.kernels import Bytes, Hashes, Ints, Mask, Number, compiled
+from replay.capture.kernels import Bytes, Hashes, Ints, Mask, Number, compiled, making
 from replay.capture.moves import dated, numbered
 
 WORD_AT_MOST = 1000  # letters
@@ -49,7 +49,7 @@ class Maps(NamedTuple):
     small: npt.NDArray[np.int32]  # by character
 
 
-@compiled
+@making
 def scrub(data: Bytes, offsets: Ints, maps: Maps, out: Bytes, ends: Ints) -> None:
     """Put each value's token behind the one before, and where it ends; LEFT where it has another form."""
     letters, upper = np.empty(WORD_AT_MOST, np.int64), np.empty(WORD_AT_MOST, np.bool_)
@@ -138,7 +138,7 @@ def _in_uuid(data: Bytes, place: Number, end: Number, run: Number) -> bool:
     return bool(run == _UUID_HEAD and place + 5 < end and data[place + 5] == 45)
 
 
-@compiled
+@making
 def _worded(
     data: Bytes,
     at: Number,

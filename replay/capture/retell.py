@@ -9,7 +9,7 @@ import pyarrow as pa
 from replay.capture.executions import Mask
 from replay.capture.formats.columns import Columns
 from replay.capture.formats.texts import Texts
-from replay.capture.kernels import Bytes, Ints, Number, compiled
+from replay.capture.kernels import Bytes, Ints, Number, compiled, making
 from replay.capture.messages import decoded, parameters
 from replay.capture.registry import Registry
 from replay.capture.stored import Batch
@@ -103,7 +103,7 @@ def _is_failure(severity: pa.DictionaryArray) -> Mask:
     return failed
 
 
-@compiled
+@making
 def lines(texts: Bytes, begins: Ints, ends: Ints) -> Bytes:
     """Pieces of the texts behind one another, each with a line break at its end."""
     joined = np.empty((ends - begins).sum() + begins.size, np.uint8)

@@ -1,6 +1,8 @@
 """The records of units that may be kept: in memory, and in a vault when there are many."""
 
+import re
 from array import array
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from replay.capture.vault import Vault
 
 _IN_MEMORY_AT_MOST = 24 << 20  # bytes
 _LOOSE_AT_LEAST = 20_000  # units
+_LOOSE_BYTES_AT_LEAST = 24 << 20  # of their records
 _COLUMNS = ("template", "start_us", "spent_us", "state")
 
 
@@ -27,6 +30,7 @@ class Store:
         self._starts = array("q")  # epoch µs, by number
         self._priorities = array("Q")
         self._loose_from = _LOOSE_AT_LEAST
+        self._loose_bytes_from = _LOOSE_BYTES_AT_LEAST
 
     def add(self, units: Units, places: Ints) -> Ints:
         """Store the units at those places; gives their numbers."""
@@ -103,26 +107,42 @@ class Store:
         unit = np.repeat(order, np.concatenate(sizes))
         return np.concatenate(parts)[(back := np.argsort(unit, kind="stable"))], unit[back]
 
+    def mentions(self, marks: Sequence[bytes]) -> bool:
+        """Whether one of these may stand in a record: a text in the vault is not looked into."""
+        return any(
+            segment.texts is None or any(re.search(re.escape(m), segment.texts) for m in marks)
+            for segment in self._segments
+        )
+
     def is_loose(self) -> bool:
-        """Whether many units have been added since the last `keep`."""
-        return self._held > self._loose_from
+        """Whether many units, or bytes, have been added since the last `keep`."""
+        return self._held > self._loose_from or self._bytes > self._loose_bytes_from
 
     def keep(self, numbers: Ints) -> None:
-        """Let go of all others, as far as they are in memory; `numbers` ascend."""
-        kept, held = [], []
-        for segment in self._segments:
+        """Let go of all others, as far as they are in memory; `numbers` ascend.
+
+        What stays goes into the vault when it is too much for memory.
+        """
+        segments, self._segments, held = self._segments, [], []
+        while segments:
+            segment = segments.pop()
             which = np.flatnonzero(np.isin(segment.numbers, numbers, assume_unique=True))
             if segment.texts is None:
-                kept += [segment] if which.size else []
-            elif which.size == segment.numbers.size:
-                held.append(segment)
+                self._segments += [segment] if which.size else []
             elif which.size:
-                held.append(part_of(segment, which))
-        self._segments = [*kept, *([joined(held)] if held else [])]
+                held.append(
+                    segment if which.size == segment.numbers.size else part_of(segment, which)
+                )
+        held.reverse()
+        self._bytes = sum(segment.texts.size for segment in held if segment.texts is not None)
+        if self._bytes > self._at_most:
+            self._segments += self._spilled(held)
+        elif held:
+            self._segments.append(joined(held))
         self._segments.sort(key=lambda segment: int(segment.numbers[0]))
-        self._bytes = sum(s.texts.size for s in self._segments if s.texts is not None)
         self._held = sum(segment.numbers.size for segment in self._segments)
         self._loose_from = max(2 * self._held, _LOOSE_AT_LEAST)
+        self._loose_bytes_from = max(2 * self._bytes, _LOOSE_BYTES_AT_LEAST)
         give_back()
 
     def _segments_of(self, numbers: Ints) -> Ints:
@@ -150,13 +170,13 @@ class Store:
         self._segments.append(segment)
         self._held += segment.numbers.size
         self._bytes += segment.texts.size
-        if self._bytes > self._at_most:
-            self._spill()
 
-    def _spill(self) -> None:
+    def _spilled(self, segments: list[Batch]) -> list[Batch]:
+        """The segments, with their texts in the vault."""
         self._vault = self._vault or Vault()
-        for segment in self._segments:
-            if segment.texts is not None:
-                segment.at = self._vault.put(segment.texts.tobytes())
-                segment.texts = None
+        for segment in segments:
+            assert segment.texts is not None  # it was in memory
+            segment.at = self._vault.put(segment.texts.tobytes())
+            segment.texts = None
         self._bytes = 0
+        return segments

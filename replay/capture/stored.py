@@ -7,7 +7,7 @@ from itertools import accumulate, chain, pairwise
 import msgspec
 import numpy as np
 
-from replay.capture.kernels import ZERO, Bytes, Ints, compiled
+from replay.capture.kernels import ZERO, Bytes, Ints, making
 from replay.capture.units import Priorities
 
 
@@ -134,7 +134,7 @@ def joined(segments: Sequence[Batch]) -> Batch:
     )
 
 
-@compiled
+@making
 def pieces(texts: Bytes, begins: Ints, ends: Ints) -> Bytes:
     """Pieces of the texts behind one another."""
     joined = np.empty((ends - begins).sum(), np.uint8)

@@ -56,7 +56,9 @@ class Templates:
         hashes = np.empty((len(texts), 2), np.uint64)
         numbers = np.empty(len(texts), np.int64)
         known = self._exact, self._exact_numbers, self._hashes, self._numbers
-        _look_up(texts.data, texts.begins, texts.ends, texts.marks, hashes, numbers, *known)
+        longest = int((texts.ends - texts.begins).max(initial=0))
+        room = np.empty(longest, np.uint8), np.empty(longest, np.uint8), np.empty((0, 3), np.int64)
+        _look_up(texts.data, texts.begins, texts.ends, texts.marks, hashes, numbers, *known, *room)
         new: dict[tuple[int, int], int] = {}
         for row in np.flatnonzero(numbers == NO_TEMPLATE).tolist():
             one, other = hashes[row].tolist()
@@ -124,17 +126,16 @@ def _look_up(
     exact_numbers: Ints,
     known: Hashes,
     known_numbers: Ints,
+    plain: Bytes,
+    text: Bytes,
+    nowhere: Ints,
 ) -> None:
     """Find every text's number, or its hash at least.
 
     `known` is an open-addressed table whose size is a power of two; `exact` has one place a hash.
+    `plain` and `text` are room for the longest text, and `nowhere` for none of its literals.
     """
     mask, exact_mask = place(known_numbers.size - 1), place(exact_numbers.size - 1)
-    nowhere = np.empty((0, 3), np.int64)
-    longest = 0
-    for row in range(begins.size):
-        longest = max(longest, ends[row] - begins[row])
-    plain, text = np.empty(longest, np.uint8), np.empty(longest, np.uint8)
     for row in range(begins.size):
         at, end, mark = place(begins[row]), place(ends[row]), marks[row]
         one, other = exact_hash(data, at, end, place(mark))
@@ -170,5 +171,5 @@ def _put(hashes: Hashes, numbers: Ints, known: Hashes, known_numbers: Ints) -> N
     mask = place(known_numbers.size - 1)
     for row in range(numbers.size):
         found = _place_of(hashes[row, 0], hashes[row, 1], known, known_numbers, mask)
-        known[found] = hashes[row]
+        known[found, 0], known[found, 1] = hashes[row, 0], hashes[row, 1]
         known_numbers[found] = numbers[row]

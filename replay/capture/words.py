@@ -8,10 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from llvmlite import ir
 from numba import extending, types
 
 from replay.capture.kernels import ONE, Bytes, Number, inlined, place
+
+Places = npt.NDArray[np.uint32]
 
 AT_ONCE = place(64)
 EIGHT = place(8)
@@ -67,11 +70,24 @@ def within(_typing: Any, data: Any, at: Any, _first: Any, _count: Any) -> _Gener
 
 
 @written
+def alike(_typing: Any, data: Any, one: Any, other: Any) -> _Generated:
+    """Which of sixty-four bytes are the same at two places: a bit each, the first one lowest."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = signature.args[0]
+        first = builder.load(_pointer(context, builder, array, args[0], args[1], _MANY), align=1)
+        second = builder.load(_pointer(context, builder, array, args[0], args[2], _MANY), align=1)
+        return builder.bitcast(builder.icmp_unsigned("==", first, second), _WORD)
+
+    return types.uint64(data, one, other), generate
+
+
+@written
 def first_of_bits(_typing: Any, _word: Any) -> _Generated:
-    """The place of the lowest bit that is set; one is."""
+    """The place of the lowest bit that is set; 64 where none is."""
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        return builder.cttz(args[0], ir.IntType(1)(1))
+        return builder.cttz(args[0], ir.IntType(1)(0))
 
     return types.uint64(types.uint64), generate
 
@@ -84,6 +100,27 @@ def count_of_bits(_typing: Any, _word: Any) -> _Generated:
         return builder.ctpop(args[0])
 
     return types.uint64(types.uint64), generate
+
+
+def places_in(data: Bytes, *, each: bool = False) -> Places:
+    """Room for the places of some bytes in the data: one in four, or each, may be such."""
+    return np.empty((data.size if each else data.size // 4) + 2 * int(AT_ONCE), np.uint32)
+
+
+@inlined
+def put_bits(bits: np.uint64, at: np.uint64, places: Places, count: np.uint64) -> np.uint64:
+    """Write where each bit that is set stands, counted from `at`, behind so many; how many then are.
+
+    Eight at a time, because a processor guesses wrongly how many there are: there must be room for
+    as many as a word has bits.
+    """
+    behind = count + count_of_bits(bits)
+    while count < behind:
+        for step in range(8):
+            places[count + place(step)] = at + first_of_bits(bits)
+            bits &= bits - ONE
+        count += EIGHT
+    return behind
 
 
 @inlined
@@ -109,6 +146,8 @@ def up_to(data: Bytes, at: np.uint64, end: np.uint64) -> np.uint64:
 def same(data: Bytes, one: np.uint64, other: np.uint64, size: np.uint64) -> bool:
     """Whether the same bytes stand at two places."""
     step = place(0)
+    if max(one, other) + AT_ONCE <= place(data.size) and size <= AT_ONCE:
+        return bool(size == place(0) or ~alike(data, one, other) << (AT_ONCE - size) == place(0))
     while step < size:
         if up_to(data, one + step, one + size) != up_to(data, other + step, other + size):
             return False

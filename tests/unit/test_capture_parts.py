@@ -185,6 +185,7 @@ def test_stored_units_come_back_and_the_file_tells_nothing():
     store, whole = Store(in_memory_at_most=300), Store()
     for one in made:
         assert store.add(units([one]), np.array([0])) == whole.add(units([one]), np.array([0]))
+    store.keep(np.arange(50))
     assert store._vault is not None
     store._vault._file.seek(0)
     on_disk = store._vault._file.read()

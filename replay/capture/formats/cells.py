@@ -3,13 +3,12 @@
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from replay.capture.formats.clock import Zones
 from replay.capture.formats.columns import Columns, Ints
 from replay.capture.formats.texts import Marks, Spans, Texts
-from replay.capture.kernels import ONE, Bytes, inlined, place
+from replay.capture.kernels import ONE, Bytes, Hashes, Number, compiled, inlined, place
 from replay.capture.words import EIGHT, same, up_to
 
 # Cells that are wanted, in the order in which they are kept.
@@ -21,7 +20,6 @@ ZONES_AT_MOST = 64  # in a block
 WRONG, MORE = -1, -2
 """In the place of a number: something is not as it should be, and there was no room for all names."""
 
-Places = npt.NDArray[np.uint32]
 _NAMED = len(NAMED)
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 _NAMES = 1 << 13  # room for half as many different ones, nearly always enough
@@ -42,6 +40,7 @@ class Cells(NamedTuple):
     counts: Ints  # by named field: how many codes there are
     table: Spans  # to find names
     last: Spans  # by code of the session: its last record
+    minute: Hashes  # see figures.local_us
 
     @classmethod
     def room(cls, records: int, *, names: int = _NAMES) -> "Cells":
@@ -59,6 +58,7 @@ class Cells(NamedTuple):
             counts=np.zeros(_NAMED, np.int64),
             table=np.full(names, -1, np.int32),
             last=np.empty(records, np.int32),
+            minute=np.zeros(3, np.uint64),
         )
 
     @classmethod
@@ -76,7 +76,9 @@ def columns(data: Bytes, found: Cells, count: int, zones: Zones) -> Columns:
     ]
     firsts = [rows[:known] for rows, known in zip(found.firsts, found.counts, strict=True)]
     named = {
-        name: pa.DictionaryArray.from_arrays(pa.array(codes[:count]), text.only(first).arrow())
+        name: pa.DictionaryArray.from_arrays(
+            pa.array(codes[:count]), text.only(first).arrow(), safe=False
+        )
         for name, codes, text, first in zip(NAMED, found.codes, texts, firsts, strict=False)
     }
     names = [_bytes(data, found.zones, known) for known in range(int(zone.max()) + 1)]
@@ -115,42 +117,83 @@ def code(
 
     Records of one session mostly have the same names, so those of the one before are looked at first.
     """
-    before, names = np.int64(-1), place(_NAMED)
-    mask = place(table.size - 1)
-    for number in range(_NAMED):
+    if not name(data, begins, ends, codes, firsts, counts, table, place(0), row):
+        return False
+    before = before_in(codes, firsts, last, row)
+    for number in range(1, _NAMED):
         field = place(number)
-        begin, end = place(begins[field, row]), place(ends[field, row])
-        size = end - begin
         if before >= 0:
-            known = place(before)
-            at = place(begins[field, known])
+            begin, known = place(begins[field, row]), place(before)
+            size, at = place(ends[field, row]) - begin, place(begins[field, known])
             if place(ends[field, known]) - at == size and same(data, at, begin, size):
                 codes[field, row] = codes[field, known]
                 continue
-        hashed, at = field + ONE, begin
-        while at < end:
-            hashed = (hashed ^ up_to(data, at, end)) * _PRIME
-            hashed ^= hashed >> place(32)
-            at += EIGHT
-        slot = hashed & mask
-        while True:
-            if table[slot] < 0:
-                if 2 * counts.sum() >= table.size:
-                    return False
-                table[slot] = row * names + field
-                codes[field, row] = counts[field]
-                firsts[field, counts[field]] = row
-                counts[field] += 1
-                break
-            known = place(table[slot]) // names
-            at = place(begins[field, known])
-            is_named = place(table[slot]) - known * names == field
-            if is_named and place(ends[field, known]) - at == size and same(data, at, begin, size):
-                codes[field, row] = codes[field, known]
-                break
-            slot = (slot + ONE) & mask
-        if number == 0:
-            session = place(codes[0, row])
-            before = np.int64(last[session]) if place(firsts[0, session]) != row else before
-            last[session] = row
+        if not name(data, begins, ends, codes, firsts, counts, table, field, row):
+            return False
+    return True
+
+
+@inlined
+def before_in(codes: Spans, firsts: Spans, last: Spans, row: np.uint64) -> Number:
+    """The record before in the session, whose last one this is now; -1 for none."""
+    session = place(codes[0, row])
+    before = np.int64(last[session]) if place(firsts[0, session]) != row else np.int64(-1)
+    last[session] = row
+    return before
+
+
+@inlined
+def name(
+    data: Bytes,
+    begins: Spans,
+    ends: Spans,
+    codes: Spans,
+    firsts: Spans,
+    counts: Ints,
+    table: Spans,
+    field: np.uint64,
+    row: np.uint64,
+) -> bool:
+    """Give the code of one of a record's names; False where there is no more room."""
+    begin, end = place(begins[field, row]), place(ends[field, row])
+    size, names, mask = end - begin, place(_NAMED), place(table.size - 1)
+    hashed, at = field + ONE, begin
+    while at < end:
+        hashed = (hashed ^ up_to(data, at, end)) * _PRIME
+        hashed ^= hashed >> place(32)
+        at += EIGHT
+    slot = hashed & mask
+    while table[slot] >= 0:
+        known = place(table[slot]) // names
+        at = place(begins[field, known])
+        is_named = place(table[slot]) - known * names == field
+        if is_named and place(ends[field, known]) - at == size and same(data, at, begin, size):
+            codes[field, row] = codes[field, known]
+            return True
+        slot = (slot + ONE) & mask
+    if 2 * counts.sum() >= table.size:
+        return False
+    table[slot] = row * names + field
+    codes[field, row] = counts[field]
+    firsts[field, counts[field]] = row
+    counts[field] += 1
+    return True
+
+
+@compiled
+def name_some(
+    data: Bytes,
+    begins: Spans,
+    ends: Spans,
+    codes: Spans,
+    firsts: Spans,
+    counts: Ints,
+    table: Spans,
+    field: np.uint64,
+    row: np.uint64,
+) -> bool:
+    """Give the codes of two of a record's names, one behind the other; see `name`."""
+    for one in (field, field + ONE):
+        if not name(data, begins, ends, codes, firsts, counts, table, one, row):
+            return False
     return True

@@ -6,16 +6,18 @@ and looks at every byte outside of strings.
 
 import numpy as np
 
-from replay.capture.formats.cells import FIELDS, MORE, WRONG, Cells, Places, code
+from replay.capture.formats.cells import FIELDS, MORE, WRONG, Cells, code
 from replay.capture.formats.figures import STAMPED, local_us, number, zone_at
 from replay.capture.formats.texts import ESCAPED, PLAIN
 from replay.capture.kernels import ONE, TWO, Bytes, Ints, Number, as_bytes, compiled, inlined, place
 from replay.capture.words import (
     AT_ONCE,
     EIGHT,
+    Places,
     count_of_bits,
-    first_of_bits,
     holds,
+    places_in,
+    put_bits,
     running,
     up_to,
     within,
@@ -63,8 +65,11 @@ _FACTOR, _KEY_IN = _slots()
 def split(block: memoryview) -> tuple[Cells, int] | None:
     """The fields, and the number of records; None where one is not as it should be, or there is none."""
     data = as_bytes(block)
-    quotes = np.empty(data.size + 1, np.uint32)
-    count, lines = _index(data, quotes)
+    quotes, window = places_in(data), np.zeros(int(AT_ONCE), np.uint8)
+    count, lines = _index(data, quotes, window)
+    if count == MORE:
+        quotes = places_in(data, each=True)
+        count, lines = _index(data, quotes, window)
     if count <= 0:
         return None
     found = Cells.room(lines + 1)
@@ -76,12 +81,11 @@ def split(block: memoryview) -> tuple[Cells, int] | None:
 
 
 @compiled
-def _index(data: Bytes, quotes: Places) -> tuple[Number, Number]:
-    """Find the quotes of strings, and how many line breaks are outside of any; or WRONG."""
+def _index(data: Bytes, quotes: Places, window: Bytes) -> tuple[Number, Number]:
+    """Find the quotes of strings, and how many line breaks are outside of any; or WRONG, or MORE."""
     size = place(data.size)
     nothing, once, controls = np.uint8(0), np.uint8(1), np.uint8(32)
     quote, slash, line = np.uint8(34), np.uint8(92), np.uint8(10)
-    window = np.zeros(64, np.uint8)
     at, count, ended = place(0), place(0), place(0)
     inside, escaped_first = place(0), place(0)
     while at < size:
@@ -112,10 +116,9 @@ def _index(data: Bytes, quotes: Places) -> tuple[Number, Number]:
         if low & quoted:
             return WRONG, 0
         ended += count_of_bits(lines)
-        while found:
-            quotes[count] = at + first_of_bits(found)
-            count += ONE
-            found &= found - ONE
+        if count + AT_ONCE > place(quotes.size):
+            return MORE, 0
+        count = put_bits(found, at, quotes, count)
         at += AT_ONCE
     return (WRONG if inside else np.int64(count)), np.int64(ended)
 
@@ -124,8 +127,7 @@ def _index(data: Bytes, quotes: Places) -> tuple[Number, Number]:
 def _take(data: Bytes, quotes: Places, found: Cells) -> Number:
     """Take the fields that are wanted; how many records there are, or WRONG, or MORE."""
     size, count = place(data.size), place(quotes.size)
-    at, quote, row, known = place(0), place(0), 0, 0
-    minute = np.zeros(3, np.uint64)
+    at, quote, row, known, minute = place(0), place(0), 0, 0, found.minute
     while True:
         while at < size and (data[at] == 10 or data[at] == 13):
             at += ONE
