@@ -110,7 +110,7 @@ class Store:
     def mentions(self, marks: Sequence[bytes]) -> bool:
         """Whether one of these may stand in a record: a text in the vault is not looked into."""
         return any(
-            segment.texts is None or any(re.search(re.escape(m), segment.texts) for m in marks)
+            segment.texts is None or any(re.search(re.escape(m), segment.texts.data) for m in marks)
             for segment in self._segments
         )
 

@@ -114,7 +114,7 @@ def put_bits(bits: np.uint64, at: np.uint64, places: Places, count: np.uint64) -
     Eight at a time, because a processor guesses wrongly how many there are: there must be room for
     as many as a word has bits.
     """
-    behind = count + count_of_bits(bits)
+    behind = place(count + count_of_bits(bits))
     while count < behind:
         for step in range(8):
             places[count + place(step)] = at + first_of_bits(bits)

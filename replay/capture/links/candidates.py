@@ -3,7 +3,7 @@
 import numpy as np
 
 from replay.capture.formats.columns import Ints
-from replay.capture.kernels import Number, compiled
+from replay.capture.kernels import Number, compiled, making
 
 FINE_US = 2_000
 """By how much stamps are blurred at least: they are cut to milliseconds."""
@@ -36,7 +36,7 @@ def alone(begins: Ints, ends: Ints, starts: Ints, stops: Ints, latest: Ints, fou
             at -= 1
 
 
-@compiled
+@making
 def of_each(
     begins: Ints,
     ends: Ints,
