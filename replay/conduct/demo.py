@@ -34,11 +34,11 @@ _RUN_S = 10.0
 _API_POOL = 8  # connections of the API to its database …
 _API_PATIENCE_S = 2.0  # … and how long a request waits for one
 _CLIENTS = 200  # connections to the API
-_API_BOOST = 128.0  # at least, that both rare routes are seen at work
 _API_RATE = (
     0.5  # of all traffic: the API shares its cores with the database, as production's does not
 )
-_BOOSTS = (16.0, 128.0, 1024.0)  # of the rare templates' own rate, until it breaks, and clearly
+_API_RUN_S = 8.0
+_BOOSTS = (128.0, 1024.0)  # of the rare templates' own rate, until it breaks, and clearly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +111,7 @@ def _replay(
     _tell_findings(runs[-1], say)
     with serving(dsn, _api()) as url:
         outage = directory / "outage.run"
-        options = _through(url, seed, max(broke_at, _API_BOOST))
+        options = _through(url, seed, broke_at)
         _tell_run("through the API", run(workload, dsn, outage, options), say)
         runs.append(outage)
         _tell_outage(outage, say)
@@ -138,7 +138,7 @@ def _through(url: str, seed: int, boost: float) -> RunOptions:
         scenario="storm",
         rate=_API_RATE,
         boosts={"rare": boost / _API_RATE},
-        duration_s=_RUN_S,
+        duration_s=_API_RUN_S,
         seed=seed,
         service=url,
         allow_writes=True,

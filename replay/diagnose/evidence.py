@@ -86,6 +86,13 @@ class Evidence:
     migration: Migration | None = None  # that ran in the middle of the load
     # Template -> routes that its comments named in this run, most first.
     routes_seen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # Of a run through a service: templates of transactions in which production's client paused, too.
+    paused: frozenset[str] = frozenset()
+
+    @property
+    def through_service(self) -> bool:
+        """Whether requests were sent to a service, and statements are its own."""
+        return bool(self.run.options.get("service"))
 
     @property
     def blocked_s(self) -> float:
@@ -220,6 +227,7 @@ def gather(run: Path, workload: Workload, profile: SchemaProfile | None) -> Evid
         columns=_columns(plans, workload, profile),
         profile=profile,
         migration=migration,
+        paused=served.paused(workload.transactions) if through_service else frozenset(),
         routes_seen=served.routes(samples, workload.templates) if through_service else {},
     )
 

@@ -12,6 +12,7 @@ busy are busy, the requests under way beyond these have no session.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -25,11 +26,12 @@ from replay.outcome import OK
 from replay.requests import REQUEST
 from replay.sql.comment import route_of, spelling
 from replay.sql.fingerprint import fingerprint
-from replay.workload import Template
+from replay.workload import Template, Transaction
 
 _SAME_US = 20_000  # two looks at one begin differ by less
 _FULL = 0.75  # of the most sessions that were seen busy at once …
 _LEAST_BUSY = 4  # … and at least so many: fewer are no pool
+_PAUSE_US = 50_000  # in sum, of a transaction
 _CUT = 16  # characters at the end of a text that may be cut in the middle of a word
 
 
@@ -231,13 +233,32 @@ def figures(
     return found
 
 
+def paused(transactions: Iterable[Transaction]) -> frozenset[str]:
+    """Templates of transactions in which production's client, too, let its statements wait for it.
+
+    A service that lacks a processor on staging seems to work inside of its transactions.
+    """
+    pauses: dict[str, list[int]] = defaultdict(list)
+    for one in transactions:
+        ran = one.statements
+        pause_us = sum(
+            max(after.offset_us - before.offset_us - before.duration_us, 0)
+            for before, after in pairwise(ran)
+        )
+        for name in {statement.template for statement in ran if len(ran) > 1}:
+            pauses[name].append(pause_us)
+    return frozenset(name for name, us in pauses.items() if np.median(us) >= _PAUSE_US)
+
+
 def routes(samples: pa.Table, templates: Iterable[Template]) -> dict[str, tuple[str, ...]]:
     """Template -> the routes that its comments named in this run, most first, as requests are spelt."""
+    templates = tuple(templates)
     shown = spelling(one.sql for one in templates if one.kind == REQUEST)
+    kinds = {one.id: one.kind for one in templates}
     seen: dict[str, Counter[str]] = defaultdict(Counter)
     for row in samples.select(["template", "text"]).to_pylist():
         if row["template"] and (route := route_of((row["text"] or "").encode())):
-            seen[row["template"]][shown(route)] += 1
+            seen[row["template"]][shown(route, kinds.get(row["template"], ""))] += 1
     return {
         name: tuple(route for route, _ in counts.most_common()) for name, counts in seen.items()
     }

@@ -95,6 +95,8 @@ def _expected_per_s(workload: Workload, manifest: RunManifest) -> dict[str, floa
             t.id: t.calls * pace for t in workload.templates if t.source != "statements" and t.calls
         }
     boosts = _boosts(workload, manifest)
+    if manifest.options.get("service"):  # each request is a transaction of its own
+        return {t.id: t.calls * pace * boosts.get(t.id, 1.0) for t in workload.templates}
     rates: dict[str, float] = defaultdict(float)
     for transaction in workload.transactions:
         names = [statement.template for statement in transaction.statements]

@@ -167,14 +167,16 @@ def _seen(
     """Of a run through a service: template -> its text, and -> the route that ran it most."""
     if not manifest.options.get("service"):
         return {}, {}
-    shown = spelling(one.sql for one in workload.templates) if workload else str
+    shown = spelling(one.sql for one in (workload.templates if workload else ()))
     texts: dict[str, str] = {}
+    kinds: dict[str, str] = {}
     routes: dict[str, Counter[str]] = defaultdict(Counter)
     samples = rundir.read_table(run, "samples").select(["template", "text"])
     for row in samples.to_pylist():
         template, text = row["template"], row["text"] or ""
         if template and template not in texts:
-            texts[template] = fingerprint(text).sql
+            made = fingerprint(text)
+            texts[template], kinds[template] = made.sql, made.kind
         if template and (route := route_of(text.encode())):
-            routes[template][shown(route)] += 1
+            routes[template][shown(route, kinds[template])] += 1
     return texts, {name: counts.most_common(1)[0][0] for name, counts in routes.items()}

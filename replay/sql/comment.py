@@ -15,6 +15,7 @@ _ROUTE = re.compile(rb"/\*[^*]{0,400}?\broute='([^'*]{1,200})'")
 _ACTION = re.compile(
     rb"/\*[^*]{0,400}?\bcontroller(?:='|:)([\w:/.%-]{1,100})'?[^*]{0,400}?\baction(?:='|:)([\w.%-]{1,100})"
 )
+_WRITING = frozenset(("insert", "update", "delete", "merge"))
 # A value's place in a path, as frameworks and we write it: <int:id>, {id}, :id.
 _VALUE = re.compile(r"<[^<>/]*>|\{[^{}/]*\}|(?<=/):\w+")
 
@@ -35,17 +36,19 @@ def shape_of(route: str) -> str:
     return _VALUE.sub("{}", route).rstrip("/")
 
 
-def spelling(requests: Iterable[str]) -> Callable[[str], str]:
-    """How requests (`GET /tasks/{int}`) spell a route that a comment names.
+def spelling(requests: Iterable[str]) -> Callable[[str, str], str]:
+    """How requests (`GET /tasks/{int}`) spell a route that the comment of a kind of statement names.
 
-    As the comment has it where none is of that path, or those of several methods are.
+    What writes is no GET's. As the comment has it where none is of that path, or several may be.
     """
     spelt: dict[str, list[str]] = defaultdict(list)
     for request in requests:
         spelt[shape_of(request.partition(" ")[2])].append(request)
 
-    def shown(route: str) -> str:
+    def shown(route: str, kind: str) -> str:
         found = spelt.get(shape_of(route), [])
+        if kind in _WRITING:
+            found = [one for one in found if not one.startswith(("GET ", "HEAD "))]
         return found[0] if len(found) == 1 else route
 
     return shown

@@ -10,7 +10,7 @@ from replay.diagnose import served
 from replay.diagnose.attempts import from_table
 from replay.requests import REQUEST
 from replay.sql.fingerprint import fingerprint
-from replay.workload import Template
+from replay.workload import Statement, Template, Transaction
 
 TICK_US = 100_000
 ROUTE = "a" * 16
@@ -21,8 +21,9 @@ def template(name, sql, kind="select"):
 
 
 TEMPLATES = (
-    *(template(fingerprint(sql).id, fingerprint(sql).sql) for sql in SQL.values()),
+    *(template(f.id, f.sql, f.kind) for f in map(fingerprint, SQL.values())),
     template(ROUTE, "DELETE /workers/{worker_id}", REQUEST),
+    template("b" * 16, "GET /workers/{worker_id}", REQUEST),
 )
 
 
@@ -132,3 +133,22 @@ def test_where_few_sessions_are_busy_nothing_waits_for_them():
     queue = served.charge(requests(*[(10, 20)] * 10), ran, np.arange(10, 20) * TICK_US, {})
     assert queue.total_s == 0.0
     assert not queue.demand_s
+
+
+def test_a_pause_is_the_clients_only_where_production_had_it():
+    def transaction(pause_us):
+        one = {"sql": "", "slots": "", "values": (), "prepared": None, "duration_us": 1000}
+        return Transaction(
+            id=0,
+            session="s",
+            start_us=0,
+            weight=1.0,
+            shape="",
+            statements=(
+                Statement(template=f"first{pause_us}", offset_us=0, **one),
+                Statement(template=f"last{pause_us}", offset_us=1000 + pause_us, **one),
+            ),
+        )
+
+    found = served.paused([transaction(2000), transaction(90_000)])
+    assert found == {"first90000", "last90000"}

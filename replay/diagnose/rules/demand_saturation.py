@@ -75,7 +75,7 @@ def _finding(evidence: Evidence, named: Sequence[TemplateFigures], queue_s: floa
         rule=NUMBER,
         name="demand saturation",
         summary=(
-            f"{_spoken(figures)} filled the pool of {evidence.run.pool} connections: "
+            f"{_spoken(figures)} filled {_pool(evidence)}: "
             f"{queue_s:,.1f} s of waiting for a slot, {evidence.queue.p95_ms:,.0f} ms at p95"
         ),
         templates=tuple(evidence.culprit(template.id) for template in named),
@@ -95,6 +95,12 @@ def _finding(evidence: Evidence, named: Sequence[TemplateFigures], queue_s: floa
             "by_template": figures,
         },
     )
+
+
+def _pool(evidence: Evidence) -> str:
+    if evidence.through_service:
+        return "the service's pool"
+    return f"the pool of {evidence.run.pool} connections"
 
 
 def _figures(evidence: Evidence, template: TemplateFigures) -> dict[str, object]:
