@@ -9,6 +9,7 @@ from made_tables import column, schema, table
 from replay import finding
 from replay.conduct.change import InOrder, changed, count
 from replay.finding import Change
+from replay.made import Made
 from replay.sql.fingerprint import fingerprint
 from replay.workload import Manifest, Statement, Template, Transaction, Workload
 
@@ -168,6 +169,11 @@ def test_savepoints_go_with_what_failed_behind_them():
         WRITE,
         "COMMIT",
     ]
+
+
+def test_without_a_change_nothing_is_read():
+    made = replace(workload(), transactions=Made(1, lambda: iter([pytest.fail("was read")])))
+    assert changed(made, ()) is made
 
 
 def test_what_is_left_out_is_not_sent():
