@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from replay.capture.blocks import Block, blocks_of
+from replay.capture.executions import Mask
 from replay.capture.formats.columns import Ints
 from replay.capture.inputs import Input
 from replay.capture.links.flights import Sky
@@ -141,11 +143,10 @@ class Reading:
     def _numbers(self, found: Requests) -> Ints:
         """Every request's route."""
         hashes = shapes.hashes(found.method, found.target, self.routes.plain)
-        named = found.route.dictionary.to_pylist()
-        given = np.array([name != b"" for name in named], np.bool_)[found.route.indices.to_numpy()]
+        given = _is_there(found.route)
         if given.any():  # what the service names is told apart by that name
-            of_name = np.array([shapes.hash_of(name) for name in named], np.uint64)
-            mixed = mix(of_name[found.route.indices.to_numpy()] ^ _of_methods(found))
+            of_name = _taken(shapes.hashes_of(found.route.dictionary), found.route)
+            mixed = mix(of_name ^ _of_methods(found))
             hashes = np.where(given, mixed, hashes)
         distinct, first, places = np.unique(hashes, return_index=True, return_inverse=True)
         methods, targets, routes = (
@@ -164,17 +165,22 @@ class Reading:
 
 
 def _of_methods(found: Requests) -> Priorities:
-    hashes = [shapes.hash_of(method) for method in found.method.dictionary.to_pylist()]
-    return _taken(hashes, found.method)
+    return _taken(shapes.hashes_of(found.method.dictionary), found.method)
 
 
 def _sessions(found: Requests) -> Ints:
     """A number for each request's session: its cookie's, else its authorization's, else its client's."""
-    cookie, known = _hashed(found.cookie, _session_of)
-    authorization, has_one = _hashed(found.authorization, bytes)
-    client, _ = _hashed(found.client, bytes)
-    agent, _ = _hashed(found.agent, bytes)
-    told = np.where(known, cookie, np.where(has_one, authorization, mix(client) ^ agent))
+    cookies = [_session_of(cookie) for cookie in found.cookie.dictionary.to_pylist()]
+    cookie = _taken(shapes.hashes_of(pa.array(cookies, pa.binary())), found.cookie)
+    authorization, client, agent = (
+        _taken(shapes.hashes_of(column.dictionary), column)
+        for column in (found.authorization, found.client, found.agent)
+    )
+    told = np.where(
+        _is_there(found.cookie),
+        cookie,
+        np.where(_is_there(found.authorization), authorization, mix(client) ^ agent),
+    )
     sessions: Ints = mix(told).view(np.int64)
     return sessions
 
@@ -184,15 +190,13 @@ def _session_of(cookie: bytes) -> bytes:
     return found[1] if found else cookie
 
 
-def _hashed(column: pa.DictionaryArray, of: Callable[[bytes], bytes]) -> tuple[Priorities, Ints]:
-    """A hash of each value, and whether there is one."""
-    values = column.dictionary.to_pylist()
-    codes = column.indices.to_numpy()
-    hashes = [shapes.hash_of(of(value)) for value in values]
-    return _taken(hashes, column), np.array([value != b"" for value in values], np.bool_)[codes]
+def _is_there(column: pa.DictionaryArray) -> Mask:
+    lengths = pc.binary_length(column.dictionary).to_numpy(zero_copy_only=False)
+    is_there: Mask = (lengths > 0)[column.indices.to_numpy()]
+    return is_there
 
 
-def _taken(hashes: Sequence[int], column: pa.DictionaryArray) -> Priorities:
+def _taken(hashes: Priorities, column: pa.DictionaryArray) -> Priorities:
     """A hash for every row of a column, of one for each of its values."""
-    of_row: Priorities = np.array(hashes, np.uint64)[column.indices.to_numpy()]
+    of_row: Priorities = hashes[column.indices.to_numpy()]
     return of_row

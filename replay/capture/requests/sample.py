@@ -13,7 +13,7 @@ import numpy as np
 from replay.capture.bottomk import BottomK, Weights, weights_of
 from replay.capture.formats.columns import Ints
 from replay.capture.ranks import TIE_BITS, slowness
-from replay.capture.requests.columns import Requests
+from replay.capture.requests.columns import NAMED, Requests
 from replay.capture.requests.routes import Routes
 from replay.capture.sample import BUCKETS_AT_MOST, SLOWEST
 from replay.capture.units import Priorities
@@ -136,7 +136,13 @@ class Sample:
         places: Ints,
     ) -> None:
         def told(name: str) -> list[bytes]:
-            return getattr(found, name).take(places).to_pylist()  # type: ignore[no-any-return]
+            column = getattr(found, name)
+            if name not in NAMED:
+                return column.take(places).to_pylist()  # type: ignore[no-any-return]
+            codes = column.indices.to_numpy()[places]
+            distinct, at = np.unique(codes, return_inverse=True)
+            values = column.dictionary.take(distinct).to_pylist()
+            return [values[place] for place in at.tolist()]
 
         columns = (
             routes[places].tolist(),

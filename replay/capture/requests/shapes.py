@@ -6,6 +6,7 @@ shapes are never one by mistake; what else is a value is told later, by how many
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -44,8 +45,11 @@ def paths(targets: pa.BinaryArray) -> tuple[Ints, Ints]:
 
 def path_of(target: bytes) -> str:
     """A target's path as text."""
-    begins, ends = paths(column([target]))
-    return target[begins[0] : ends[0]].decode("utf-8", "replace")
+    if not target.startswith(b"/"):
+        begins, ends = paths(column([target]))
+        target = target[begins[0] : ends[0]]
+    path = target.partition(b"?")[0].partition(b"#")[0]
+    return path.decode("utf-8", "replace")
 
 
 def segments(path: str) -> list[str]:
@@ -53,6 +57,7 @@ def segments(path: str) -> list[str]:
     return path.split("/")
 
 
+@lru_cache(maxsize=1 << 16)
 def kind_of(segment: str) -> int:
     """What kind of value a segment is; WORD where it may be a word."""
     data = np.frombuffer(segment.encode(), np.uint8)
@@ -61,6 +66,7 @@ def kind_of(segment: str) -> int:
     )
 
 
+@lru_cache(maxsize=1 << 16)
 def shown(segment: str) -> str:
     """A segment as a route shows it: its kind for a value, with the extension it has."""
     kind = kind_of(segment)
@@ -87,12 +93,31 @@ def _buffer(texts: pa.BinaryArray) -> tuple[Bytes, Ints]:
     return np.frombuffer(data or b"", np.uint8), at.astype(np.int64)
 
 
+def hashes_of(texts: pa.BinaryArray) -> Hashes:
+    """`hash_of` of each text."""
+    data, at = _buffer(texts)
+    found = np.empty(len(texts), np.uint64)
+    _plain_hashes(data, at, found)
+    return found
+
+
 def hash_of(text: bytes) -> int:
     """64 bits of a text."""
     found = int(_OFFSET)
     for byte in text:
         found = ((found ^ byte) * int(_PRIME)) & (1 << 64) - 1
     return found
+
+
+@compiled
+def _plain_hashes(data: Bytes, at: Ints, found: Hashes) -> None:
+    for row in range(found.size):
+        place, end = np.uint64(at[row]), np.uint64(at[row + 1])
+        value = _OFFSET
+        while place < end:
+            value = (value ^ np.uint64(data[place])) * _PRIME
+            place += ONE
+        found[row] = value
 
 
 @compiled

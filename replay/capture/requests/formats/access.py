@@ -201,8 +201,10 @@ def program(text: str) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
         if name == "%":
             literals[-1] += b"%"
             continue
+        in_brackets = name == "bracketed_time"  # there is a blank in it
+        literals[-1] += b"[" * in_brackets
         names.append("" if name in names else name)
-        literals.append(b"")
+        literals.append(b"]" * in_brackets)
     literals[-1] += _unquoted(text[at:])
     bounds = np.cumsum([0, *map(len, literals)])
     return tuple(names), np.frombuffer(b"".join(literals), np.uint8), bounds

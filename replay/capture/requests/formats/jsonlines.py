@@ -4,6 +4,7 @@ Which key says what is told by its name, once for a log: keys of the usual serve
 of the sign between words.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -112,9 +113,10 @@ def recognise(head: bytes) -> JsonLines | None:
         records.append(dict(_flat(record)))
     paths: dict[str, Path] = {}
     for name, keys in _KEYS.items():
-        seen = [path for key in keys for record in records if (path := record.get(key))]
-        if seen:
-            paths[name] = seen[0]
+        seen = Counter(path for key in keys for record in records if (path := record.get(key)))
+        most = max(seen.values(), default=0)
+        if seen:  # a line of another kind may have a worthier one
+            paths[name] = next(path for path, count in seen.items() if 2 * count >= most)
     asked = "line" in paths or {"method", "target"} <= paths.keys()
     if not asked or "status" not in paths or not {"begun", "ended"} & paths.keys():
         return None
