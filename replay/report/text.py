@@ -159,7 +159,12 @@ def _finding(number: int, finding: Finding) -> RenderableType:
         )
         for culprit in finding.templates
     )
-    fixes = (Text(fix.sql or fix.why, style="green") for fix in finding.fixes)
+    fixes = (
+        Text.assemble(
+            (fix.sql or fix.why, "green"), ("; replay prove tries it", "dim") if fix.change else ""
+        )
+        for fix in finding.fixes
+    )
     return Group(
         head, Padding(Group(Text(finding.summary), *culprits, *fixes), (0, 0, 0, 3), expand=False)
     )
