@@ -8,15 +8,14 @@ document describes; where neither has one, a transaction that the route ran is r
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote, unquote
 
 from data_gen.profile import SchemaProfile
-from replay.conduct import bodies
+from replay.conduct import bodies, targets
 from replay.conduct.columns import NOTHING, Columns
 from replay.conduct.instead import Instead
 from replay.conduct.openapi import OpenApi
@@ -37,9 +36,6 @@ BY_SQL = "by the statements that they ran, in their stead"
 WRITES = "requests that write: --allow-writes sends them"
 NO_BODY = "requests of which neither body (of the log, by --openapi) nor statements are known"
 
-_KINDS = frozenset(
-    ("int", "uuid", "hex", "date", "email", "id", "name")
-)  # names that capture gives
 Body = tuple[str, bytes]  # media type, content
 
 
@@ -111,7 +107,9 @@ class Visits:
 
     def _head(self, request: Request, bound: Sequence[str | None], kind: str) -> bytes:
         """Request line and headers, but for what is known when it is sent."""
-        target = self.service.base + filled(request.target, self.routes[request.route].route, bound)
+        target = self.service.base + targets.filled(
+            request.target, self.routes[request.route].route, bound
+        )
         lines = [
             f"{request.method} {target} HTTP/1.1",
             f"Host: {self.service.named}",
@@ -183,47 +181,6 @@ def visits(
     )
 
 
-def filled(target: str, route: str, values: Sequence[str | None]) -> str:
-    """A target with other values, in the order of `named_values`."""
-    path, mark, query = target.partition("?")
-    given = iter(values)
-    segments = [
-        quote(next(given) or "", safe="") if names else text
-        for text, names in _segments(path, route)
-    ]
-    parts = []
-    for part in query.split("&") if mark else ():
-        name, equals, _ = part.partition("=")
-        parts.append(f"{name}={quote(next(given) or '', safe='')}" if equals else part)
-    return "/".join(segments) + mark + "&".join(parts)
-
-
-def named_values(target: str, route: str) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What each value of a target is called, and the value: first the path's, then the query's."""
-    path, mark, query = target.partition("?")
-    for text, names in _segments(path, route):
-        if names:
-            yield names, unquote(text)
-    for part in query.split("&") if mark else ():
-        name, equals, value = part.partition("=")
-        if equals:
-            yield (name,), unquote(value.replace("+", " "))
-
-
-def _segments(path: str, route: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """A path's segments, and what those that are values are called: by their name, by the word ahead."""
-    shown = route.split("/")
-    word = ""
-    for place, text in enumerate(path.split("/")):
-        pattern = shown[min(place, len(shown) - 1)]
-        if "{" in pattern:
-            name = pattern.partition("{")[2].partition("}")[0].rstrip("*")
-            yield text, (word,) if name in _KINDS else (name, word)
-        else:
-            yield text, ()
-            word = text
-
-
 def _transaction(request: Request, route: str, columns: Columns) -> Transaction:
     def asked(sql: str, *values: str) -> Statement:
         return Statement(
@@ -254,7 +211,7 @@ def _transaction(request: Request, route: str, columns: Columns) -> Transaction:
 
 def _named(request: Request, route: str) -> Iterable[tuple[tuple[str, ...], str]]:
     """All named values of a request: of its path, its query and its body."""
-    yield from named_values(request.target, route)
+    yield from targets.named_values(request.target, route)
     if request.body is not None:
         for name, value in bodies.named_values(request.body, request.content_type):
             yield (name,), value

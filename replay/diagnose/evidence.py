@@ -18,6 +18,7 @@ from replay.diagnose import (
     bursts,
     deadlocks,
     failures,
+    inferred,
     queue,
     scans,
     served,
@@ -180,7 +181,7 @@ def gather(run: Path, workload: Workload, profile: SchemaProfile | None) -> Evid
     targets = _targets(workload, profile)
     locklog = rundir.read_table(run, "locklog")
     # What ran on the server's sessions: of a service's, as far as it was seen.
-    ran = served.statements(samples, who, period_s) if through_service else attempts
+    ran = inferred.statements(samples, who, period_s) if through_service else attempts
     blocked = blocking.analyse(
         edges,
         ran,

@@ -10,10 +10,11 @@ import pytest
 from made_service import new_certificate, serving
 
 from replay import rundir, service
-from replay.errors import EnvironmentFaultError
+from replay.errors import EnvironmentFaultError, InputError
 from replay.load import shard
-from replay.load.clients import CSRF_MARK, FRESH_MARK
+from replay.load.clients import CSRF_MARK, FRESH_MARK, Clients
 from replay.load.launch import launch
+from replay.load.login import hook, log_in
 from replay.load.shard import PlannedStatement, PlannedTransaction
 
 ROUNDS = 4
@@ -151,15 +152,15 @@ def test_every_session_logs_in_and_keeps_its_connection(tmp_path):
     assert all(len(clients) == 1 for clients in by_cookie.values())
 
 
-def test_a_login_that_fails_ends_the_run_with_its_words(tmp_path):
+def test_a_login_that_fails_says_whose_and_why(tmp_path):
     (tmp_path / "hook.py").write_text(LOGIN)
-    with serving() as made, pytest.raises(EnvironmentFaultError, match="ValueError: no such user"):
-        driven(
-            tmp_path,
-            made.url,
-            [request(1, "GET", "/mine")],
-            login=f"{tmp_path}/hook.py:refuses",
-        )
+    refuses = hook(f"{tmp_path}/hook.py:refuses")
+    with serving() as made:
+        where = service.find(made.url)
+        with pytest.raises(EnvironmentFaultError, match=r"session 0 .* ValueError: no such user"):
+            log_in(refuses, where, Clients(), [b"s"])
+    with pytest.raises(InputError, match="no attribute 'nobody'"):
+        hook(f"{tmp_path}/hook.py:nobody")
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl to make a certificate with")

@@ -6,7 +6,7 @@ import pytest
 from made_evidence import BUMP, SQL, WRITE_SCAN
 
 from replay import rundir
-from replay.diagnose import served
+from replay.diagnose import inferred, served
 from replay.diagnose.attempts import from_table
 from replay.requests import REQUEST
 from replay.sql.fingerprint import fingerprint
@@ -90,7 +90,7 @@ def test_statements_are_told_from_their_begin_to_the_last_look():
         (13, 7, scan, True, 1.2, 4),
         (30, 7, bump, True, 0.5, 1),
     )
-    ran = served.statements(seen, who, TICK_US / 1e6)
+    ran = inferred.statements(seen, who, TICK_US / 1e6)
     names = [ran.names[code] for code in ran.template]
     assert names == [fingerprint(sql).id for sql in (bump, scan, bump)]
     assert ran.arrival.tolist() == [0, 0, 1]
@@ -115,7 +115,7 @@ def test_requests_beyond_the_busy_sessions_wait_for_the_pool():
     seen = samples(
         *((t, pid, SQL[WRITE_SCAN], True, t - 10, t - 10) for t in ticks for pid in range(4))
     )
-    ran = served.statements(seen, who, TICK_US / 1e6)
+    ran = inferred.statements(seen, who, TICK_US / 1e6)
     asked = requests(*[(10, 20)] * 10)
     moments = np.arange(10, 20) * TICK_US
     queue = served.charge(asked, ran, moments, {})
@@ -129,7 +129,7 @@ def test_requests_beyond_the_busy_sessions_wait_for_the_pool():
 def test_where_few_sessions_are_busy_nothing_waits_for_them():
     """The service itself is slow: one statement runs, and ten requests are under way."""
     seen = samples(*((t, 1, SQL[BUMP], True, 0.1, 0.1) for t in range(10, 20)))
-    ran = served.statements(seen, who, TICK_US / 1e6)
+    ran = inferred.statements(seen, who, TICK_US / 1e6)
     queue = served.charge(requests(*[(10, 20)] * 10), ran, np.arange(10, 20) * TICK_US, {})
     assert queue.total_s == 0.0
     assert not queue.demand_s

@@ -8,10 +8,8 @@ before one with more.
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
+from replay import documents
 from replay.capture.requests.shapes import WORD, kind_of, segments
 from replay.errors import InputError
 
@@ -61,12 +59,12 @@ def read(file: Path) -> Patterns:
 
     Raises InputError for a file that cannot be read, and for a line that is no route.
     """
+    if file.suffix.lower() in (".json", ".yaml", ".yml"):
+        return Patterns(_sorted(_of_openapi(file)))
     try:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: cannot be read: {error}; name a file of routes") from error
-    if file.suffix.lower() in (".json", ".yaml", ".yml"):
-        return Patterns(_sorted(_of_openapi(file, text)))
     return Patterns(_sorted(_of_lines(file, text)))
 
 
@@ -86,34 +84,18 @@ def _of_lines(file: Path, text: str) -> list[Pattern]:
     return patterns
 
 
-def _of_openapi(file: Path, text: str) -> list[Pattern]:
-    document = _document(file, text)
+def _of_openapi(file: Path) -> list[Pattern]:
+    document = documents.read_given(file)
     paths = document.get("paths") if isinstance(document, dict) else None
     if not isinstance(paths, dict):
         raise InputError(f"{file}: has no `paths`; name an OpenAPI document, or a file of routes")
-    base = str(document.get("basePath", "")).rstrip("/")
-    for server in document.get("servers") or ():
-        where = str(server.get("url", "")) if isinstance(server, dict) else ""
-        base = base or re.sub(r"^[a-z]+://[^/]*", "", where).rstrip("/")
+    base = documents.base_of(document)
     return [
         _pattern(method.upper(), base + path)
         for path, operations in paths.items()
         for method in (operations if isinstance(operations, dict) else {})
         if method.upper() in _METHODS
     ]
-
-
-def _document(file: Path, text: str) -> Any:
-    try:
-        if file.suffix.lower() == ".json":
-            return msgspec.json.decode(text)
-        return msgspec.yaml.decode(text)
-    except ImportError:
-        raise InputError(
-            f"{file}: to read YAML pip install pyyaml, or give the document as JSON"
-        ) from None
-    except msgspec.DecodeError as error:
-        raise InputError(f"{file}: is no OpenAPI document: {error}") from error
 
 
 def _pattern(method: str, route: str) -> Pattern:
