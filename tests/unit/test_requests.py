@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from replay.capture import blocks
 from replay.capture.requests import formats, patterns, shapes
+from replay.capture.requests.columns import NAMED, TOLD
 from replay.capture.requests.formats import access
 from replay.capture.requests.routes import CHILDREN, Routes
 from replay.capture.requests.stage import RequestOptions, capture_requests
@@ -490,3 +491,82 @@ def test_all_requests_are_kept_where_all_are_asked_for(log):
     found = capture_requests([log], key=KEY, options=RequestOptions(everything=True))
     assert len(found.kept) == found.log.requests == 20_020
     assert {request.weight for request in found.kept} == {1.0}
+
+
+FLAT = {
+    "msec": "1772366405.250",
+    "ip": "10.1.2.3",
+    "request_method": "GET",
+    "request_uri": "/tasks/7?limit=5",
+    "status": 200,
+    "request_time": "0.250",
+    "bytes_sent": 321,
+    "http_user_agent": "curl/8",
+    "host": "shop.test",
+    "cookie_session": "s1",
+}
+
+
+def test_lines_of_one_shape_are_read_like_any_other_json():
+    odd = [
+        FLAT,
+        FLAT | {"http_user_agent": 'a "b" \\ ü'},
+        FLAT | {"bytes_sent": None},
+        FLAT | {"more": "x", "and": "y"},
+        FLAT | {"status": "404"},
+        dict(reversed(FLAT.items())),
+        {"msec": "1772366405.250", "level": "info"},
+        FLAT | {"request_uri": '/a","status":500}'},
+        FLAT,
+    ]
+    raw = "".join(f"{json.dumps(one)}\n" for one in odd) + "nothing\n\n" + json.dumps(FLAT) + "\r\n"
+    raw = raw.encode()
+    known = formats.recognise(f"{json.dumps(FLAT)}\n".encode() * 3)
+    assert type(known).__name__ == "FlatLines"
+    found, same = known.parse(memoryview(raw)), known.other.parse(memoryview(raw))
+    assert len(found) == 9
+    assert set(found.broken) == set(same.broken)
+    assert found.hosts == same.hosts == {b"shop.test": 9}
+    for name in ("begin", "at_us", "duration_us", "status", "size"):
+        assert getattr(found, name).tolist() == getattr(same, name).tolist()
+    for name in (*NAMED, *TOLD):
+        assert getattr(found, name).to_pylist() == getattr(same, name).to_pylist()
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "t": st.sampled_from(["2026-03-01T12:00:05Z", "never", ""]),
+                "path": st.text(max_size=8).map(lambda text: f"/{text}"),
+                "method": st.sampled_from(["GET", "", "POST"]),
+                "status": st.integers(0, 999),
+                "user_agent": st.text(max_size=8) | st.none() | st.integers(),
+            }
+        ),
+        max_size=6,
+    ),
+    st.booleans(),
+)
+def test_whatever_stands_in_lines_of_one_shape(records, spaced):
+    marks = (", ", ": ") if spaced else (",", ":")
+    first = {
+        "t": "2026-03-01T12:00:05Z",
+        "path": "/",
+        "method": "GET",
+        "status": 1,
+        "user_agent": "a",
+    }
+    rename = {"t": "start_time"}
+    lines = [
+        json.dumps({rename.get(k, k): v for k, v in one.items()}, separators=marks)
+        for one in (first, *records)
+    ]
+    known = formats.recognise(f"{lines[0]}\n".encode())
+    raw = memoryview("".join(f"{line}\n" for line in lines).encode())
+    found, same = known.parse(raw), known.other.parse(raw)
+    assert set(found.broken) == set(same.broken)
+    assert found.begin.tolist() == same.begin.tolist()
+    assert found.target.to_pylist() == same.target.to_pylist()
+    assert found.agent.to_pylist() == same.agent.to_pylist()

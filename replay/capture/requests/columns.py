@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -53,6 +53,27 @@ class Requests:
             hosts=self.hosts,
             broken=self.broken,
         )
+
+    def at(self, begin: Ints, broken: tuple[Broken, ...]) -> "Requests":
+        """The same, of records that stand there in the block."""
+        return replace(self, begin=begin, broken=broken)
+
+
+def joined(parts: Sequence[Requests]) -> Requests:
+    """Requests of one block as one, in its order."""
+    whole = Requests(
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in NUMBERS},
+        **{
+            name: named(pa.concat_arrays([getattr(part, name).cast(TEXTS) for part in parts]))
+            for name in NAMED
+        },
+        **{name: pa.concat_arrays([getattr(part, name) for part in parts]) for name in TOLD},
+        hosts=sum((Counter(part.hosts) for part in parts), Counter()),
+        broken=tuple(
+            sorted((one for part in parts for one in part.broken), key=lambda one: one.offset)
+        ),
+    )
+    return whole.of(np.argsort(whole.begin, kind="stable"))
 
 
 NAMED = ("method", "agent", "client", "cookie", "authorization", "route", "content_type")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from replay.capture.requests.columns import Requests
-from replay.capture.requests.formats import access, gor, har, jsonlines
+from replay.capture.requests.formats import access, flatlines, gor, har
 
 __all__ = ["RECOGNISERS", "RequestFormat", "recognise"]
 
@@ -25,7 +25,7 @@ class RequestFormat(Protocol):
 
 RECOGNISERS: Sequence[Callable[[bytes], RequestFormat | None]] = (
     har.recognise,
-    jsonlines.recognise,
+    flatlines.recognise,
     gor.recognise,
     access.recognise,
 )

@@ -19,7 +19,7 @@ from replay.capture.requests.formats import cells
 from replay.capture.requests.formats.made import column
 
 _NOT_JSON = "line is no JSON object"
-_NO_REQUEST = "JSON object is no request"
+NO_REQUEST = "JSON object is no request"
 _SAMPLED = 20  # lines of the head
 _SURE = 0.5  # of them
 
@@ -223,7 +223,7 @@ def _columns(
     )
     kept = np.flatnonzero(asked & (at_us >= 0))
     broken += [
-        Broken(offset=int(offset), reason=_NO_REQUEST)
+        Broken(offset=int(offset), reason=NO_REQUEST)
         for offset in np.delete(offsets, kept).tolist()
     ]
     rows = kept.tolist()
