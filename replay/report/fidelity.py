@@ -60,15 +60,19 @@ def fidelity(workload: Workload, attempts: Attempts, manifest: RunManifest) -> F
     length_s = max(manifest.duration_s, 1e-3)
     counts = np.bincount(attempts.template.codes[sent], minlength=len(attempts.template.names))
     replayed = dict(zip(attempts.template.names, (counts / length_s).tolist(), strict=True))
+    if through_service := bool(manifest.options.get("service")):
+        # Those of which statements were replayed, or nothing, are told apart: see report.requests.
+        replayed = {t.id: replayed[t.id] for t in logged if t.id in replayed}
+        expected = {name: rate for name, rate in expected.items() if name in replayed}
     calls = sum(t.calls for t in logged)
     errors = sum((Counter(dict(t.error_states)) for t in logged), Counter())
     began, ended = attempts.began_us[sent], attempts.ended_us[sent]
     return Fidelity(
         expected_per_s=None if is_ramp else round(sum(expected.values()), 3),
-        replayed_per_s=round(float(sent.sum()) / length_s, 3),
+        replayed_per_s=round(sum(replayed.values()), 3),
         mix_overlap=_overlap(expected, replayed),
         furthest=() if is_ramp else _furthest(workload, expected, replayed, length_s),
-        shape_overlap=None if manifest.boosted else _shapes(workload, attempts),
+        shape_overlap=None if manifest.boosted or through_service else _shapes(workload, attempts),
         production_concurrency=round(
             sum(t.total_ms for t in logged) / 1e3 / workload.window_s * _speed(manifest), 3
         ),
