@@ -13,7 +13,7 @@ from replay.capture.kernels import Bytes, as_bytes, compiled, place
 from replay.capture.packed import BREAKS_OFF
 from replay.capture.words import AT_ONCE, count_of_bits, within
 
-_BLOCK = 8 << 20  # bytes
+_BLOCK = 16 << 20  # bytes
 _RECORD_AT_MOST = 256 << 20  # a longer one is no record
 _HEAD = 1 << 16
 

@@ -124,7 +124,7 @@ class Digester:
             cut_off=any(broken.cut_off for broken in columns.broken),
             databases={decoded(value) for value in _few(columns.database, rows)[1]},
             own=_own_texts(columns, own),
-            conflicts=_conflicts(columns, taken),
+            conflicts=_conflicts(columns, taken & ((kind == NOTHING) | (kind == FAILED))),
             first_malformed=next(((b.offset, b.reason) for b in columns.broken), None),
         )
 
@@ -232,15 +232,16 @@ def _own_texts(columns: Columns, own: Mask) -> set[str]:
     return set(map(decoded, sql.to_pylist()))
 
 
-def _conflicts(columns: Columns, taken: Mask) -> Conflicts:
-    """What the records say of locks that were waited for."""
+def _conflicts(columns: Columns, perhaps: Mask) -> Conflicts:
+    """What those of the records say of locks that were waited for."""
     conflicts = Conflicts()
     states = _is_one_of(columns.sqlstate, ("40P01", "55P03", "57014"))
     texts = tuple(
         map(Texts.of, (columns.message, columns.detail, columns.context, columns.statement))
     )
-    waits = texts[0].begin_with(ord("p"))  # process 7 still waiting for …
-    for row in np.flatnonzero(taken & (states | waits)).tolist():
+    rows = np.flatnonzero(perhaps)
+    waits = texts[0].only(rows).begin_with(ord("p"))  # process 7 still waiting for …
+    for row in rows[states[rows] | waits].tolist():
         message, detail, context, statement = (decoded(column[row]) for column in texts)
         seen = observe(
             at_us=int(columns.at_us[row]),

@@ -9,10 +9,11 @@ import pyarrow as pa
 from replay.capture.executions import Mask
 from replay.capture.formats.columns import Columns
 from replay.capture.formats.texts import Texts
-from replay.capture.kernels import Bytes, Ints, Number, compiled, making
+from replay.capture.kernels import ONE, ZERO, Bytes, Ints, Number, compiled, making
 from replay.capture.messages import decoded, parameters
 from replay.capture.registry import Registry
 from replay.capture.stored import Batch
+from replay.capture.words import put
 
 _FAILURES = frozenset({b"ERROR", b"FATAL", b"PANIC"})
 _FIELDS = ("message", "detail", "context", "statement")
@@ -107,14 +108,12 @@ def _is_failure(severity: pa.DictionaryArray) -> Mask:
 def lines(texts: Bytes, begins: Ints, ends: Ints) -> Bytes:
     """Pieces of the texts behind one another, each with a line break at its end."""
     joined = np.empty((ends - begins).sum() + begins.size, np.uint8)
-    out = 0
+    out = ZERO
     for row in range(begins.size):
-        for at in range(begins[row], ends[row]):
-            joined[out] = texts[at]
-            out += 1
+        out += put(joined, out, texts, begins[row], ends[row] - begins[row])
         if begins[row] == ends[row] or texts[ends[row] - 1] != 10:
             joined[out] = 10
-            out += 1
+            out += ONE
     return joined[:out]
 
 

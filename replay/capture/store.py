@@ -7,14 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from replay.capture.kernels import Bytes, Ints
-from replay.capture.memory import give_back
+from replay.capture.memory import give_back, resident
 from replay.capture.stored import Batch, Stored, joined, part_of, stored
 from replay.capture.units import Units
 from replay.capture.vault import Vault
 
-_IN_MEMORY_AT_MOST = 24 << 20  # bytes
+_IN_MEMORY_AT_MOST = 40 << 20  # bytes, and of the whole process
+_RESIDENT_AT_MOST = 400 << 20
 _LOOSE_AT_LEAST = 20_000  # units
-_LOOSE_BYTES_AT_LEAST = 24 << 20  # of their records
+_LOOSE_BYTES = 16 << 20  # of their records
 _COLUMNS = ("template", "start_us", "spent_us", "state")
 
 
@@ -30,7 +31,7 @@ class Store:
         self._starts = array("q")  # epoch µs, by number
         self._priorities = array("Q")
         self._loose_from = _LOOSE_AT_LEAST
-        self._loose_bytes_from = _LOOSE_BYTES_AT_LEAST
+        self._loose_bytes_from = _LOOSE_BYTES
 
     def add(self, units: Units, places: Ints) -> Ints:
         """Store the units at those places; gives their numbers."""
@@ -135,14 +136,14 @@ class Store:
                 )
         held.reverse()
         self._bytes = sum(segment.texts.size for segment in held if segment.texts is not None)
-        if self._bytes > self._at_most:
+        if self._bytes > self._at_most or resident() > _RESIDENT_AT_MOST:
             self._segments += self._spilled(held)
         elif held:
             self._segments.append(joined(held))
         self._segments.sort(key=lambda segment: int(segment.numbers[0]))
         self._held = sum(segment.numbers.size for segment in self._segments)
         self._loose_from = max(2 * self._held, _LOOSE_AT_LEAST)
-        self._loose_bytes_from = max(2 * self._bytes, _LOOSE_BYTES_AT_LEAST)
+        self._loose_bytes_from = self._bytes + _LOOSE_BYTES
         give_back()
 
     def _segments_of(self, numbers: Ints) -> Ints:

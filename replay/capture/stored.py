@@ -9,6 +9,7 @@ import numpy as np
 
 from replay.capture.kernels import ZERO, Bytes, Ints, making
 from replay.capture.units import Priorities
+from replay.capture.words import put
 
 
 class StoredExecution(msgspec.Struct, gc=False):
@@ -140,8 +141,5 @@ def pieces(texts: Bytes, begins: Ints, ends: Ints) -> Bytes:
     joined = np.empty((ends - begins).sum(), np.uint8)
     out = ZERO
     for row in range(begins.size):
-        at, size = np.uint64(begins[row]), np.uint64(ends[row] - begins[row])
-        for step in range(size):
-            joined[out + step] = texts[at + step]
-        out += size
+        out += put(joined, out, texts, begins[row], ends[row] - begins[row])
     return joined

@@ -11,6 +11,7 @@ from replay.capture.digest import Digest
 from replay.capture.executions import NONE, Executions, Mask
 from replay.capture.formats.columns import Ints
 from replay.capture.kernels import ONE, Bytes, compiled
+from replay.capture.words import put
 
 Priorities = npt.NDArray[np.uint64]
 NEVER = np.uint64(2**64 - 1)
@@ -82,9 +83,7 @@ def _gather(block: Bytes, at: Ints, number: int, places: Ints, begins: Ints, tex
         source, out = np.uint64(at[places[row]]), np.uint64(begins[row])
         size = np.uint64(begins[row + 1]) - out - ONE
         texts[out] = number
-        out += ONE
-        for step in range(size):
-            texts[out + step] = block[source + step]
+        put(texts, out + ONE, block, source, size)
 
 
 @dataclass(slots=True, kw_only=True)

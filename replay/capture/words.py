@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
 from numba import extending, types
+from numba.core import cgutils
 
 from replay.capture.kernels import ONE, Bytes, Number, inlined, place
 
@@ -80,6 +81,19 @@ def alike(_typing: Any, data: Any, one: Any, other: Any) -> _Generated:
         return builder.bitcast(builder.icmp_unsigned("==", first, second), _WORD)
 
     return types.uint64(data, one, other), generate
+
+
+@written
+def put(_typing: Any, _out: Any, _at: Any, _data: Any, _begin: Any, _size: Any) -> _Generated:
+    """Write so many bytes of the data, from a place on, to a place of another array."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        to = _pointer(context, builder, signature.args[0], args[0], args[1], _BYTE)
+        source = _pointer(context, builder, signature.args[2], args[2], args[3], _BYTE)
+        cgutils.raw_memcpy(builder, to, source, args[4], 1)
+        return args[4]
+
+    return types.uint64(_out, types.uint64, _data, types.uint64, types.uint64), generate
 
 
 @written

@@ -20,7 +20,7 @@ from replay.capture.formats.columns import Format
 from replay.capture.helpers import Helper, helpers
 
 _SLOTS = 2  # blocks that a helper holds: one that it digests, and the next
-_ROOM = 9 << 20  # bytes of a slot: a block, and what was left of the one before
+_ROOM = 17 << 20  # bytes of a slot: a block, and what was left of the one before
 _WAITING_AT_MOST = 4  # digested blocks a process, for their turn
 _IN_PIPE = -1
 
