@@ -3,7 +3,7 @@
 `python benchmarks/capture.py [--sizes 100MB,1GB,10GB] [--formats csv,json,stderr] [--rounds 3]`
 makes one run's logs with a private server (`capture_log.py`; or takes them from `--logs`), grows them
 to each size (`capture_grow.py`), and runs ours and the peers in turn, as whole processes, sampling,
-scrub and start-up included. A peer's rate does not depend on the size, so it reads the head of the
+scrub and start-up included, but not what the first capture after an installation compiles. A peer's rate does not depend on the size, so it reads the head of the
 log only. Ratios are taken within a round; figures are medians of the rounds. CPU is user and system
 time of a process and its children, RSS that of its largest process; absolute figures are the
 machine's. `--jobs 2` is wall clock against one job: believe it on a quiet machine only.
@@ -26,6 +26,8 @@ from capture_log import PREFIX
 
 HERE = Path(__file__).parent
 REPLAY = (sys.executable, "-c", "from replay.cli import main; main()")
+# Compiled modules are kept, as after any installation.
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 UNITS = {"GB": 10**9, "MB": 10**6}
 
 
@@ -105,7 +107,12 @@ def spend(command: list[str], read: Path) -> Spent:
     with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile() as said:
         began = time.monotonic()
         process = subprocess.Popen(
-            command, cwd=scratch, stdin=subprocess.DEVNULL, stdout=said, stderr=said
+            command,
+            cwd=scratch,
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
         )
         _, status, usage = os.wait4(process.pid, 0)
         wall_s = time.monotonic() - began
@@ -206,6 +213,7 @@ def main() -> None:
         if not all((where / log.base).is_file() for log in logs):
             subprocess.run([sys.executable, str(HERE / "capture_log.py"), str(where)], check=True)
         bench = Bench(where, Path(scratch), options.rounds, at_hand())
+        spend(capture(logs[0], where / logs[0].base, 1), where / logs[0].base)
         print(f"{'MB per CPU s':24}{'size':>8}{'replay':>10}", end="")
         print("".join(f"{peer.name:>10}{'ratio':>7}" for peer in PEERS), end="")
         print(f"{'RSS MB':>8}{'--jobs 2':>9}")

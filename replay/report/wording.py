@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from replay.finding import Finding
-from replay.report.fidelity import Fidelity
-from replay.report.requests import RequestFigures
-from replay.rundir import RunManifest
+if TYPE_CHECKING:  # who writes a workload's figures needs no runs
+    from replay.finding import Finding
+    from replay.report.fidelity import Fidelity
+    from replay.report.requests import RequestFigures
+    from replay.rundir import RunManifest
 
 _KNOWN_FIGURES = {
     "lag_p50_us": "schedule lag, median",
@@ -36,7 +38,7 @@ class Verdict:
     cause: str  # what the first finding says; empty where there is none
 
 
-def verdict(manifest: RunManifest, findings: Sequence[Finding]) -> Verdict:
+def verdict(manifest: "RunManifest", findings: "Sequence[Finding]") -> Verdict:
     """Judge a run by its manifest; a run that cannot be believed is neither good nor bad."""
     figures = _outcome(manifest)
     cause = findings[0].summary if findings and not manifest.healthy else ""
@@ -70,13 +72,13 @@ def verdict(manifest: RunManifest, findings: Sequence[Finding]) -> Verdict:
     )
 
 
-def objective_ms(manifest: RunManifest) -> float | None:
+def objective_ms(manifest: "RunManifest") -> float | None:
     """The p95 from due that the service promises; None where the run had none."""
     value = manifest.objective.get("objective_ms", manifest.options.get("objective_ms"))
     return float(value) if isinstance(value, int | float) else None
 
 
-def load(manifest: RunManifest) -> str:
+def load(manifest: "RunManifest") -> str:
     """Scenario and strength of a run in a few words: "storm, rare × 64"."""
     boosts = manifest.options.get("boosts")
     words = [manifest.scenario]
@@ -130,7 +132,7 @@ def size(value: int) -> str:
     return f"{amount:,.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
-def generator_facts(manifest: RunManifest) -> tuple[tuple[str, str], ...]:
+def generator_facts(manifest: "RunManifest") -> tuple[tuple[str, str], ...]:
     """The generator's own figures as label and value; an unknown one is told by its name."""
     return tuple(
         (_KNOWN_FIGURES.get(name, name.replace("_", " ")), _figure(name, value))
@@ -138,7 +140,7 @@ def generator_facts(manifest: RunManifest) -> tuple[tuple[str, str], ...]:
     )
 
 
-def fidelity_facts(found: Fidelity) -> Iterator[tuple[str, str]]:
+def fidelity_facts(found: "Fidelity") -> Iterator[tuple[str, str]]:
     """How close a run was to production, as label and figures."""
     if found.expected_per_s:
         ratio, wanted = found.replayed_per_s / found.expected_per_s, figure(found.expected_per_s)
@@ -155,7 +157,7 @@ def fidelity_facts(found: Fidelity) -> Iterator[tuple[str, str]]:
         yield f"{state} in a thousand", f"{now:g} (production {then:g})"
 
 
-def request_facts(found: RequestFigures) -> Iterator[tuple[str, str]]:
+def request_facts(found: "RequestFigures") -> Iterator[tuple[str, str]]:
     """How requests were planned, and how like production's their answers were, as label and figures."""
     total = sum(found.planned.values()) + sum(found.left_out.values()) or 1
     for how, count in found.planned.items():
@@ -183,7 +185,7 @@ def _figure(name: str, value: float) -> str:
     return f"{value:,.6g}"
 
 
-def _outcome(manifest: RunManifest) -> str:
+def _outcome(manifest: "RunManifest") -> str:
     figures = manifest.objective
     promised = objective_ms(manifest)
     against = f" (objective {ms(promised)})" if promised is not None else ""
