@@ -5,6 +5,7 @@ an address of e-mail, an identifier as base64 writes it. All else counts as it i
 shapes are never one by mistake; what else is a value is told later, by how many there are (`routes`).
 """
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -22,6 +23,7 @@ _EXTENSION_AT_MOST = 5
 _OFFSET, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 _MARK = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(29)
+_BEHIND = re.compile(rb"[?#]")
 
 
 def hashes(methods: pa.DictionaryArray, targets: pa.BinaryArray, plain: Hashes) -> Hashes:
@@ -45,11 +47,17 @@ def paths(targets: pa.BinaryArray) -> tuple[Ints, Ints]:
 
 def path_of(target: bytes) -> str:
     """A target's path as text."""
+    return parts_of(target)[0]
+
+
+def parts_of(target: bytes) -> tuple[str, str]:
+    """A target's path, and what follows it, as texts."""
     if not target.startswith(b"/"):
-        begins, ends = paths(column([target]))
-        target = target[begins[0] : ends[0]]
-    path = target.partition(b"?")[0].partition(b"#")[0]
-    return path.decode("utf-8", "replace")
+        begins, _ = paths(column([target]))
+        target = target[begins[0] :]
+    found = _BEHIND.search(target)
+    end = found.start() if found else len(target)
+    return target[:end].decode("utf-8", "replace"), target[end:].decode("utf-8", "replace")
 
 
 def segments(path: str) -> list[str]:

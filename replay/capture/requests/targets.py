@@ -16,10 +16,7 @@ _NAME = re.compile(r"[A-Za-z_$@][\w.$:\[\]-]{0,63}")
 
 def scrubbed(target: bytes, route: str, scrub: Scrubber) -> str:
     """A target with tokens in the place of values: those that the route names, and the query's."""
-    text = target.decode("utf-8", "replace")
-    begins, ends = shapes.paths(shapes.column([target]))
-    path = target[begins[0] : ends[0]].decode("utf-8", "replace")
-    rest = text[len(target[: ends[0]].decode("utf-8", "replace")) :]
+    path, rest = shapes.parts_of(target)
     asked = rest.partition("#")[0].removeprefix("?")
     made = "/".join(_segments(shapes.segments(path), shapes.segments(route), scrub))
     return made + (f"?{query(asked, scrub)}" if asked else "")

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from replay.capture.kernels import ONE, ZERO, Bytes, Ints, Number, compiled
 
-__all__ = ["Bytes", "decimals", "instants", "request_lines", "split"]
+__all__ = ["Bytes", "decimals", "instants", "quotes", "request_lines", "split"]
 
 Bools = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
@@ -86,6 +86,19 @@ def _until(
             return at
         at += ONE
     return end
+
+
+@compiled
+def quotes(data: Bytes, lines: Ints, line_ends: Ints, count: Ints) -> None:
+    """How many double quotes each line has; -1 where it has a backslash."""
+    for row in range(lines.size):
+        at, end = np.uint64(lines[row]), np.uint64(line_ends[row])
+        found, escaped = np.int64(0), np.int64(0)
+        while at < end:
+            found += np.int64(data[at] == 34)
+            escaped += np.int64(data[at] == 92)
+            at += ONE
+        count[row] = -1 if escaped else found
 
 
 @compiled

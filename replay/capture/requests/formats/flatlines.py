@@ -29,7 +29,7 @@ from replay.capture.requests.columns import (
 from replay.capture.requests.formats import cells, jsonlines
 from replay.capture.requests.formats.jsonlines import NO_REQUEST, JsonLines
 
-_QUOTE, _BACKSLASH, _N = 34, 92, 110
+_QUOTE, _N = 34, 110
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +74,10 @@ class FlatLines:
 
     def _is_so(self, data: cells.Bytes, begin: Ints, end: Ints, begins: Ints, ends: Ints) -> Mask:
         """Which lines have this shape: nothing escaped, no other quotes, no null, nothing behind."""
-        bounds = np.append(begin, data.size)
-        quotes = np.diff(np.searchsorted(np.flatnonzero(data == _QUOTE), bounds))
-        escaped = np.diff(np.searchsorted(np.flatnonzero(data == _BACKSLASH), bounds))
+        quotes = np.empty(begin.size, np.int64)
+        cells.quotes(data, begin, end, quotes)
         stops = end - (data[np.maximum(end - 1, 0)] == ord("\r")) if begin.size else end
-        is_so: Mask = (quotes == self.quotes) & (escaped == 0)
+        is_so: Mask = quotes == self.quotes
         is_so &= ends[-1] + len(self.literals[-1]) == stops
         for at, literal in enumerate(self.literals[:-1]):
             if not literal.endswith(b'"'):
