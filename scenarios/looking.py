@@ -7,6 +7,7 @@ import psycopg
 from replay.errors import ReplayError
 from replay.load.webui import Row, trouble
 from replay.target import connector
+from replay.watch.looking import Looker
 from replay.watch.now import Blocked, Blocker, look
 
 _TIMEOUT_MS = 1000
@@ -16,16 +17,17 @@ class Looking:
     """Keeps one connection to the target for as long as somebody looks."""
 
     def __init__(self) -> None:
-        self._connection: psycopg.Connection | None = None
+        self._looker: Looker | None = None
 
     def __call__(self, dsn: str, names: Mapping[str, str]) -> list[Row]:
         """Rows of the tab, the top blocker first."""
         try:
-            connection = self._connection
-            if connection is None or connection.closed:
-                connection = self._connection = connector(dsn)()
+            looker = self._looker
+            if looker is None or looker.connection.closed:
+                connection = connector(dsn)()
                 connection.execute(f"SET statement_timeout = {_TIMEOUT_MS}".encode())
-            blockers, blocked = look(connection)
+                looker = self._looker = Looker(connection)
+            blockers, blocked = look(looker)
         except (psycopg.Error, ReplayError) as error:
             return [trouble(str(error).strip())]
         if not blocked:

@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import psycopg
-
 from replay.watch.locks import PREPARED, edges
 from replay.watch.looking import Looker, Session, Waiting
 
@@ -34,9 +32,9 @@ class Blocker:
     blocks: int  # sessions
 
 
-def look(connection: psycopg.Connection) -> tuple[tuple[Blocker, ...], tuple[Blocked, ...]]:
+def look(looker: Looker) -> tuple[tuple[Blocker, ...], tuple[Blocked, ...]]:
     """Blockers by how many they block, and the blocked by how long they wait."""
-    sample = Looker(connection).look()
+    sample = looker.look()
     found, sessions = list(edges(sample.waiting)), sample.sessions
     behind: dict[int, set[int]] = {}
     for waiter, pid in found:

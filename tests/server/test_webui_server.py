@@ -15,6 +15,7 @@ import pytest
 from made_load import SCENARIO, arrivals, make_staging, one, poll, sessions, update
 
 from replay.load import shard
+from replay.watch.looking import Looker
 from replay.watch.now import look
 
 NAME = "UPDATE t SET n = n + 1 WHERE id = $1"
@@ -93,8 +94,9 @@ def test_whom_a_chain_waits_for_is_its_root(staging: str) -> None:
         middle.execute("UPDATE t SET n = 1 WHERE id = 2")
         middle.pgconn.send_query(b"UPDATE t SET n = 2 WHERE id = 1")
         last.pgconn.send_query(b"UPDATE t SET n = 2 WHERE id = 2")
-        poll(lambda: len(look(watcher)[1]) == 2)
-        (blocker,), blocked = look(watcher)
+        looker = Looker(watcher)
+        poll(lambda: len(look(looker)[1]) == 2)
+        (blocker,), blocked = look(looker)
         assert (blocker.pid, blocker.blocks) == (root.info.backend_pid, 2)
         assert blocker.state == "idle in transaction"
         assert {wait.pid for wait in blocked} == {middle.info.backend_pid, last.info.backend_pid}
