@@ -58,11 +58,12 @@ class BottomK:
         below = np.flatnonzero(ranks < self._limits[strata])
         if below.size <= 1:
             return below
-        below = below[np.lexsort((ranks[below], units[below], strata[below]))]
-        found, of = strata[below], units[below]
-        again = np.zeros(below.size, np.bool_)
-        again[1:] = (found[1:] == found[:-1]) & (of[1:] == of[:-1])
-        below = below[~again]
+        if (np.diff(units[below]) <= 0).any():  # else none of them comes twice
+            below = below[np.lexsort((ranks[below], units[below], strata[below]))]
+            found, of = strata[below], units[below]
+            again = np.zeros(below.size, np.bool_)
+            again[1:] = (found[1:] == found[:-1]) & (of[1:] == of[:-1])
+            below = below[~again]
         below = below[np.lexsort((ranks[below], strata[below]))]
         found = strata[below]
         return below[np.arange(found.size) - np.searchsorted(found, found) <= self._k]

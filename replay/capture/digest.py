@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from replay.capture.conflicts import Conflicts
 from replay.capture.contention import observe
+from replay.capture.executions import in_session_order
 from replay.capture.formats.columns import Columns, Format, Ints
 from replay.capture.formats.texts import Texts
 from replay.capture.kernels import compiled
@@ -40,6 +41,7 @@ _FAILURES = ("ERROR", "FATAL", "PANIC")
 _LETHAL = ("FATAL", "PANIC")  # the session ends with it
 _OWN_AT_MOST = 1000  # texts a block
 _UNKNOWN_STATE = "XX000"
+_LAST_US = 253_402_300_799_999_999  # end of the year 9999
 
 Mask = npt.NDArray[np.bool_]
 
@@ -56,7 +58,7 @@ class Filters:
 
 @dataclass(slots=True, kw_only=True)
 class Digest:
-    """The statements' records of a block, n rows in the log's order."""
+    """The statements' records of a block, n rows: each session's together, in the log's order."""
 
     begin: Ints  # of the record in the block
     end: Ints
@@ -98,6 +100,8 @@ class Digester:
         kind, duration_us, text = _kinds(columns, taken)
         rows = np.flatnonzero(kind)
         session, sessions = _few(columns.session, rows)
+        order = in_session_order(session)
+        rows, session = rows[order], session[order]
         template = self._templates(columns, rows, kind[rows], text[rows], session)
         state, states = _few(columns.sqlstate, rows)
         new = self.templates.known[self._told :]
@@ -106,7 +110,7 @@ class Digester:
         return Digest(
             begin=columns.begin[rows],
             end=columns.end[rows],
-            at_us=columns.at_us[rows],
+            at_us=np.clip(columns.at_us[rows], 0, _LAST_US),
             kind=kind[rows],
             duration_us=duration_us[rows],
             line=columns.line_num[rows],

@@ -26,8 +26,6 @@ from replay.capture.held import Held, Stretches, starts_of, with_ended
 from replay.capture.templates import CHAINS, CLOSES, OPENS, STAYS
 from replay.capture.units import Sources, Units, priorities, session_seed
 
-_LAST_US = 253_402_300_799_999_999  # end of the year 9999
-
 
 @dataclass(slots=True)
 class _Session:
@@ -61,16 +59,14 @@ class Sessions:
     def take(
         self, rows: Rows, names: Sequence[bytes], effects: Ints, sources: Sources, *, host: str = ""
     ) -> Iterator[tuple[Executions, Units]]:
-        """Take a block's rows, which are in log order; `effects` are the templates'.
+        """Take a block's rows, each session's together; `effects` are the templates'.
 
         A pid is one session's at a time on a host; session names are the log's.
         Gives the executions of units that began in the window, and the units that came to their end.
         """
-        rows = rows.taken(in_session_order(rows.session))
-        rows.at_us = np.clip(rows.at_us, 0, _LAST_US)
         rows.duration_us = np.clip(rows.duration_us, 0, rows.at_us)  # anybody can write a message
         rows, names, anew = _parted(rows, names)
-        present, ended = self._present(rows, names, anew, host)
+        present, ended = self._present(rows, names, anew, host, sources)
         yield self._advance(rows, present, effects, sources, last=False)
         if ended:
             yield self._end(ended, effects)
@@ -86,13 +82,18 @@ class Sessions:
         return self._advance(Rows.none(), ended, effects, Sources(), last=True)
 
     def _present(
-        self, rows: Rows, names: Sequence[bytes], anew: set[int], host: str
+        self,
+        rows: Rows,
+        names: Sequence[bytes],
+        anew: set[int],
+        host: str,
+        sources: Sources,
     ) -> tuple[list[_Session], list[_Session]]:
         """The rows' sessions by code, and those that they have replaced."""
         present: dict[int, _Session] = {}
         ended = []
         first = np.flatnonzero(first_of(rows.session))
-        first = first[np.argsort(rows.source[first])]  # a pid's sessions in the log's order
+        first = first[np.argsort(sources.begins(rows.source[first]))]  # in the log's order
         for code, line in zip(rows.session[first].tolist(), rows.line[first].tolist(), strict=True):
             name = names[code]
             pid = host, name.partition(b".")[2]

@@ -51,6 +51,11 @@ class Sources:
             self._block[self._digest.begin[place] : self._digest.end[place]]
         )
 
+    def begins(self, places: Ints) -> Ints:
+        """Where the block's own records begin in it."""
+        assert self._digest is not None
+        return self._digest.begin[places]
+
     def sizes(self, places: Ints) -> Ints:
         """Bytes of the records; 0 for NONE."""
         sizes = np.zeros(places.size, np.int64)
