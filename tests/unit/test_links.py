@@ -14,6 +14,9 @@ from made_service import service
 from replay import bundle
 from replay.capture import blocks
 from replay.capture.links import flights, ids
+from replay.capture.links.timed import by_time
+from replay.capture.requests.stage import read_requests
+from replay.capture.store import Store
 from replay.cli import status
 
 
@@ -127,6 +130,15 @@ def test_memory_is_bounded_and_every_kept_request_is_linked(tmp_path, monkeypatc
             assert found[key].calls == pytest.approx(calls, rel=0.05)
     requests = bundle.read_requests(out)
     assert {link.request for link in requests.links} == {one.id for one in requests.kept}
+
+
+def test_where_nothing_is_kept_nothing_is_linked(tmp_path):
+    (tmp_path / "a.json").write_text("\n".join(service(20, per_s=100).requests))
+    linker = read_requests([tmp_path / "a.json"]).linker()
+    nothing = np.empty(0, np.int64)
+    found = by_time(linker, Store(), nothing, np.empty(0), np.empty(0, np.bool_))
+    assert (found.found, found.counts) == ([], {})
+    assert found.requests.sum() == 20
 
 
 def test_inspect_shows_what_each_route_runs(tmp_path, capsys):

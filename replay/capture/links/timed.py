@@ -44,8 +44,10 @@ def by_time(
     requests = np.bincount(
         flights.route[linker.timed[linker.counted[linker.timed]]], minlength=len(linker.routes)
     )
+    if not (linker.timed.size and numbers.size):
+        return Linked(requests=requests)
     seen = _seen(linker, kept, numbers, weights, is_control)
-    if not linker.timed.size or not seen.unit.size:
+    if not seen.unit.size:
         return Linked(requests=requests)
     unit, request = linker.candidates(seen.begins_us, seen.ends_us, _CANDIDATES_AT_MOST)
     flight = linker.timed[request]
