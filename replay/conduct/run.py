@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -16,13 +15,14 @@ import pyarrow.compute as pc
 
 from replay import __version__, bundle, rundir, target
 from replay.conduct.bake import Baked, RunOptions, bake, settled
+from replay.conduct.beside import beside
 from replay.conduct.during import During, Ran, Script, read_script
 from replay.conduct.impact import measure
 from replay.conduct.prepare import STAGING, private_staging
 from replay.conduct.salvage import discard
 from replay.diagnose import diagnose, served
 from replay.diagnose.evidence import gather
-from replay.errors import EnvironmentFaultError, InputError
+from replay.errors import InputError
 from replay.load import ramp
 from replay.load.launch import LoadReport, began, launch
 from replay.load.report import FAILED, INTERRUPTED
@@ -74,7 +74,7 @@ def run(
     source = bundle.read_manifest(workload_path).source
     with (
         target.connect_target(dsn, source=source) as connection,
-        _beside(out) as baking,
+        beside(out) as baking,
     ):
         baked = bake(workload_path, connection, baking, options)
         manifest = _begin(workload_path, connection, out, options, baked)
@@ -109,18 +109,6 @@ class _Driven:
     attempts: pa.Table
     missed: int  # samples of the server that did not come
     migration: tuple[Ran, ...]  # what was sent of it
-
-
-@contextlib.contextmanager
-def _beside(out: Path) -> Iterator[Path]:
-    """A directory on the run's own disk: a load can be larger than the system's scratch space."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        scratch = tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent)
-    except OSError as error:
-        raise EnvironmentFaultError(f"{out}: cannot write a run here: {error}") from error
-    with scratch as directory:
-        yield Path(directory) / "load"
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from replay import rundir
+from replay.conduct.beside import sweep
 from replay.load import launch
 from replay.load.report import FAILED
 from replay.load.verdict import judge
@@ -19,9 +20,11 @@ _KILLED = (
 def salvage(run: Path) -> bool:
     """Make a killed run whole as far as it goes; False where there is nothing to do.
 
-    Nothing is done either while it still runs. Raises InputError where the directory is no run, and
-    EnvironmentFaultError where there is no room for its attempts.
+    Nothing is done either while it still runs. What a killed command left beside it is removed.
+    Raises InputError where the directory is no run, and EnvironmentFaultError where there is no
+    room for its attempts.
     """
+    sweep(run)
     manifest = rundir.read_manifest(run)
     load = rundir.load_directory(run)
     if not load.is_dir():
