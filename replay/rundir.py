@@ -214,12 +214,14 @@ def write_table(path: Path, name: str, table: pa.Table) -> None:
 
 
 @contextmanager
-def table_writer(path: Path, name: str) -> Iterator[Callable[[pa.Table], None]]:
-    """Write one of TABLES a block at a time, each with its schema.
+def table_writer(
+    path: Path, name: str, *, worker: int | None = None
+) -> Iterator[Callable[[pa.Table], None]]:
+    """Write one of TABLES, or a worker's own, a block at a time, each with its schema.
 
     Raises EnvironmentFaultError where the disk is full or the directory gone.
     """
-    file = path / f"{name}.parquet"
+    file = _table_file(path, name, worker)
     try:
         with pq.ParquetWriter(file, TABLES[name], compression="zstd") as writer:
             yield lambda block: writer.write_table(block.cast(TABLES[name]))
@@ -228,12 +230,16 @@ def table_writer(path: Path, name: str) -> Iterator[Callable[[pa.Table], None]]:
         raise EnvironmentFaultError(f"{path}: cannot write the {name}: {error}") from error
 
 
-def read_table(path: Path, name: str) -> pa.Table:
-    """Read one of TABLES; an empty table where the run has none."""
-    file = path / f"{name}.parquet"
+def read_table(path: Path, name: str, *, worker: int | None = None) -> pa.Table:
+    """Read one of TABLES, or a worker's own; an empty table where the run has none."""
+    file = _table_file(path, name, worker)
     if not file.is_file():
         return TABLES[name].empty_table()
     return pq.read_table(file)
+
+
+def _table_file(path: Path, name: str, worker: int | None) -> Path:
+    return path / (f"{name}.parquet" if worker is None else f"{name}-{worker}.parquet")
 
 
 def write_plans(path: Path, plans: Mapping[str, Any]) -> None:

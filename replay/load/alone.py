@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
+from replay import rundir
 from replay.capacity import Capacity
 from replay.errors import NotValidError
 from replay.load import ramp, verdict
@@ -49,18 +48,21 @@ def conclude(
     boosted: Collection[str],
     code: int,
 ) -> Concluded:
-    """Read what the worker did, and judge it; `code` is how it ended."""
-    blocks: list[pa.Table] = []
-    report = collect(
-        shards,
-        run,
-        blocks.append,
-        t0_ns=origin_ns,
-        duration_s=duration_s,
-        interrupted=False,
-        workers=(worker,),
-    )
-    attempts = pa.concat_tables(blocks).unify_dictionaries()
+    """Read what the worker did, leave it as its table of attempts beside the records, and judge it.
+
+    `code` is how it ended. Raises EnvironmentFaultError where the attempts cannot be written.
+    """
+    with rundir.table_writer(run, "attempts", worker=worker) as write:
+        report = collect(
+            shards,
+            run,
+            write,
+            t0_ns=origin_ns,
+            duration_s=duration_s,
+            interrupted=False,
+            workers=(worker,),
+        )
+    attempts = rundir.read_table(run, "attempts", worker=worker)
     steps = ramp.read_steps(shards)
     capacity = ramp.driven(steps, transactions(attempts)) if steps else None
     judged = verdict.judge(

@@ -26,7 +26,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--allow-writes", action="store_true", help="Requests that write, too")
     group.add_argument("--openapi", default="", help="OpenAPI document that tells their bodies")
     group.add_argument("--shards", help="Load that is baked already, instead of a workload")
-    group.add_argument("--run-directory", help="Keep the attempts' records here")
+    group.add_argument("--run-directory", help="Leave the attempts here, as Parquet")
     group.add_argument("--worker-index", type=int, default=0, help="Which shard to drive")
     rate = group.add_argument(
         "--rate", type=float, default=1.0, help="Multiple of production's rate"

@@ -16,9 +16,10 @@ from made_load import SCENARIO, WRITE, arrivals, bare_locust, make_staging, one,
 from made_load import update as updates
 from made_network import hosts, proxied, why_no_hosts
 
-from replay import embedded
+from replay import embedded, rundir
 from replay.load import shard
 from replay.load.record import read_records, records_file
+from replay.outcome import OK
 
 BELIEVED_OR_LATE = (0, 3)  # on a busy machine generators are late, and the run says so
 
@@ -84,6 +85,10 @@ def test_locusts_own_processes_share_the_load(staging: str, tmp_path: Path) -> N
     assert process.returncode in BELIEVED_OR_LATE, said
     assert "2 workers together:\nplanned 600 = started 600 + skipped 0" in said
     assert one(staging, "SELECT sum(n) FROM t") == 600
+    for worker in (0, 1):
+        attempts = rundir.read_table(tmp_path, "attempts", worker=worker)
+        assert set(attempts["arrival"].to_pylist()) == set(range(worker, 600, 2))
+        assert set(attempts["outcome"].to_pylist()) == {OK}
 
 
 def test_a_stopped_master_tells_what_was_done(staging: str, tmp_path: Path) -> None:
