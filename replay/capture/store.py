@@ -15,7 +15,7 @@ from replay.capture.vault import Vault
 _IN_MEMORY_AT_MOST = 40 << 20  # bytes, and of the whole process
 _RESIDENT_AT_MOST = 400 << 20
 _LOOSE_AT_LEAST = 20_000  # units
-_LOOSE_BYTES = 16 << 20  # of their records
+_LOOSE_BYTES = 32 << 20  # of their records
 _COLUMNS = ("template", "start_us", "spent_us", "state")
 
 
