@@ -44,7 +44,7 @@ def databases(dsn):
 
 
 def test_an_index_is_proven_on_the_same_rows(database, tmp_path, capsys):
-    workload = write(tmp_path / "w.workload", database, {BY_KEY: 60, SCAN: 450, WRITE: 10})
+    workload = write(tmp_path / "w.workload", database, {BY_KEY: 60, SCAN: 900, WRITE: 10})
     failed = tmp_path / "a.run"
     run(workload, database, failed, OPTIONS)
     (first, *_) = rundir.read_findings(failed)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_service import service
+from made_requests import service
 
 from replay import bundle
 from replay.capture import blocks

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from made_service import service
+from made_requests import service
 
 from replay import bundle
 from replay.capture.requests.merge import merge_requests
