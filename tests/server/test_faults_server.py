@@ -83,7 +83,7 @@ def test_load_comes_back_after_each_fault(frail: embedded.Server, tmp_path: Path
         os.kill(os.getpid(), signal.SIGTERM)
 
     def of(number: int) -> tuple[shard.PlannedStatement, ...]:
-        return update(number) if number % 50 else (statement(READ, "SELECT pg_sleep(30)"),)
+        return update(number) if number % 15 else (statement(READ, "SELECT pg_sleep(30)"),)
 
     planned = shard.write_shards(tmp_path / "shards", arrivals(100, 90, of))
     (tmp_path / "a.run").mkdir()

@@ -146,7 +146,7 @@ def test_inspect_shows_what_each_route_runs(tmp_path, capsys):
     capsys.readouterr()
     assert status(["inspect", str(out), "--routes"]) == 0
     shown = capsys.readouterr().out
-    assert re.search(r"insert into tasks .* +1 +100.0 % +trace +100%", shown)
+    assert re.search(r"insert into t\S* .* +1 +100.0 % +trace +100%", shown)
     assert "linked with statements: 8 by trace" in shown
     assert status(["inspect", str(out), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
