@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
+
 
 @contextlib.contextmanager
 def collected_by_hand() -> Iterator[None]:
@@ -23,8 +25,9 @@ def collected_by_hand() -> Iterator[None]:
 
 
 def give_back() -> None:
-    """Collect, and give back what is free, as far as the C library knows how (glibc)."""
+    """Collect, and give back what is free, as far as the C library (glibc) and pyarrow know how."""
     gc.collect()
+    pa.default_memory_pool().release_unused()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
