@@ -1,5 +1,7 @@
 """How many statements were in flight at once: a sweep over starts and ends, in bounded memory."""
 
+from copy import copy
+
 import numpy as np
 import numpy.typing as npt
 
@@ -37,9 +39,10 @@ class Concurrency:
             self._waits_at_most = 2 * self._waiting + _WAITING_AT_LEAST
 
     def peak(self) -> int:
-        """The most that were in flight at once, over all that was added."""
-        self._sweep(np.iinfo(np.int64).max)
-        return self._peak
+        """The most that were in flight at once, over all that was added; more may be added after it."""
+        to_the_end = copy(self)
+        to_the_end._sweep(np.iinfo(np.int64).max)
+        return to_the_end._peak
 
     def _sweep(self, until_us: int) -> None:
         """Count up to a moment; one that ends when another starts is not in flight with it."""

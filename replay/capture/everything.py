@@ -96,7 +96,7 @@ class Everything(Strata):
         self._blocks.append((begin, len(self._unspilled)))
         self._pending = []
         if len(self._unspilled) > _SPILLED:
-            at = self._vault.put(bytes(self._unspilled))
+            at = self._vault.put(memoryview(self._unspilled))
             for number in range(self._spilled_blocks, len(self._blocks)):
                 begin, end = self._blocks[number]
                 self._blocks[number] = at + begin, at + end

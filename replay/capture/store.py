@@ -24,7 +24,7 @@ class Store:
 
     def __init__(self, *, in_memory_at_most: int = _IN_MEMORY_AT_MOST) -> None:
         self._at_most = in_memory_at_most
-        self._segments: list[Batch] = []  # by number
+        self._segments: list[Batch] = []  # by number; those in the vault come first
         self._bytes = 0  # in memory
         self._vault: Vault | None = None
         self._held = 0  # units
@@ -124,23 +124,22 @@ class Store:
 
         What stays goes into the vault when it is too much for memory.
         """
-        segments, self._segments, held = self._segments, [], []
+        segments, self._segments = self._segments, []
+        in_vault: list[Batch] = []
+        in_memory: list[Batch] = []
         while segments:
             segment = segments.pop()
             which = np.flatnonzero(np.isin(segment.numbers, numbers, assume_unique=True))
-            if segment.texts is None:
-                self._segments += [segment] if which.size else []
-            elif which.size:
-                held.append(
-                    segment if which.size == segment.numbers.size else part_of(segment, which)
-                )
-        held.reverse()
-        self._bytes = sum(segment.texts.size for segment in held if segment.texts is not None)
+            if not which.size:
+                continue
+            part = segment if which.size == segment.numbers.size else part_of(segment, which)
+            (in_vault if part.texts is None else in_memory).append(part)
+        in_memory.reverse()
+        self._bytes = sum(segment.texts.size for segment in in_memory if segment.texts is not None)
         if self._bytes > self._at_most or resident() > _RESIDENT_AT_MOST:
-            self._segments += self._spilled(held)
-        elif held:
-            self._segments.append(joined(held))
-        self._segments.sort(key=lambda segment: int(segment.numbers[0]))
+            in_vault += self._spilled(in_memory)
+            in_memory = []
+        self._segments = [joined(parts) for parts in (in_vault, in_memory) if parts]
         self._held = sum(segment.numbers.size for segment in self._segments)
         self._loose_from = max(2 * self._held, _LOOSE_AT_LEAST)
         self._loose_bytes_from = self._bytes + _LOOSE_BYTES
@@ -157,10 +156,11 @@ class Store:
         if segment.texts is not None:
             return None
         assert self._vault is not None  # they were put there
-        ends = segment.places[2 * segment.first]
+        sizes = np.diff(segment.places[2 * segment.first])[units]
+        begins = segment.at[units]
         texts = [
-            self._vault.read(segment.at + begin, segment.at + end)
-            for begin, end in zip(ends[units].tolist(), ends[units + 1].tolist(), strict=True)
+            self._vault.read(begin, end)
+            for begin, end in zip(begins.tolist(), (begins + sizes).tolist(), strict=True)
         ]
         return np.frombuffer(b"".join(texts), np.uint8)
 
@@ -177,7 +177,8 @@ class Store:
         self._vault = self._vault or Vault()
         for segment in segments:
             assert segment.texts is not None  # it was in memory
-            segment.at = self._vault.put(segment.texts.tobytes())
+            at = self._vault.put(segment.texts.data)
+            segment.at = at + segment.places[2 * segment.first[:-1]]
             segment.texts = None
         self._bytes = 0
         return segments

@@ -1,7 +1,7 @@
 """Units with their records: one by one, and by columns, in batches."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, chain, pairwise
 
 import msgspec
@@ -36,6 +36,10 @@ class Stored(msgspec.Struct):
         return self.executions[0].start_us
 
 
+def _nowhere() -> Ints:
+    return np.empty(0, np.int64)
+
+
 @dataclass(slots=True, kw_only=True)
 class Batch:
     """Units that were stored together, by number; their executions stand behind one another."""
@@ -46,8 +50,8 @@ class Batch:
     places: Ints  # two an execution, where its record and its call begin; and the end of all
     sessions: Sequence[bytes]
     priorities: Priorities
-    texts: Bytes | None  # None: in the vault, `at` an offset
-    at: int = 0
+    texts: Bytes | None  # None: in the vault
+    at: Ints = field(default_factory=_nowhere)  # there, where each unit's records begin
 
     def counts(self) -> Ints:
         """How many executions each unit has."""
@@ -96,15 +100,17 @@ def batch_of(units: Sequence[Stored], numbers: Ints) -> Batch:
 
 
 def part_of(segment: Batch, units: Ints, read: Bytes | None = None) -> Batch:
-    """Some of a segment's units, in that order; their texts where they have been read already."""
+    """Some of a segment's units, in that order; of one in the vault with what was `read` of it."""
     rows = segment.rows(units)
     begins, ends = segment.places[2 * rows], segment.places[2 * rows + 2]
     calls = segment.places[2 * rows + 1]
     sizes = np.stack((calls - begins, ends - calls), 1).ravel()
     first = np.concatenate(([0], np.cumsum(segment.first[units + 1] - segment.first[units])))
-    if read is None:
-        assert segment.texts is not None  # what is in the vault has to be read
+    at = _nowhere()
+    if read is None and segment.texts is not None:
         read = pieces(segment.texts, begins, ends)
+    elif read is None:
+        at = segment.at[units]
     return Batch(
         numbers=segment.numbers[units],
         first=first,
@@ -113,11 +119,13 @@ def part_of(segment: Batch, units: Ints, read: Bytes | None = None) -> Batch:
         sessions=[segment.sessions[unit] for unit in units.tolist()],
         priorities=segment.priorities[units],
         texts=read,
+        at=at,
     )
 
 
 def joined(segments: Sequence[Batch]) -> Batch:
-    """Segments in memory as one."""
+    """Segments as one: all in memory, or all in the vault."""
+    texts = [segment.texts for segment in segments if segment.texts is not None]
     rows = np.cumsum([0, *(segment.first[-1] for segment in segments)])
     sizes = np.cumsum([0, *(segment.places[-1] for segment in segments)])
     return Batch(
@@ -131,7 +139,8 @@ def joined(segments: Sequence[Batch]) -> Batch:
         ),
         sessions=[session for segment in segments for session in segment.sessions],
         priorities=np.concatenate([segment.priorities for segment in segments]),
-        texts=np.concatenate([s.texts for s in segments if s.texts is not None]),
+        texts=np.concatenate(texts) if texts else None,
+        at=np.concatenate([segment.at for segment in segments]),
     )
 
 

@@ -27,11 +27,11 @@ class Vault:
         self._pages = 0
         self._page = lru_cache(maxsize=_PAGES_HELD)(self._read_page)
 
-    def put(self, text: bytes) -> int:
+    def put(self, text: memoryview) -> int:
         """Put bytes into pages of their own; says at which offset."""
         offset = self._pages * _PAGE
         for begin in range(0, len(text), _PAGE):
-            page = text[begin : begin + _PAGE].ljust(_PAGE, b"\0")
+            page = bytes(text[begin : begin + _PAGE]).ljust(_PAGE, b"\0")
             self._file.seek(self._pages * _PAGE)
             self._file.write(self._ciphered(self._pages, page))
             self._pages += 1

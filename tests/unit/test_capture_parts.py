@@ -62,11 +62,14 @@ times = st.lists(
 @settings(deadline=None)
 @given(times, st.integers(1, 10))
 def test_peak_is_what_counting_at_every_start_gives(found, parts):
-    """In units of a second, so that the sweep's minute behind matters."""
+    """In units of a second, so that the sweep's minute behind matters; asked in between, too."""
     found.sort(key=lambda t: t[1])
     concurrency = Concurrency()
+    before = 0
     for part in np.array_split(np.array(found, np.int64) * 1_000_000, parts):
         concurrency.add(part[:, 0], part[:, 1])
+        assert before <= concurrency.peak()
+        before = concurrency.peak()
     exact = max(sum(s <= at < e for s, e in found) for at, _ in found)
     short = [t for t in found if t[1] - t[0] <= 60]
     least = max((sum(s <= at < e for s, e in short) for at, _ in short), default=0)
