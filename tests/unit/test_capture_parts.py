@@ -200,7 +200,8 @@ def test_stored_units_come_back_and_the_file_tells_nothing():
     store.keep(np.array([3, 49]))
     whole.keep(np.array([3, 49]))
     assert (store[3], store[49]) == (whole[3], whole[49])
-    assert [n for segment in whole._segments for n in segment.numbers.tolist()] == [3, 49]
+    for one in (store, whole):
+        assert [n for segment in one._segments for n in segment.numbers.tolist()] == [3, 49]
 
 
 def test_records_of_earlier_blocks_have_places_of_their_own():
