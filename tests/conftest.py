@@ -14,6 +14,7 @@ from replay import embedded
 hypothesis.settings.register_profile("replay", deadline=None)
 hypothesis.settings.load_profile("replay")
 
+JSONLOG_SINCE = 15
 PRODUCTION_SETTINGS = {
     "shared_preload_libraries": "'pg_stat_statements'",
     "pg_stat_statements.track": "'all'",
@@ -32,7 +33,10 @@ PRODUCTION_SETTINGS = {
 )
 def any_server(request: pytest.FixtureRequest) -> Iterator[embedded.Server]:
     """A server of each installed version; a test that uses it runs once on each."""
-    with embedded.server(PRODUCTION_SETTINGS, installation=request.param) as running:
+    settings = dict(PRODUCTION_SETTINGS)
+    if request.param.version < JSONLOG_SINCE:
+        settings["log_destination"] = "'csvlog'"
+    with embedded.server(settings, installation=request.param) as running:
         yield running
 
 
