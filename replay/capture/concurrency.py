@@ -1,7 +1,5 @@
 """How many statements were in flight at once: a sweep over starts and ends, in bounded memory."""
 
-from copy import copy
-
 import numpy as np
 import numpy.typing as npt
 
@@ -40,19 +38,26 @@ class Concurrency:
 
     def peak(self) -> int:
         """The most that were in flight at once, over all that was added; more may be added after it."""
-        to_the_end = copy(self)
-        to_the_end._sweep(np.iinfo(np.int64).max)
-        return to_the_end._peak
+        return self._peak_with(*self._all())
+
+    def _all(self) -> tuple[Times, Times]:
+        """The starts and the ends that wait."""
+        return np.concatenate([_NONE, *self._starts]), np.concatenate([_NONE, *self._ends])
 
     def _sweep(self, until_us: int) -> None:
-        """Count up to a moment; one that ends when another starts is not in flight with it."""
-        all_starts, all_ends = (np.concatenate([_NONE, *p]) for p in (self._starts, self._ends))
-        started, ended = all_starts <= until_us, all_ends <= until_us
-        starts, ends = np.sort(all_starts[started]), np.sort(all_ends[ended])
-        self._starts, self._ends = [all_starts[~started]], [all_ends[~ended]]
+        """Count up to a moment."""
+        starts, ends = self._all()
+        started, ended = starts <= until_us, ends <= until_us
+        self._peak = self._peak_with(starts[started], ends[ended])
+        self._starts, self._ends = [starts[~started]], [ends[~ended]]
         self._waiting = max(self._starts[0].size, self._ends[0].size)
-        if starts.size:
-            in_flight = np.arange(1, starts.size + 1) - np.searchsorted(ends, starts, side="right")
-            self._peak = max(self._peak, self._running + int(in_flight.max()))
-        self._running += starts.size - ends.size
+        self._running += int(started.sum()) - int(ended.sum())
         self._swept_us = max(self._swept_us, until_us)
+
+    def _peak_with(self, starts: Times, ends: Times) -> int:
+        """The peak, with these; one that ends when another starts is not in flight with it."""
+        if not starts.size:
+            return self._peak
+        starts, ends = np.sort(starts), np.sort(ends)
+        in_flight = np.arange(1, starts.size + 1) - np.searchsorted(ends, starts, side="right")
+        return max(self._peak, self._running + int(in_flight.max()))
