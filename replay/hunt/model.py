@@ -1,14 +1,18 @@
 """The model: from solo profiles to the rate at which each path collapses. Pure arithmetic.
 
 A path is what arrives together: the templates that share their transactions. Its rate can grow until
-the cores are full, or a lock target is held all the time, or the pool is. Of the three the nearest
-is predicted:  r* = min((cores - background) / D,  (1 - held by others) / (share x H),  free slots / E)
+the cores are full, or a lock target is held all the time, or the pool is, or too many of the others
+fail with it. The nearest is predicted:
+r* = min((cores - background) / D,  (1 - held by others) / (share x H),  free slots / E,  allowed / F)
 with D the server's seconds a transaction, H the seconds that it holds a target, `share` the part of
-its transactions that meet at that very target, and E the seconds that it occupies a connection.
+its transactions that meet at that very target, E the seconds that it occupies a connection, F how many of the others failed with each of it in
+production, and `allowed` the objective's part of all transactions a second.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+from replay.load.verdict import NOT_OK_SHARE
 
 # Row lock modes by strength, and which two conflict (PostgreSQL manual, 13.3.2).
 KEY_SHARE, SHARE, NO_KEY_UPDATE, UPDATE = "key share", "share", "no key update", "update"
@@ -94,6 +98,7 @@ class Path:
     lists: bool = False  # a statement takes a list
     prepared: bool = False  # a statement goes by a prepared plan
     leaks: bool = False  # a session-level lock outlives the transaction
+    fails: float = 0.0  # of others' transactions in production, with each of its own
     failed: str = ""  # SQLSTATE with which it failed alone, as production's did not
 
     @property
@@ -115,7 +120,7 @@ class Prediction:
     """When a path, or two together, are expected to collapse."""
 
     templates: tuple[str, ...]
-    limit: str  # "cores", "pool", or the lock target
+    limit: str  # "cores", "pool", "failures", or the lock target
     rate_s: float  # r*: transactions a second; of a pair, of its first path
     headroom_x: float  # the same as a multiple of production's peak
     why: str
@@ -196,6 +201,13 @@ def _limits(path: Path, others: Sequence[Path], server: Server) -> Iterable[tupl
         "pool",
         f"{path.elapsed_s * 1e3:,.1f} ms of a connection each, {slots:.1f} free",
     )
+    if path.fails:
+        allowed = NOT_OK_SHARE * (path.rate + sum(other.rate for other in others))
+        yield (
+            allowed / path.fails,
+            "failures",
+            f"{path.fails:,.1f} others failed with each in production, {allowed:,.1f}/s may",
+        )
     for hold in path.holds:
         if not conflict(hold.mode, hold.mode) or not hold.hold_s:
             continue

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from replay.conduct.amplify import has_list
+from replay.hunt.company import failures_along
 from replay.hunt.footprint import RowLock
 from replay.hunt.model import Hold, Path
 from replay.hunt.solo import Solo
@@ -24,6 +25,7 @@ class Group:
     transactions: tuple[Transaction, ...]  # heaviest first
     rate: float  # a second
     peak: float
+    fails: float  # of others' transactions, with each of its own
 
     @property
     def key(self) -> str:
@@ -65,6 +67,7 @@ def _group(
         transactions=tuple(sorted(transactions, key=lambda t: -t.weight)),
         rate=rate,
         peak=max(_peak(rarest[0], workload) * min(per_call, 1.0), rate),
+        fails=failures_along(transactions, workload.transactions, workload.window_s),
     )
 
 
@@ -112,6 +115,7 @@ def _path(
         lists=any(has_list(s) for t in group.samples for s in t.statements),
         prepared=any(s.prepared for t in group.samples for s in t.statements),
         leaks=any(solo.leaked for solo in measured),
+        fails=group.fails,
         failed=next((solo.failed for solo in measured if solo.failed), ""),
     )
 

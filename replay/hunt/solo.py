@@ -19,8 +19,9 @@ from replay.load import refuse
 from replay.sql.slots import render
 from replay.workload import Statement, Transaction
 
-_REPEATS = 5
+_REPEATS = 4
 _ENOUGH_S = 0.6  # of measuring; one execution at least
+_CUSTOM = 5  # executions of a prepared statement before the server may settle on a generic plan
 _TRIPS = 20
 _TIMEOUT_MS = 10_000
 _LOCK_TIMEOUT_MS = 2000
@@ -86,12 +87,17 @@ class Soloist:
         """Run it a few times; None where it holds a statement that is never replayed."""
         if not transaction.statements or refuse.first_reason(transaction.statements):
             return None
+        # At first it reads what is not cached yet, and what was prepared has not the plan that stays.
+        prepared = any(statement.prepared for statement in transaction.statements)
+        settling, enough_s = (_CUSTOM, 2 * _ENOUGH_S) if prepared else (1, _ENOUGH_S)
         took: list[list[float]] = []
         locks: tuple[tuple[str, str], ...] = ()
         leaked: tuple[str, ...] = ()
         failed = ""
         cpu_before, began = self._cpu.seconds(), time.monotonic()
-        while len(took) < _REPEATS and (not took or time.monotonic() - began < _ENOUGH_S):
+        while len(took) < settling + _REPEATS:
+            if took and time.monotonic() - began > enough_s:
+                break
             seconds, locks, failed = self._once(transaction)
             took.append(seconds)
             leaked = self._leftovers()
@@ -100,8 +106,7 @@ class Soloist:
         spent = sum(map(sum, took))
         return Solo(
             transaction=transaction.id,
-            # The first execution reads what is not cached yet: it counts only where it is alone.
-            statements_s=tuple(np.median(np.array(took[1:] or took), axis=0).tolist()),
+            statements_s=tuple(np.median(np.array(took[settling:] or took[-1:]), axis=0).tolist()),
             gaps_s=tuple(_gaps(transaction.statements)),
             cpu_share=self._cpu.share(cpu_before, spent),
             trip_s=self._trip_s,
@@ -141,7 +146,9 @@ class Soloist:
         sql, parameters = render(statement.sql, statement.slots, values)
         began = time.monotonic()
         with psycopg.RawCursor(self._connection) as cursor:
-            cursor.execute(sql.encode(), parameters or None, prepare=False)
+            cursor.execute(
+                sql.encode(), parameters or None, prepare=bool(statement.prepared and parameters)
+            )
         return time.monotonic() - began
 
     def _leftovers(self) -> tuple[str, ...]:

@@ -61,6 +61,12 @@ def test_what_others_hold_is_not_free():
     assert predict(hot, [hot, other], SERVER).rate_s == pytest.approx(25.0)
 
 
+def test_others_that_fail_with_it_are_too_many_before_the_cores_are_full():
+    delete = path("delete", rate=0.1, peak=1.0, demand_s=0.1, fails=5.0)
+    found = predict(delete, [delete, path("read", rate=199.9, demand_s=0.001)], SERVER)
+    assert (found.limit, found.rate_s) == ("failures", pytest.approx(0.4))
+
+
 def test_a_sleeper_fills_the_pool_without_working():
     sleeper = path("sleeper", rate=0.1, demand_s=0.001, elapsed_s=4.0)
     found = predict(sleeper, [sleeper], SERVER)

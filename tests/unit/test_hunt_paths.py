@@ -1,11 +1,14 @@
 """From kept transactions to paths, their row locks, and deadlocks that need no running."""
 
+import dataclasses
+
 import pytest
 from made_hunt import hunted_schema, transaction, workload
 
 from replay.conduct import amplify
 from replay.conduct.amplify import Amplify
 from replay.hunt import deadlocks, paths
+from replay.hunt.company import failures_along
 from replay.hunt.deadlocks import INVERSION, UNSORTED, UPGRADE
 from replay.hunt.footprint import Footprints
 from replay.hunt.model import KEY_SHARE, NO_KEY_UPDATE, SHARE, UPDATE
@@ -92,6 +95,36 @@ def test_templates_that_share_their_transactions_are_one_path():
     assert found[0].rate == pytest.approx(0.2)
     assert found[0].peak == pytest.approx(1.0)  # two calls, a second each in its slice
     assert [t.id for t in found[1].samples] == [2, 1]  # the heaviest first
+
+
+def at(start_s, number, sql, *, error="", **more):
+    """A transaction of one statement that began then, and took a millisecond."""
+    made = transaction(number, sql, **more)
+    (statement,) = made.statements
+    failed = dataclasses.replace(statement, error=error)
+    return dataclasses.replace(made, start_us=round(start_s * 1e6), statements=(failed,))
+
+
+def test_failures_along_are_those_that_come_with_it_and_with_nothing_else():
+    deletes = [
+        at(2, 1, "DELETE FROM incident WHERE id = 1"),
+        at(7, 2, "DELETE FROM incident WHERE id = 2"),
+    ]
+    with_it = [at(start, n, POST.format(n), error="23503") for n, start in enumerate((2, 2, 7), 10)]
+    apart = [at(start, n, POST.format(n), error="23503") for n, start in enumerate((1, 5), 20)]
+    served = [at(n / 10, n, COUNT.format(n)) for n in range(30, 60)]
+    everyone = [*deletes, *with_it, *apart, *served]
+    assert failures_along(deletes, everyone, 10.0) == pytest.approx(1.5, rel=0.02)
+    assert failures_along(deletes, [*deletes, *with_it[1:], *apart], 10.0) == 0  # too few to tell
+    assert failures_along(served, everyone, 10.0) == 0  # they fail with or without it
+    waited = [at(start, n, COUNT.format(n)) for n, start in enumerate((2, 3, 3.2, 4, 6), 70)]
+    assert failures_along(waited, everyone, 10.0) == 0  # it was there once, as others were
+    found = paths.groups(workload(*everyone))
+    assert {g.templates[0].kind: g.fails > 0 for g in found} == {
+        "delete": True,
+        "insert": False,
+        "update": False,
+    }
 
 
 def solo(number, *statements_s, gaps_s=None, **more):
