@@ -1,9 +1,11 @@
 """How fast is `replay generate`? Beside COPY of a prebuilt file and row-by-row Faker, in one run.
 
-`python benchmarks/generate.py [--rows 2000000] [--pg 18]`: one table of seven mixed columns, then a
-schema of 60 tables with foreign keys. The peers are given files that were made before the clock
-starts; ours makes its rows while it sends them. Every method ends with the same rows in the same
-tables, keys and ANALYZE included for the schema. Ratios count: they are taken within one round.
+`python benchmarks/generate.py [--rows 2000000] [--rounds 3] [--pg 18]`: one table of seven mixed
+columns, then a schema of 60 tables with foreign keys. The peers are given files that were made before
+the clock starts; ours makes its rows while it sends them. Every method ends with the same rows in the
+same tables, analysed, with their keys and indexes. Ratios count: they are taken within one round.
+COPY of a prebuilt *binary* file says what the server can do at most: whoever makes the rows meanwhile
+cannot be faster.
 """
 
 import argparse
@@ -11,21 +13,30 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 
-import psycopg
-from faker import Faker
+from generate_peers import (
+    FAKED,
+    ROWS,
+    SAMPLE,
+    TABLE,
+    TABLES,
+    create,
+    database,
+    drop,
+    dump,
+    execute,
+    fake,
+    load,
+    many,
+    ours,
+    profile_of,
+)
 
 from data_gen import ddl
-from data_gen.introspect import introspect
-from data_gen.load import Order, generate
-from data_gen.profile import SchemaProfile
 from replay import embedded
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SETTINGS = {
     "fsync": "off",
     "shared_buffers": "'512MB'",
@@ -33,27 +44,7 @@ SETTINGS = {
     "autovacuum": "off",
     "maintenance_work_mem": "'128MB'",
 }
-SAMPLE = 100_000
-FAKED = 4_000
-TABLE = f"""
-    CREATE TABLE people (id bigint, name text, email text, plan text, amount numeric(12, 2),
-                         created timestamptz, note text);
-    INSERT INTO people
-    SELECT i, 'First' || i % 900 || ' Last' || i % 7000, 'user' || i || '@mail' || i % 50 || '.example',
-           CASE i % 10 WHEN 0 THEN 'gold' WHEN 1 THEN 'team' ELSE 'free' END,
-           round((random() * 10000)::numeric, 2), now() - i * interval '9 seconds',
-           repeat('some words ', 2 + i % 6)
-    FROM generate_series(1, {SAMPLE}) AS i;
-    ANALYZE people;
-"""  # noqa: S608 - a number of our own
-TABLES = 60
-ROWS = 10_000
-COLUMNS = "name text, at timestamptz, amount numeric(10, 2), state text, done bool"
-VALUES = f"""
-    SELECT i, 1 + (i * 7) % {ROWS}, 'name ' || i, now() - i * interval '1 minute', i / 7.0,
-           (ARRAY['new', 'open', 'done'])[1 + i % 3], i % 4 = 0
-    FROM generate_series(1, {ROWS}) AS i
-"""  # noqa: S608 - a number of our own
+BINARY = "(FORMAT binary)"
 GOALS = {
     "one connection": 1.2,
     "two connections": 1.6,
@@ -91,25 +82,40 @@ def one_table(server: embedded.Server, scratch: Path, rows: int, rounds: int) ->
     execute(source, TABLE)
     profile = profile_of(source)
     scale = rows / SAMPLE
-    text = scratch / "people.txt"
+    text, binary = scratch / "people.txt", scratch / "people.bin"
     made = database(server, "people_made")
     ours(profile, made, scale, jobs=1)
     dump(made, "people", text)
+    dump(made, "people", binary, BINARY)
     drop(server, "people_made")
-    print(f"people      {rows:,} rows, {text.stat().st_size / 2**20:,.0f} MiB of text")
+    print(f"people      {rows:,} rows, {text.stat().st_size / 2**20:,.0f} MiB of text", flush=True)
 
-    def copied() -> float:
-        return timed(server, lambda dsn: (create(dsn, profile), load(dsn, "people", text)))
+    def copied(file: Path, options: str = "") -> Callable[[], float]:
+        def build(dsn: str) -> None:
+            create(dsn, profile)
+            load(dsn, "people", file, options)
+            execute(dsn, "ANALYZE people")
+
+        return lambda: timed(server, build)
 
     def generated(jobs: int) -> Callable[[], float]:
         return lambda: timed(server, lambda dsn: ours(profile, dsn, scale, jobs=jobs))
 
     seconds = measured(
-        {"COPY text": copied, "ours, 1": generated(1), "ours, 2": generated(2)}, rows, rounds
+        {
+            "COPY text": copied(text),
+            "COPY binary": copied(binary, BINARY),
+            "ours, 1": generated(1),
+            "ours, 2": generated(2),
+        },
+        rows,
+        rounds,
     )
     faked = FAKED / timed(server, lambda dsn: (create(dsn, profile), fake(dsn)))
     print(f"  row by row, Faker      {faked:>10,.0f} rows/s")
     best = rows / statistics.median(seconds["ours, 1"])
+    bound = ratio(seconds, "COPY text", "COPY binary")
+    print(f"  the server's bound     {bound:>10.2f} times COPY of the text: a prebuilt binary file")
     return {
         "one connection": ratio(seconds, "COPY text", "ours, 1"),
         "two connections": ratio(seconds, "COPY text", "ours, 2"),
@@ -148,15 +154,6 @@ def many_tables(server: embedded.Server, scratch: Path, rounds: int) -> dict[str
     return {"60 tables with keys": ratio(seconds, "COPY text", "ours, 1")}
 
 
-def many() -> Iterator[str]:
-    """Tables that each lead to an earlier one."""
-    for number in range(TABLES):
-        parent = max(number // 3, 0)
-        key = f"REFERENCES t{parent}" if number else ""
-        yield f"CREATE TABLE t{number} (id int PRIMARY KEY, parent int {key}, {COLUMNS});"
-        yield f"INSERT INTO t{number} {VALUES}; CREATE INDEX ON t{number} (parent);"
-
-
 def measured(
     methods: dict[str, Callable[[], float]], rows: int, rounds: int
 ) -> dict[str, list[float]]:
@@ -185,84 +182,6 @@ def timed(server: embedded.Server, work: Callable[[str], object]) -> float:
     seconds = time.perf_counter() - began
     drop(server, "timed")
     return seconds
-
-
-def ours(profile: SchemaProfile, dsn: str, scale: float, *, jobs: int) -> None:
-    order = Order(base_time=NOW, scale=scale, jobs=jobs)
-    loaded = generate(profile, lambda: psycopg.connect(dsn), order)
-    assert not loaded.left_out, loaded.left_out
-
-
-def create(dsn: str, profile: SchemaProfile) -> None:
-    execute(dsn, ";\n".join(ddl.before_load(profile)))
-
-
-def load(dsn: str, table: str, file: Path) -> None:
-    r"""As `psql \\copy` does: the file's bytes, over one connection."""
-    with (
-        connected(dsn) as connection,
-        connection.cursor().copy(f"COPY {table} FROM STDIN") as copy,
-        file.open("rb") as source,
-    ):
-        while data := source.read(1 << 17):
-            copy.write(data)
-
-
-def fake(dsn: str) -> None:
-    """One row after the other, each value asked of Faker."""
-    faker = Faker()
-    with (
-        connected(dsn) as connection,
-        connection.cursor().copy("COPY people FROM STDIN") as copy,
-    ):
-        for number in range(FAKED):
-            copy.write_row(
-                (
-                    number,
-                    faker.name(),
-                    faker.email(),
-                    faker.random_element(("free", "team", "gold")),
-                    faker.pydecimal(left_digits=4, right_digits=2, positive=True),
-                    faker.date_time_this_year(),
-                    faker.sentence(),
-                )
-            )
-
-
-def dump(dsn: str, table: str, file: Path) -> None:
-    with (
-        connected(dsn) as connection,
-        connection.cursor().copy(f"COPY {table} TO STDOUT") as copy,
-        file.open("wb") as target,
-    ):
-        for data in copy:
-            target.write(data)
-
-
-def profile_of(dsn: str) -> SchemaProfile:
-    with psycopg.connect(dsn) as connection:
-        return introspect(connection)
-
-
-def database(server: embedded.Server, name: str) -> str:
-    execute(server.dsn(), f"DROP DATABASE IF EXISTS {name}")
-    execute(server.dsn(), f"CREATE DATABASE {name}")
-    return server.dsn(name)
-
-
-def drop(server: embedded.Server, name: str) -> None:
-    execute(server.dsn(), f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def execute(dsn: str, statements: str) -> None:
-    with connected(dsn) as connection:
-        connection.execute(statements.encode())
-
-
-@contextmanager
-def connected(dsn: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        yield connection
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
-"""Columns of values as padded byte matrices, and their rows as COPY BINARY wants them.
+"""Columns of values as pieces of bytes, and their rows as COPY BINARY wants them.
 
-A value is the concatenation of *pieces*; a piece is a matrix with a row a value, of which only the
-first `lengths` bytes count. Rows are laid out piece by piece, each at the place where the row has
-come to: that concatenates values of any length at memory speed.
+A value is the concatenation of *pieces*; a piece takes for each value a row of a byte matrix, of
+which only the first `lengths` bytes count. Nothing is copied until rows are laid out.
 Source of the format: PostgreSQL 18 manual, COPY, "Binary Format".
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -24,13 +23,19 @@ TRAILER = b"\xff\xff"
 class Piece:
     """Some bytes of every value of a column."""
 
-    data: Octets  # values × width
-    lengths: Ints | None = None  # how many of the width count; None: all
+    data: Octets  # rows × width
+    lengths: Ints | None = None  # of each value, how many of the width count; None: all
+    rows: Ints | None = None  # of each value, its row of the data; None: one a value, in order
+
+    @property
+    def count(self) -> int:
+        """How many values."""
+        return int(self.data.shape[0] if self.rows is None else self.rows.size)
 
     def only(self, where: Flags) -> "Piece":
         """The piece where a flag is set, nothing elsewhere."""
         lengths = self.data.shape[1] if self.lengths is None else self.lengths
-        return Piece(self.data, np.where(where, lengths, 0))
+        return Piece(self.data, np.where(where, lengths, 0), self.rows)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,12 +52,11 @@ class Cells:
 
     def raw(self) -> list[bytes | None]:
         """Each value's bytes; None is NULL."""
-        count = self.pieces[0].data.shape[0]
         return [
             None
             if self.null is not None and self.null[row]
             else b"".join(_bytes(piece, row) for piece in self.pieces)
-            for row in range(count)
+            for row in range(self.pieces[0].count)
         ]
 
 
@@ -66,37 +70,71 @@ def fixed(numbers: npt.NDArray[np.generic]) -> Piece:
     return Piece(np.ascontiguousarray(numbers).view(np.uint8).reshape(numbers.shape[0], -1))
 
 
+def lengths_of(pieces: Sequence[Piece], count: int) -> Ints:
+    """How many bytes each value of some pieces has."""
+    total = np.zeros(count, np.int64)
+    for piece in pieces:
+        total += piece.data.shape[1] if piece.lengths is None else piece.lengths
+    return total
+
+
+def length_of(pieces: Sequence[Piece], count: int) -> Piece:
+    """That as a piece of four bytes, as it stands before values inside of others."""
+    return fixed(lengths_of(pieces, count).astype(">i4"))
+
+
 def copy_rows(columns: Sequence[Cells]) -> memoryview:
     """The rows of a COPY BINARY stream, without header and trailer."""
     # The compiler is loaded by who lays out rows, not by who asks for a value.
-    from data_gen.loops import put, put_lengths  # noqa: PLC0415
+    from data_gen.layout import lay  # noqa: PLC0415
 
-    count = columns[0].pieces[0].data.shape[0]
-    counted = [[_counted(piece, cells.null) for piece in cells.pieces] for cells in columns]
-    totals = [sum(lengths, np.zeros(count, np.int64)) for lengths in counted]
-    sizes = sum(totals, np.full(count, 2 + 4 * len(columns), np.int64))
-    at = np.cumsum(sizes) - sizes
-    out = np.empty(int(sizes.sum()), np.uint8)
-    head = constant(len(columns).to_bytes(2, "big"), count)
-    put(out, at, np.ascontiguousarray(head.data), np.broadcast_to(np.int64(2), count))
-    for cells, lengths, total in zip(columns, counted, totals, strict=True):
-        put_lengths(out, at, total if cells.null is None else np.where(cells.null, -1, total))
-        for piece, each in zip(cells.pieces, lengths, strict=True):
-            put(out, at, np.ascontiguousarray(piece.data), each)
-    return out.data
+    count = columns[0].pieces[0].count
+    out = np.empty(count * (2 + sum(4 + cells.width for cells in columns)), np.uint8)
+    table = _Table()
+    for cells in columns:
+        table.add(cells)
+    first = np.array(table.first, np.int64)
+    nulls = np.array(table.nulls, np.int64)
+    size = lay(_address(out), count, first, nulls, np.array(table.pieces, np.int64))
+    return out[:size].data
 
 
-def _counted(piece: Piece, null: Flags | None) -> Ints:
-    """How many bytes of each value count."""
-    lengths: Ints = (
-        np.broadcast_to(np.int64(piece.data.shape[1]), piece.data.shape[0])
-        if piece.lengths is None
-        else piece.lengths
-    )
-    return lengths if null is None else np.where(null, 0, lengths)
+@dataclass(slots=True)
+class _Table:
+    """Addresses of pieces, and the arrays that must stay where they are meanwhile."""
+
+    first: list[int] = field(default_factory=lambda: [0])
+    nulls: list[int] = field(default_factory=list)
+    pieces: list[tuple[int, int, int, int, int]] = field(default_factory=list)
+    held: list[npt.NDArray[np.generic]] = field(default_factory=list)
+
+    def add(self, cells: Cells) -> None:
+        """One column more."""
+        for piece in cells.pieces:
+            data = piece.data
+            width = int(data.shape[1])
+            if width > 1 and data.strides[1] != 1:
+                data = np.ascontiguousarray(data)
+            rows, lengths = self._kept(piece.rows, np.int64), self._kept(piece.lengths, np.int64)
+            self.held.append(data)
+            self.pieces.append((_address(data), int(data.strides[0]), width, rows, lengths))
+        self.first.append(len(self.pieces))
+        self.nulls.append(self._kept(cells.null, np.bool_))
+
+    def _kept(self, array: npt.NDArray[np.generic] | None, kind: type[np.generic]) -> int:
+        """Address of an array without gaps; 0 for none."""
+        if array is None:
+            return 0
+        whole = np.ascontiguousarray(array, kind)
+        self.held.append(whole)
+        return _address(whole)
+
+
+def _address(array: npt.NDArray[np.generic]) -> int:
+    return int(array.ctypes.data)
 
 
 def _bytes(piece: Piece, row: int) -> bytes:
-    data = piece.data[row]
+    data = piece.data[row if piece.rows is None else piece.rows[row]]
     counted: bytes = (data if piece.lengths is None else data[: piece.lengths[row]]).tobytes()
     return counted

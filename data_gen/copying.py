@@ -11,7 +11,9 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.copy import QueuedLibpqWriter
+from psycopg.abc import Buffer
+from psycopg.copy import LibpqWriter
+from psycopg.generators import copy_to
 
 from data_gen.bounds import units
 from data_gen.cells import HEADER, TRAILER
@@ -23,11 +25,21 @@ from data_gen.profile import TableProfile
 Block = tuple[int, memoryview]  # rows, and their bytes
 Sent = Callable[[int], None]  # so many rows more
 
-_CHUNK = 1 << 17  # bytes handed to libpq at once; psycopg cuts what is larger
+_CHUNK = 1 << 17  # bytes handed to libpq at once: with more it moves what it holds about
 _AHEAD_SINCE = 160_000  # from this version on a bulk load extends a file by many pages at once
 _MOST_AHEAD = 64  # pages (MAX_BUFFERS_TO_EXTEND_BY)
 _TRUNCATED = 1 / 16  # of a file's pages: VACUUM gives so many empty ones at its end back
 _NEARLY_ALL = 0.98
+
+
+class _Writer(LibpqWriter):
+    """Waits until the server has taken what it is given: libpq would hold it, without a bound."""
+
+    def write(self, data: Buffer) -> None:
+        """Send some bytes."""
+        pgconn = self.connection.pgconn
+        for start in range(0, len(data), _CHUNK):
+            self.connection.wait(copy_to(pgconn, data[start : start + _CHUNK], flush=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,11 +80,10 @@ class Target:
             sql.SQL("FORMAT binary, FREEZE" if frozen else "FORMAT binary"),
         )
         cursor = connection.cursor()
-        with cursor.copy(statement, writer=QueuedLibpqWriter(cursor)) as stream:
+        with cursor.copy(statement, writer=_Writer(cursor)) as stream:
             stream.write(HEADER)
             for rows, block in blocks:
-                for start in range(0, len(block), _CHUNK):
-                    stream.write(block[start : start + _CHUNK])
+                stream.write(block)
                 sent(rows)
             stream.write(TRAILER)
 

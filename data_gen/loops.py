@@ -10,106 +10,186 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 
+STRIDE = 256  # rows are displaced by their number modulo this: the grain of a correlation
+
 F = TypeVar("F", bound=Callable[..., Any])
-_OCTETS = numba.types.Array(numba.uint8, 1, "C")
-_TABLE = numba.types.Array(numba.uint8, 1, "C", readonly=True)
-_CHUNKS = numba.types.Array(numba.uint8, 2, "C", readonly=True)
-_WORDS = numba.types.Array(numba.uint64, 1, "C", readonly=True)
-_INTS = numba.types.Array(numba.int64, 1, "C")
-_COUNTED = numba.types.Array(numba.int64, 1, "A", readonly=True)
-_MATRIX = numba.types.Array(numba.uint8, 2, "C", readonly=True)
-_FILLED = numba.types.Array(numba.uint8, 2, "C")
-_U64 = numba.uint64
+U64, I64, FLAG = numba.uint64, numba.int64, numba.boolean
+INTS = numba.types.Array(numba.int64, 1, "C")
+COUNTED = numba.types.Array(numba.int64, 1, "A", readonly=True)
+WORDS = numba.types.Array(numba.uint64, 1, "C", readonly=True)
+FLAGS = numba.types.Array(numba.boolean, 1, "A", readonly=True)
 
 
-def _compiled(*signature: Any) -> Callable[[F], F]:
-    return cast("Callable[[F], F]", numba.njit(numba.void(*signature), cache=True, nogil=True))
+def compiled(*signature: Any) -> Callable[[F], F]:
+    """Makes of a function one that is compiled, for arguments of these types alone."""
+    made = numba.njit(numba.void(*signature), cache=True, nogil=True, error_model="numpy")
+    return cast("Callable[[F], F]", made)
 
 
-@_compiled(_OCTETS, _INTS, _MATRIX, _COUNTED)
-def put(out: Any, at: Any, data: Any, lengths: Any) -> None:
-    """The first `lengths` bytes of each row of data at each place of out; places move behind them."""
-    for row in range(at.size):
-        place = at[row]
-        for k in range(lengths[row]):
-            out[place + k] = data[row, k]
-        at[row] = place + lengths[row]
+def inlined(function: F) -> F:
+    """A short function that others of the same file call."""
+    return cast("F", numba.njit(forceinline=True, error_model="numpy")(function))
 
 
-@_compiled(_OCTETS, _INTS, _COUNTED)
-def put_lengths(out: Any, at: Any, lengths: Any) -> None:
-    """Each number as four bytes, big end first, at each place of out; places move behind them."""
-    for row in range(at.size):
-        place, number = at[row], np.uint32(lengths[row])
-        out[place] = np.uint8(number >> np.uint32(24))
-        out[place + 1] = np.uint8(number >> np.uint32(16) & np.uint32(255))
-        out[place + 2] = np.uint8(number >> np.uint32(8) & np.uint32(255))
-        out[place + 3] = np.uint8(number & np.uint32(255))
-        at[row] = place + 4
+@inlined
+def _mixed(number: Any, key: Any) -> Any:
+    """As `data_gen.shuffle.mixed`."""
+    bits = np.uint64(number) + key
+    bits ^= bits >> np.uint64(30)
+    bits *= np.uint64(0xBF58476D1CE4E5B9)
+    bits ^= bits >> np.uint64(27)
+    bits *= np.uint64(0x94D049BB133111EB)
+    return bits ^ bits >> np.uint64(31)
 
 
-@_compiled(_INTS, _COUNTED, _WORDS, _U64, _U64, _U64, _U64)
+@inlined
+def _walked(number: Any, factors: Any, mask: Any, shift: Any, offset: Any, size: Any) -> Any:
+    """The place of a number in a permutation: its steps, walked on while they land outside."""
+    word = np.uint64(number)
+    while True:
+        word += offset
+        for factor in factors:
+            word = word * factor & mask
+            word ^= word >> shift
+        if word < size:
+            return np.int64(word)
+
+
+@inlined
+def _walked_back(number: Any, inverses: Any, mask: Any, shift: Any, offset: Any, size: Any) -> Any:
+    """The number at a place: the same steps backwards."""
+    word = np.uint64(number)
+    while True:
+        for inverse in inverses:
+            word ^= word >> shift
+            word = word * inverse & mask
+        word = word - offset & mask
+        if word < size:
+            return np.int64(word)
+
+
+@inlined
+def _last_at_most(ascending: Any, number: Any) -> Any:
+    """The last place whose value is at most the number; 0 where none is. Without a jump to guess."""
+    low, size = 0, ascending.size
+    while size > 1:
+        half = size >> 1
+        low += half * (ascending[low + half] <= number)
+        size -= half
+    return low
+
+
+@compiled(INTS, COUNTED, WORDS, U64, U64, U64, U64)
 def walk(
     out: Any, numbers: Any, factors: Any, mask: Any, shift: Any, offset: Any, size: Any
 ) -> None:
-    """The place of each number in a permutation: its steps, walked on while they land outside."""
+    """The place of each number in a permutation."""
     for row in range(numbers.size):
-        word = np.uint64(numbers[row])
-        while True:
-            word += offset
-            for factor in factors:
-                word = word * factor & mask
-                word ^= word >> shift
-            if word < size:
-                break
-        out[row] = np.int64(word)
+        out[row] = _walked(numbers[row], factors, mask, shift, offset, size)
 
 
-@_compiled(_INTS, _COUNTED, _WORDS, _U64, _U64, _U64, _U64)
+@compiled(INTS, COUNTED, WORDS, U64, U64, U64, U64)
 def walk_back(
     out: Any, places: Any, inverses: Any, mask: Any, shift: Any, offset: Any, size: Any
 ) -> None:
-    """The number at each place: the same steps backwards."""
+    """The number at each place of a permutation."""
     for row in range(places.size):
-        word = np.uint64(places[row])
-        while True:
-            for inverse in inverses:
-                word ^= word >> shift
-                word = word * inverse & mask
-            word = word - offset & mask
-            if word < size:
-                break
-        out[row] = np.int64(word)
+        out[row] = _walked_back(places[row], inverses, mask, shift, offset, size)
 
 
-@_compiled(_FILLED, _COUNTED, _TABLE)
-def digits(out: Any, numbers: Any, symbols: Any) -> None:
-    """Each number in the base of the symbols, as many places as out is wide."""
-    base = np.uint64(symbols.size)
+@compiled(INTS, COUNTED, I64, WORDS, U64, U64, U64, U64)
+def move(
+    out: Any,
+    rows: Any,
+    moved: Any,
+    factors: Any,
+    mask: Any,
+    shift: Any,
+    offset: Any,
+    size: Any,
+) -> None:
+    """The place of each row, where of every STRIDE rows the first `moved` are permuted."""
+    for row in range(rows.size):
+        turn = rows[row] // STRIDE
+        grain = rows[row] - turn * STRIDE
+        if grain < moved:
+            among = _walked(turn * moved + grain, factors, mask, shift, offset, size)
+            turn = among // moved
+            grain = among - turn * moved
+        out[row] = turn * STRIDE + grain
+
+
+@compiled(INTS, COUNTED, I64, WORDS, U64, U64, U64, U64)
+def move_back(
+    out: Any,
+    places: Any,
+    moved: Any,
+    inverses: Any,
+    mask: Any,
+    shift: Any,
+    offset: Any,
+    size: Any,
+) -> None:
+    """The row at each place, the same way backwards."""
+    for row in range(places.size):
+        turn = places[row] // STRIDE
+        grain = places[row] - turn * STRIDE
+        if grain < moved:
+            among = _walked_back(turn * moved + grain, inverses, mask, shift, offset, size)
+            turn = among // moved
+            grain = among - turn * moved
+        out[row] = turn * STRIDE + grain
+
+
+@compiled(INTS, COUNTED, U64, U64)
+def draw(out: Any, numbers: Any, key: Any, size: Any) -> None:
+    """A number below size for each number, the same for the same."""
     for row in range(numbers.size):
-        rest = np.uint64(numbers[row])
-        for place in range(out.shape[1] - 1, -1, -1):
-            quotient = rest // base
-            out[row, place] = symbols[rest - quotient * base]
-            rest = quotient
+        out[row] = np.int64(_mixed(numbers[row], key) % size)
 
 
-@_compiled(_FILLED, _COUNTED, _CHUNKS, _WORDS)
-def words(out: Any, numbers: Any, chunks: Any, keys: Any) -> None:
-    """Random characters: each key gives 64 bits a number, and each 16 of them one row of chunks."""
-    size, width = chunks.shape[1], out.shape[1]
-    for row in range(numbers.size):
-        bits = _U64(0)
-        for chunk in range(-(-width // size)):
-            if chunk % 4 == 0:
-                bits = np.uint64(numbers[row]) + keys[chunk // 4]
-                bits ^= bits >> np.uint64(30)
-                bits *= np.uint64(0xBF58476D1CE4E5B9)
-                bits ^= bits >> np.uint64(27)
-                bits *= np.uint64(0x94D049BB133111EB)
-                bits ^= bits >> np.uint64(31)
-            which = bits & np.uint64(0xFFFF)
-            bits >>= np.uint64(16)
-            begin = chunk * size
-            for k in range(min(size, width - begin)):
-                out[row, begin + k] = chunks[which, k]
+@compiled(INTS, INTS, COUNTED, COUNTED, COUNTED, COUNTED)
+def shares(segments: Any, out: Any, slots: Any, starts: Any, counts: Any, distinct: Any) -> None:
+    """The segment of each slot, and the number of its point among those in use there."""
+    segment = 0
+    for row in range(slots.size):
+        slot = slots[row]
+        after = starts[segment + 1] if segment + 1 < starts.size else slot + 1
+        if slot < starts[segment] or slot >= after:
+            segment = _last_at_most(starts, slot)
+        within, points = slot - starts[segment], distinct[segment]
+        if points != counts[segment]:
+            within = np.int64(np.uint64(within * points) // np.uint64(counts[segment]))
+        segments[row] = segment
+        out[row] = within
+
+
+@compiled(INTS, COUNTED, COUNTED, COUNTED, COUNTED, COUNTED, FLAGS, COUNTED, FLAG, U64)
+def place(
+    out: Any,
+    segments: Any,
+    numbers: Any,
+    distinct: Any,
+    low: Any,
+    width: Any,
+    tail: Any,
+    holes: Any,
+    scattered: Any,
+    key: Any,
+) -> None:
+    """The point of each number of a segment (see `data_gen.spread`)."""
+    for row in range(segments.size):
+        segment, share = segments[row], numbers[row]
+        point, room = low[segment] + share, np.uint64(1)
+        if width[segment] != distinct[segment]:
+            points = np.uint64(distinct[segment])
+            room = np.uint64(width[segment]) // points
+            rest = np.uint64(width[segment]) - room * points
+            point = low[segment] + np.int64(room) * share
+            if rest:
+                point += np.int64(rest * np.uint64(share) // points)
+        if scattered and room > np.uint64(1):
+            point += np.int64(_mixed(point, key) % room)
+        if holes.size and tail[segment] and holes[0] <= point:
+            point += _last_at_most(holes, point) + 1
+        out[row] = point

@@ -17,7 +17,7 @@ Flags = npt.NDArray[np.bool_]
 
 _ROUNDS = 3
 _HALF = 0.5
-_STRIDE = 256  # rows are displaced by their number modulo this: the grain of a correlation
+_STRIDE = 256  # as in data_gen.loops, which only who needs the compiler loads
 
 
 def key_of(seed: int, *names: object) -> int:
@@ -38,30 +38,37 @@ def mixed(numbers: Ints, key: int) -> Words:
     return x
 
 
+def drawn(numbers: Ints, key: int, size: int) -> Ints:
+    """A number below `size` for each number, the same for the same."""
+    from data_gen.loops import draw  # noqa: PLC0415 - the compiler is loaded by who needs it
+
+    out = np.empty(numbers.shape, np.int64)
+    draw(out, numbers, np.uint64(key), np.uint64(size))
+    return out
+
+
 class Permutation:
     """A keyed bijection of 0 … size-1."""
 
-    __slots__ = ("_factors", "_inverses", "_mask", "_offset", "_shift", "size")
+    __slots__ = ("backwards", "size", "steps")
 
     def __init__(self, size: int, key: int) -> None:
         bits = max(2, (size - 1).bit_length())
         modulus = 1 << bits
         factors = [key_of(key, turn) % modulus | 1 for turn in range(_ROUNDS)]
+        inverses = [pow(factor, -1, modulus) for factor in reversed(factors)]
+        half = (bits + 1) // 2  # of the bits or more: a shift by them is its own inverse
+        bounds = [np.uint64(n) for n in (modulus - 1, half, key_of(key, "offset") % modulus, size)]
         self.size = size
-        self._mask = np.uint64(modulus - 1)
-        self._shift = np.uint64((bits + 1) // 2)  # half the bits or more: its own inverse
-        self._offset = np.uint64(key_of(key, "offset") % modulus)
-        self._factors = np.array(factors, np.uint64)
-        self._inverses = np.array(
-            [pow(factor, -1, modulus) for factor in reversed(factors)], np.uint64
-        )
+        self.steps = (np.array(factors, np.uint64), *bounds)
+        self.backwards = (np.array(inverses, np.uint64), *bounds)
 
     def forward(self, numbers: Ints) -> Ints:
         """The place of each number."""
-        from data_gen.loops import walk  # noqa: PLC0415 - the compiler is loaded by who needs it
+        from data_gen.loops import walk  # noqa: PLC0415 - as above
 
         out = np.empty(numbers.shape, np.int64)
-        walk(out, numbers, self._factors, self._mask, self._shift, self._offset, self.size)
+        walk(out, numbers, *self.steps)
         return out
 
     def backward(self, places: Ints) -> Ints:
@@ -69,7 +76,7 @@ class Permutation:
         from data_gen.loops import walk_back  # noqa: PLC0415 - as above
 
         out = np.empty(places.shape, np.int64)
-        walk_back(out, places, self._inverses, self._mask, self._shift, self._offset, self.size)
+        walk_back(out, places, *self.backwards)
         return out
 
 
@@ -115,15 +122,14 @@ class Order:
         return self._moved(placed, backward=True)
 
     def _moved(self, numbers: Ints, *, backward: bool) -> Ints:
-        permutation, displaced = self.permutation, self.displaced
+        from data_gen.loops import move, move_back  # noqa: PLC0415 - as above
+
+        permutation = self.permutation
         if permutation is None:
             return numbers
-        move = permutation.backward if backward else permutation.forward
-        if displaced == _STRIDE:
-            return move(numbers)
-        result = numbers.copy()
-        which = np.flatnonzero(numbers % _STRIDE < displaced)
-        chosen = numbers[which]
-        among = move(chosen // _STRIDE * displaced + chosen % _STRIDE)
-        result[which] = among // displaced * _STRIDE + among % displaced
-        return result
+        out = np.empty(numbers.shape, np.int64)
+        if backward:
+            move_back(out, numbers, self.displaced, *permutation.backwards)
+        else:
+            move(out, numbers, self.displaced, *permutation.steps)
+        return out

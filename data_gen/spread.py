@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from data_gen.shuffle import Flags, Ints, mixed
+from data_gen.shuffle import Flags, Ints
 
 _FILL_TURNS = 4
 _Segment = tuple[int, int, int, int, int, bool]  # rows, distinct, low, width, rank, tail
@@ -95,26 +95,18 @@ class Spread:
         return int(self.starts[segment]) + share
 
     def _share(self, slots: Ints) -> tuple[Ints, Ints]:
-        if self.starts.size == 1:
-            segment = np.zeros(slots.size, np.int64)
-        else:
-            segment = np.searchsorted(self.starts, slots, side="right") - 1
-        within = slots - self.starts[segment]
-        if (self.counts == self.distinct).all():
-            return segment, within
-        return segment, within * self.distinct[segment] // self.counts[segment]
+        from data_gen.loops import shares  # noqa: PLC0415 - the compiler is loaded by who needs it
+
+        segment, share = np.empty(slots.shape, np.int64), np.empty(slots.shape, np.int64)
+        shares(segment, share, slots, self.starts, self.counts, self.distinct)
+        return segment, share
 
     def _point(self, segment: Ints, share: Ints) -> Ints:
-        steps, rests = self.width // self.distinct, self.width % self.distinct
-        point: Ints = self.low[segment] + steps[segment] * share
-        if rests.any():
-            point += rests[segment] * share // self.distinct[segment]
-        if self.scatter is not None and (steps > 1).any():
-            room = steps.view(np.uint64)[segment]
-            point += (mixed(point, self.scatter) % room).view(np.int64)
-        if self.holes.size:
-            above = np.searchsorted(self.holes, point, side="right")
-            point += np.where(self.tail[segment], above, 0)
+        from data_gen.loops import place  # noqa: PLC0415 - as above
+
+        point = np.empty(segment.shape, np.int64)
+        own = (self.distinct, self.low, self.width, self.tail, self.holes)
+        place(point, segment, share, *own, self.scatter is not None, np.uint64(self.scatter or 0))
         return point
 
 

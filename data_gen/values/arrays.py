@@ -37,7 +37,7 @@ class Lists:
         found, rest = [constant(self.head, points.size)], points
         for _ in range(self.size):
             rest, at = np.divmod(rest, self.elements.lengths.size)
-            found.append(Piece(self.elements.data[at], self.elements.lengths[at]))
+            found.append(Piece(self.elements.data, self.elements.lengths[at], at))
         return tuple(found)
 
 

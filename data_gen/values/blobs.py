@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_gen.cells import Piece, fixed
-from data_gen.shuffle import Ints, Permutation, key_of, mixed
+from data_gen.shuffle import Ints, Permutation, drawn, key_of, mixed
 from data_gen.values.coded import Form, coded
 from data_gen.values.family import Family, Wanted
 from data_gen.values.letters import random_words
@@ -41,8 +41,8 @@ class RandomBytes:
 
     def pieces(self, points: Ints) -> tuple[Piece, ...]:
         """Numbers first: they make values differ."""
-        drawn = mixed(points, self.key) % np.uint64(self.lengths.size)
-        rest = np.maximum(self.lengths[drawn.astype(np.int64)] - 8, 0)
+        which = drawn(points, self.key, self.lengths.size)
+        rest = np.maximum(self.lengths[which] - 8, 0)
         noise = random_words(points, int(rest.max(initial=0)), _EVERY_BYTE, self.key)
         return fixed(mixed(points, self.key).astype(">u8")), Piece(noise, rest)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from data_gen.cells import Piece, constant
+from data_gen.cells import Piece, constant, length_of
 from data_gen.profile import ColumnProfile
 from data_gen.shuffle import Ints, key_of, mixed
 from data_gen.values.coded import Form, coded
@@ -37,11 +37,7 @@ class Fields:
                 found.append(constant(_NULL, points.size))
                 continue
             made = family.values.encode(self._points(family, points, place))
-            total = np.zeros(points.size, np.int64)
-            for piece in made:
-                total += piece.data.shape[1] if piece.lengths is None else piece.lengths
-            length = total.astype(">i4").view(np.uint8).reshape(points.size, 4)
-            found += [Piece(length), *made]
+            found += [length_of(made, points.size), *made]
         return tuple(found)
 
     def _points(self, family: Family, points: Ints, place: int) -> Ints:

@@ -11,8 +11,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from data_gen.cells import Octets, Piece, constant
-from data_gen.shuffle import Ints, key_of, mixed
+from data_gen.cells import Octets, Piece, constant, length_of
+from data_gen.shuffle import Ints, drawn, key_of
 from data_gen.values import letters
 from data_gen.values.coded import TEXT, Form, Maker, coded
 from data_gen.values.family import Family, Wanted
@@ -36,8 +36,8 @@ class Lexemes:
         """How many, then each with its position."""
         found = [constant(struct.pack(">i", len(self.groups) + 1), points.size)]
         for place, (data, lengths) in enumerate(self.groups):
-            at = (mixed(points, key_of(self.key, place)) % np.uint64(lengths.size)).astype(np.int64)
-            found += [Piece(data[at], lengths[at]), _position(place + 1, points.size)]
+            at = drawn(points, key_of(self.key, place), lengths.size)
+            found += [Piece(data, lengths[at], at), _position(place + 1, points.size)]
         width = letters.code_width(self.distinct)
         code = letters.codes(points, width, letters.CODE, size=self.distinct, key=self.key)
         last = constant(b"z", points.size)  # behind every word of the language
@@ -83,15 +83,8 @@ class Pairs:
         for place, key in enumerate(self.keys):
             head = struct.pack(">i", len(key)) + key
             value = self.text.pieces(points + place)
-            found += [constant(head, points.size), _length(value, points.size), *value]
+            found += [constant(head, points.size), length_of(value, points.size), *value]
         return tuple(found)
-
-
-def _length(pieces: Sequence[Piece], count: int) -> Piece:
-    total = np.zeros(count, np.int64)
-    for piece in pieces:
-        total += piece.data.shape[1] if piece.lengths is None else piece.lengths
-    return Piece(total.astype(">i4").view(np.uint8).reshape(count, 4))
 
 
 def stores(wanted: Wanted) -> Family:

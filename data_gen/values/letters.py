@@ -3,11 +3,14 @@
 import functools
 
 import numpy as np
+import numpy.typing as npt
 
 from data_gen.cells import Octets, Piece
-from data_gen.loops import digits
-from data_gen.loops import words as words_of
-from data_gen.shuffle import Ints, Permutation, key_of, mixed
+from data_gen.shuffle import Ints, Permutation, drawn, key_of, mixed
+from data_gen.values.spelling import digits
+from data_gen.values.spelling import words as words_of
+
+Quads = npt.NDArray[np.uint32]  # four characters each
 
 DIGITS = "0123456789"
 LOWER = "abcdefghijklmnopqrstuvwxyz"
@@ -55,26 +58,26 @@ def codes(points: Ints, width: int, alphabet: str, *, size: int, key: int) -> Oc
 
 def random_words(points: Ints, width: int, alphabet: str, key: int) -> Octets:
     """Random characters, the same for the same point; repetition is possible."""
-    drawn = range(0, -(-width // _CHUNK), _CHUNKS_A_DRAW)
-    keys = np.array([key_of(key, chunk) for chunk in drawn], np.uint64)
-    word = np.empty((points.size, width), np.uint8)
+    draws = range(0, -(-width // _CHUNK), _CHUNKS_A_DRAW)
+    keys = np.array([key_of(key, chunk) for chunk in draws], np.uint64)
+    word = np.empty((points.size, -(-width // _CHUNK)), np.uint32)
     words_of(word, points, _chunks(alphabet), keys)
-    return word
+    return word.view(np.uint8)[:, :width]
 
 
 def prose(points: Ints, lengths: Ints, longest: int, key: int) -> Piece:
     """Stretches of running text of the given lengths; `longest` is the longest of all points."""
     text = _prose(key, max(_PROSE_LENGTH, 2 * longest))
     windows = np.lib.stride_tricks.sliding_window_view(text, max(longest, 1))
-    starts = (mixed(points, key) % np.uint64(windows.shape[0])).astype(np.int64)
-    return Piece(windows[starts], lengths)
+    return Piece(windows, lengths, drawn(points, key, windows.shape[0]))
 
 
 @functools.lru_cache(maxsize=16)
-def _chunks(alphabet: str) -> Octets:
-    drawn = mixed(np.arange(1 << 16, dtype=np.int64), len(alphabet)).view(np.uint8)
+def _chunks(alphabet: str) -> Quads:
+    bits = mixed(np.arange(1 << 16, dtype=np.int64), len(alphabet)).view(np.uint8)
     symbols = np.frombuffer(alphabet.encode(), np.uint8)
-    return symbols[drawn.reshape(1 << 16, 8)[:, :_CHUNK] % len(alphabet)]
+    chosen = symbols[bits.reshape(1 << 16, 8)[:, :_CHUNK] % len(alphabet)]
+    return np.ascontiguousarray(chosen).view(np.uint32).reshape(1 << 16)
 
 
 @functools.lru_cache(maxsize=4)

@@ -14,6 +14,7 @@ from data_gen.shuffle import Ints
 from data_gen.values.family import LARGEST, Family, Wanted, fit, ordered
 
 _GROUP = 10_000  # numeric's wire form is a row of digits in base 10,000
+_MOST_GROUPS = 5  # before the point, of 64 bits
 _MOST_DECIMALS = 9
 _STEPS = 2**50  # a float column's range in points
 _TYPMOD = re.compile(r"\((\d+)(?:,\s*(-?\d+))?\)")
@@ -26,20 +27,15 @@ class Numerics:
     scale: int
 
     def encode(self, points: Ints) -> tuple[Piece, ...]:
-        """Digit groups; the server strips leading and trailing zeros (numeric_recv)."""
-        unit = 10**self.scale
-        sizes = np.abs(points)
-        whole, part = np.divmod(sizes, unit)
+        """Digit groups; the server strips leading zeros (numeric_recv)."""
+        from data_gen.values.spelling import decimals  # noqa: PLC0415 - the compiler, when needed
+
         groups = -(-self.scale // 4)
-        part = part * 10 ** (groups * 4 - self.scale)
-        leading = max(1, -(-len(str(int(whole.max(initial=0)))) // 4))
-        digits = [whole // _GROUP**place % _GROUP for place in reversed(range(leading))]
-        digits += [part // _GROUP**place % _GROUP for place in reversed(range(groups))]
-        count = len(digits)
-        signs = np.where(points < 0, 0x4000, 0)
-        head = [np.full_like(points, n) for n in (count, leading - 1)]
-        row = [*head, signs, np.full_like(points, self.scale), *digits]
-        return (fixed(np.stack(row, axis=1).astype(">u2")),)
+        unit, lift = np.uint64(10**self.scale), np.uint64(10 ** (4 * groups - self.scale))
+        digits = np.empty((points.size, 8 + 2 * (_MOST_GROUPS + groups)), np.uint8)
+        lengths = np.empty(points.size, np.int64)
+        decimals(digits, lengths, points, unit, lift, groups, self.scale)
+        return (Piece(digits, lengths),)
 
     def decode(self, raw: bytes) -> str:
         """Plain decimal notation, with all digits of the scale."""

@@ -89,7 +89,7 @@ class Combined:
         return tuple(
             constant(part, points.size)
             if isinstance(part, bytes)
-            else Piece(part.data[chosen[place]], part.lengths[chosen[place]])
+            else Piece(part.data, part.lengths[chosen[place]], chosen[place])
             if part is not None
             else Piece(letters.codes(number, self.code, letters.CODE, size=size, key=self.key))
             for place, part in enumerate(self.parts)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_gen.cells import Piece, constant, fixed
+from data_gen.cells import Piece, constant, fixed, length_of
 from data_gen.shuffle import Ints
 from data_gen.values.coded import Form, coded
 from data_gen.values.family import Family, Wanted
@@ -95,11 +95,10 @@ class Rows:
         found = [constant(bytes([_LOWER_INCLUDED]), points.size)]
         for bound in (lower, lower + self.subtype.length):
             encoded = self.subtype.encode(bound)
-            width = sum(piece.data.shape[1] for piece in encoded)
-            found += [constant(struct.pack(">i", width), points.size), *encoded]
+            found += [length_of(encoded, points.size), *encoded]
         if self.multi:
-            width = sum(piece.data.shape[1] for piece in found)
-            found.insert(0, constant(struct.pack(">ii", 1, width), points.size))
+            one = constant(struct.pack(">i", 1), points.size)
+            return (one, length_of(found, points.size), *found)
         return tuple(found)
 
 

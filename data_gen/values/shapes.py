@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_gen.cells import Piece, constant
-from data_gen.shuffle import Ints, key_of, mixed
+from data_gen.shuffle import Ints, drawn, key_of
 from data_gen.values import letters
 from data_gen.values.family import Wanted
 
@@ -78,8 +78,8 @@ class Shape:
         return tuple(found)
 
     def _word(self, points: Ints, word: Word, key: int) -> list[Piece]:
-        which = mixed(points, key) % np.uint64(word.widths.size)
-        lengths = np.maximum(word.widths[which.astype(np.int64)] - word.code, 0)
+        which = drawn(points, key, word.widths.size)
+        lengths = np.maximum(word.widths[which] - word.code, 0)
         width = int(word.widths.max()) - word.code
         pieces = []
         if width > 0:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_gen.cells import Cells, Piece, constant
-from data_gen.shuffle import Ints, mixed
+from data_gen.shuffle import Ints, drawn
 from data_gen.values import letters, pools, shapes
 from data_gen.values.coded import TEXT, Form, Maker, coded
 from data_gen.values.family import Family, Wanted
@@ -91,8 +91,8 @@ class Prose:
     def pieces(self, points: Ints) -> tuple[Piece, ...]:
         """Words and a code."""
         width = letters.code_width(self.distinct)
-        drawn = mixed(points, self.key ^ 1) % np.uint64(self.lengths.size)
-        lengths = np.maximum(self.lengths[drawn.astype(np.int64)] - width, 0)
+        which = drawn(points, self.key ^ 1, self.lengths.size)
+        lengths = np.maximum(self.lengths[which] - width, 0)
         code = letters.codes(points, width, letters.CODE, size=self.distinct, key=self.key)
         longest = int(self.lengths.max())
         return letters.prose(points, lengths, longest, self.key), Piece(code)
@@ -109,8 +109,8 @@ class Noise:
     def pieces(self, points: Ints) -> tuple[Piece, ...]:
         """A code and letters."""
         width = letters.code_width(self.distinct)
-        drawn = mixed(points, self.key ^ 1) % np.uint64(self.lengths.size)
-        lengths = np.maximum(self.lengths[drawn.astype(np.int64)] - width, 0)
+        which = drawn(points, self.key ^ 1, self.lengths.size)
+        lengths = np.maximum(self.lengths[which] - width, 0)
         longest = max(int(self.lengths.max()) - width, 1)
         code = letters.codes(points, width, letters.CODE, size=self.distinct, key=self.key)
         noise = letters.random_words(points, longest, letters.CODE, self.key)

@@ -1,0 +1,111 @@
+"""Rows of COPY BINARY laid out in one pass over the pieces of their values, compiled.
+
+The pieces of a block are arrays of many shapes, which no compiled function takes side by side: it is
+given their addresses. Whoever calls it holds the arrays until it is done (`data_gen.cells`).
+Source of the format: PostgreSQL 18 manual, COPY, "Binary Format".
+"""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numba
+from llvmlite import ir
+from numba import extending, types
+from numba.core import cgutils
+
+DATA, STRIDE, WIDTH, ROWS, LENGTHS = range(5)  # of a piece; ROWS and LENGTHS may be 0: none
+FIELDS = 5
+
+_NUMBERS = types.Array(types.int64, 1, "C", readonly=True)
+_PIECES = types.Array(types.int64, 2, "C", readonly=True)
+_Generated = tuple[Any, Callable[..., Any]]
+_written: Callable[[Callable[..., _Generated]], Any] = extending.intrinsic
+_NUMBER, _LENGTH, _SHORT, _BYTE = (ir.IntType(bits) for bits in (64, 32, 16, 8))
+
+
+def _at(builder: Any, address: Any, kind: Any) -> Any:
+    return builder.inttoptr(address, kind.as_pointer())
+
+
+@_written
+def _number_at(_typing: Any, _address: Any) -> _Generated:
+    """A number of 64 bits."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.load(_at(builder, args[0], _NUMBER), align=8)
+
+    return types.int64(types.int64), generate
+
+
+@_written
+def _byte_at(_typing: Any, _address: Any) -> _Generated:
+    """A byte."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.load(_at(builder, args[0], _BYTE), align=1)
+
+    return types.uint8(types.int64), generate
+
+
+def _put_as(kind: Any) -> Any:
+    """A function that writes a number to an address, big end first."""
+
+    def put(_typing: Any, _address: Any, _number: Any) -> _Generated:
+        def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+            turned = builder.bswap(builder.trunc(args[1], kind))
+            builder.store(turned, _at(builder, args[0], kind), align=1)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.int64), generate
+
+    return _written(put)
+
+
+_put_length, _put_short = _put_as(_LENGTH), _put_as(_SHORT)
+
+
+@_written
+def _put(_typing: Any, _to: Any, _data: Any, _size: Any) -> _Generated:
+    """Copy so many bytes; gives how many."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        to, source = _at(builder, args[0], _BYTE), _at(builder, args[1], _BYTE)
+        cgutils.raw_memcpy(builder, to, source, args[2], 1)
+        return args[2]
+
+    return types.int64(types.int64, types.int64, types.int64), generate
+
+
+def _lay(out: Any, count: Any, first: Any, nulls: Any, pieces: Any) -> Any:
+    """Write `count` rows to an address; gives how many bytes they take.
+
+    Column c has the pieces first[c] … first[c+1], and the address of a flag a row, 0 where it has no
+    NULLs.
+    """
+    place = out
+    for row in range(count):
+        _put_short(place, nulls.size)
+        place += 2
+        for column in range(nulls.size):
+            begin = place + 4
+            if nulls[column] and _byte_at(nulls[column] + row):
+                _put_length(place, -1)
+                place = begin
+                continue
+            end = begin
+            for piece in range(first[column], first[column + 1]):
+                at, size = row, pieces[piece, WIDTH]
+                if pieces[piece, ROWS]:
+                    at = _number_at(pieces[piece, ROWS] + 8 * row)
+                if pieces[piece, LENGTHS]:
+                    size = _number_at(pieces[piece, LENGTHS] + 8 * row)
+                end += _put(end, pieces[piece, DATA] + pieces[piece, STRIDE] * at, size)
+            _put_length(place, end - begin)
+            place = end
+    return place - out
+
+
+_compiled = numba.njit(
+    types.int64(types.int64, types.int64, _NUMBERS, _NUMBERS, _PIECES), cache=True, nogil=True
+)
+lay = cast("Callable[[int, int, Any, Any, Any], int]", _compiled(_lay))
