@@ -7,6 +7,8 @@ defaults, predicates) are kept. Frequencies and counts are exact as pg_stats has
 
 from dataclasses import dataclass
 
+from data_gen.names import dotted
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnProfile:
@@ -187,4 +189,12 @@ class SchemaProfile:
             for table in self.tables:
                 if table.qualified == candidate:
                     return table
+        return None
+
+    def view(self, schema: str | None, name: str) -> SchemaObject | None:
+        """The view of that name, materialised or not, through the search path; None for none."""
+        for place in (schema,) if schema else self.search_path:
+            for made in self.objects:
+                if made.name == dotted(place, name) and made.kind.endswith("view"):
+                    return made
         return None

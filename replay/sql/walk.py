@@ -7,6 +7,8 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
+import pgparse
+
 from data_gen.profile import SchemaProfile
 from replay.sql.expressions import Expressions, Node, is_unnest
 from replay.sql.scope import NOTHING, Columns, Meaning, Origin, Scope, columns_of, renamed
@@ -179,11 +181,20 @@ class Walk(Expressions):
         name, schema = relation["relname"], relation.get("schemaname")
         columns = None if schema else scope.cte(name)
         if columns is None:
-            columns = columns_of(self._schema.table(f"{schema}.{name}" if schema else name))
+            table = self._schema.table(f"{schema}.{name}" if schema else name)
+            columns = columns_of(table) if table is not None else self._view(schema, name)
         alias = relation.get("alias", {})
         columns = renamed(columns, _names(alias.get("colnames", [])))
         scope.add(alias.get("aliasname", name), columns, next(self._numbers))
         return columns
+
+    def _view(self, schema: str | None, name: str) -> Columns:
+        """Columns of a view by what its query reads; none where there is no such view."""
+        found = self._schema.view(schema, name)
+        if found is None:
+            return {}
+        (body,) = pgparse.parse(found.definition)[0]["stmt"].values()
+        return self.statement(body["query"])
 
     def _from(self, items: list[Node], scope: Scope) -> None:
         conditions: list[Node] = []

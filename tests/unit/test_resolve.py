@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from made_sql import BROKEN
 
-from data_gen.profile import ColumnProfile, SchemaProfile, TableProfile
+from data_gen.profile import ColumnProfile, SchemaObject, SchemaProfile, TableProfile
 from replay.sql.resolve import predicates, resolve
 from replay.sql.slots import extract
 
@@ -31,6 +31,21 @@ SCHEMA = SchemaProfile(
         table("accounts", "id plan email"),
         table("tasks", "id note", schema="archive"),
         table("Odd", "Key"),
+    ),
+    objects=(
+        SchemaObject(
+            kind="view",
+            name="public.doing",
+            definition="CREATE VIEW public.doing AS  SELECT t.id, p.name AS project, count(*) AS n"
+            "\n   FROM (public.tasks t\n     JOIN public.projects p ON ((p.id = t.project_id)))"
+            "\n  WHERE (t.state = 5) GROUP BY t.id, p.name",
+        ),
+        SchemaObject(
+            kind="materialized view",
+            name='archive."Done"',
+            definition='CREATE MATERIALIZED VIEW archive."Done" AS  SELECT id AS "Key" FROM public.doing'
+            "\n  WITH NO DATA",
+        ),
     ),
     search_path=("public", "archive"),
 )
@@ -168,6 +183,9 @@ SLOTS = [
     ("insert into tasks (id) values ($1), (nullif($2, 0))", "tasks.id insert, tasks.id insert"),
     ("explain select * from tasks where id = $1", "tasks.id eq"),
     ("begin; update tasks set state = $1; commit", "tasks.state set"),
+    ("select * from doing d where d.id = $1 and project = $2 and n > $3", "tasks.id eq, projects.name eq, other"),
+    ('select * from "Done" where "Key" = $1', "tasks.id eq"),
+    ("with doing as (select 1 as id) select * from doing where id = $1", "other"),
 ]  # fmt: skip
 
 
@@ -210,6 +228,7 @@ PREDICATES = [
      "worker_id other, projects.name eq"),
     ("with x as (select * from tasks) select * from x where state = $1", "state eq"),
     ("select * from (values (1)) v (id) join tasks using (id) where v.id = $1", "id join"),
+    ("select * from doing where project = $1", "projects.id join, project_id join, state eq, projects.name eq"),
     ("select from where", ""),
 ]  # fmt: skip
 
