@@ -1,9 +1,11 @@
 """Indexes built as production has them, and as large: one that has grown there is wider here, too.
 
-An index is built once as its definition says. Where it comes out smaller than production's by more
-than a little, it is built again with room in its pages; its place among the indexes stays.
+An index is built once as its definition says. Where it comes out smaller or larger than production's by
+more than a little, it is built again with more or less room in its pages; its place among the indexes
+stays.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -14,11 +16,19 @@ from data_gen.names import dotted
 from data_gen.plan import Plan
 from data_gen.profile import TableProfile
 
-_NEAR = 0.03
-_FEWEST_PAGES = 16
+_NEAR = 0.02
+_FEWEST_PAGES = 8
+_LARGE_PAGES = 5_000  # an index so large is built again once at most
+_TRIES = 4
 _PAGE = 8192
 _USUAL = {"btree": 90, "hash": 75, "gist": 90, "spgist": 80}  # fillfactors; others have none
-_LEAST = 10
+_LEAST, _FULL = 10, 100
+_FOUND = """
+SELECT (pg_relation_size(c.oid) / current_setting('block_size')::int)::int, a.amname,
+       coalesce((SELECT option_value::int FROM pg_options_to_table(c.reloptions)
+                 WHERE option_name = 'fillfactor'), 0)
+FROM pg_class c JOIN pg_am a ON a.oid = c.relam WHERE c.oid = to_regclass(%s)
+"""
 
 
 def build_indexes(
@@ -32,9 +42,9 @@ def build_indexes(
     left_out = build(connection, table.qualified, ddl.indexes(table), standing=standing)
     rows = plan.counts[table.qualified]
     for name, size in _sizes(table):
-        wanted = size * rows / table.rows if table.rows else 0.0
-        if wanted >= _FEWEST_PAGES * _PAGE:
-            _widen(connection, dotted(table.schema, name), wanted)
+        wanted = size / _PAGE * rows / table.rows if table.rows else 0.0
+        if wanted >= _FEWEST_PAGES:
+            _fit(connection, dotted(table.schema, name), wanted)
     return left_out
 
 
@@ -46,23 +56,44 @@ def _sizes(table: TableProfile) -> tuple[tuple[str, int], ...]:
     )
 
 
-def _widen(connection: psycopg.Connection[Any], name: str, wanted: float) -> None:
-    found = connection.execute(
-        "SELECT pg_relation_size(c.oid), a.amname, coalesce((SELECT option_value::int"
-        " FROM pg_options_to_table(c.reloptions) WHERE option_name = 'fillfactor'), 0)"
-        " FROM pg_class c JOIN pg_am a ON a.oid = c.relam WHERE c.oid = to_regclass(%s)",
-        (name,),
-    ).fetchone()
+def _fit(connection: psycopg.Connection[Any], name: str, wanted: float) -> None:
+    """Build an index again with other fillfactors until it takes about so many pages."""
+    found = connection.execute(_FOUND, (name,)).fetchone()
     if found is None or found[1] not in _USUAL:
         return
-    size, method, own = found
-    usual = own or _USUAL[method]
-    if size >= wanted * (1 - _NEAR):
-        return
-    filled = max(_LEAST, round(usual * size / wanted))
-    if filled == usual:
-        return
+    pages, method, own = found
+    filled = own or _USUAL[method]
+    tried = {filled: pages}
+    for _ in range(_TRIES if wanted < _LARGE_PAGES else 1):
+        if abs(pages / wanted - 1) <= _NEAR or (guess := _guess(tried, wanted)) in tried:
+            break
+        filled, pages = guess, _rebuilt(connection, name, guess)
+        tried[filled] = pages
+    best = min(tried, key=lambda one: abs(tried[one] - wanted))
+    if best != filled:
+        _rebuilt(connection, name, best)
+    if len(tried) > 1:
+        setting = f"SET (fillfactor = {own})" if own else "RESET (fillfactor)"
+        connection.execute(f"ALTER INDEX {name} {setting}".encode())
+
+
+def _guess(tried: Mapping[int, int], wanted: float) -> int:
+    """A fillfactor nearer to that many pages: pages are about in inverse proportion to it."""
+    above = max((one for one, pages in tried.items() if pages >= wanted), default=None)
+    below = min((one for one, pages in tried.items() if pages < wanted), default=None)
+    if above is None or below is None:
+        nearest = min(tried, key=lambda one: abs(tried[one] - wanted))
+        guess = round(nearest * tried[nearest] / wanted)
+    else:
+        share = (1 / wanted - 1 / tried[above]) / (1 / tried[below] - 1 / tried[above])
+        guess = min(max(round(above + share * (below - above)), above + 1), below - 1)
+    return min(max(guess, _LEAST), _FULL)
+
+
+def _rebuilt(connection: psycopg.Connection[Any], name: str, filled: int) -> int:
+    """Pages of an index that was built again with that fillfactor."""
     connection.execute(f"ALTER INDEX {name} SET (fillfactor = {filled})".encode())
     connection.execute(f"REINDEX INDEX {name}".encode())
-    restored = f"SET (fillfactor = {own})" if own else "RESET (fillfactor)"
-    connection.execute(f"ALTER INDEX {name} {restored}".encode())
+    found = connection.execute(_FOUND, (name,)).fetchone()
+    assert found is not None
+    return int(found[0])
