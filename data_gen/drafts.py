@@ -117,10 +117,13 @@ class KeyDraft:
 
     def made(self, rows: int, *, distinct: int = 0, most: int | None = None) -> Made:
         """Hot parents at their fractions, the others as the histogram shares them out."""
-        column, domain = self.column, self.domain
         fan = None if distinct or most or self.unique else self.fan(rows)
-        if fan is not None:
-            return Made(fan, *_coding(domain, column))
+        spread = self.by_statistics(rows, distinct=distinct, most=most) if fan is None else fan
+        return Made(spread, *_coding(self.domain, self.column))
+
+    def by_statistics(self, rows: int, *, distinct: int = 0, most: int | None = None) -> Spread:
+        """Rows over positions as the column's own statistics have them."""
+        column, domain = self.column, self.domain
         everywhere = (0, domain.size - 1)
         common = tuple(
             (domain.place(token), fraction)
@@ -132,17 +135,15 @@ class KeyDraft:
         elif domain.family.point is not None and column.histogram:
             bounds = sorted(domain.near(token) for token in column.histogram)
         if self.unique:
-            spread = within(rows, bounds, domain.size - 1, everywhere)
-        else:
-            spread = shared(
-                rows,
-                common=_of_values(column, common, distinct / max(rows, 1)),
-                bounds=everywhere if distinct or most else bounds,
-                distinct=min(distinct or self.distinct, domain.size),
-                most=most,
-                scatter=self.key,
-            )
-        return Made(spread, *_coding(domain, column))
+            return within(rows, bounds, domain.size - 1, everywhere)
+        return shared(
+            rows,
+            common=_of_values(column, common, distinct / max(rows, 1)),
+            bounds=everywhere if distinct or most else bounds,
+            distinct=min(distinct or self.distinct, domain.size),
+            most=most,
+            scatter=self.key,
+        )
 
 
 def _of_values(

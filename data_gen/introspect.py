@@ -12,12 +12,14 @@ from typing import Any
 
 import psycopg
 
+from data_gen.fans import fan_outs
 from data_gen.joint import joints
 from data_gen.objects import objects_of
 from data_gen.profile import (
     ColumnProfile,
     Constraint,
     EnumType,
+    FanOut,
     ForeignKey,
     IndexProfile,
     SchemaProfile,
@@ -27,7 +29,7 @@ from data_gen.questions import Row, answer, answer_in_turn, named
 from data_gen.stacked import with_statistics
 from data_gen.values import generator_of
 
-IN_TURN = frozenset({"joint"})  # questions whose answers are statements to ask
+IN_TURN = frozenset({"joint", "fans"})  # questions whose answers are statements to ask
 
 
 def introspect(connection: psycopg.Connection[Any]) -> SchemaProfile:
@@ -49,7 +51,7 @@ def profile_of(rows: Callable[[str], Sequence[Row]]) -> SchemaProfile:
 
 def questions() -> Mapping[str, str]:
     """What is asked of a catalog, SQL by name, in order: session comes first, for it sets forms."""
-    sources = ("introspect.sql", "objects.sql", "joint.sql")
+    sources = ("introspect.sql", "objects.sql", "joint.sql", "fans.sql")
     texts = (files("data_gen").joinpath(name).read_text(encoding="utf-8") for name in sources)
     found = {name: text for source in texts for name, text in named(source).items()}
     parts = {f"{{{name}}}": found.pop(name) for name in ("rebuilt", "own")}
@@ -75,6 +77,7 @@ class _Reading:
         columns, constraints = self.grouped("columns"), self.grouped("constraints")
         indexes = self.grouped("indexes")
         self.joints = joints(self.rows("joint"))
+        self.fans = fan_outs(self.rows("fans"))
         profiles = tuple(
             replace(
                 self.table(row, columns[oid], constraints[oid], indexes[oid], names),
@@ -134,7 +137,7 @@ class _Reading:
             dead_rows=row["dead_rows"],
             columns=tuple(self.column(name, column, bool(row["bound"])) for column in columns),
             constraints=tuple(_constraints(constraints, order)),
-            foreign_keys=tuple(_foreign_keys(constraints, names)),
+            foreign_keys=tuple(_foreign_keys(constraints, names, self.fans)),
             indexes=tuple(self.indexes(name, indexes, order)),
             options=tuple(row["options"]),
             unlogged=row["unlogged"],
@@ -217,7 +220,9 @@ def _constraints(rows: Sequence[Row], order: Mapping[int, int]) -> Iterator[Cons
             )
 
 
-def _foreign_keys(rows: Sequence[Row], names: Mapping[int, str]) -> Iterator[ForeignKey]:
+def _foreign_keys(
+    rows: Sequence[Row], names: Mapping[int, str], fans: Mapping[tuple[int, str], FanOut]
+) -> Iterator[ForeignKey]:
     for row in rows:
         if row["kind"] == "f" and row["parent"] in names:
             yield ForeignKey(
@@ -227,6 +232,7 @@ def _foreign_keys(rows: Sequence[Row], names: Mapping[int, str]) -> Iterator[For
                 parent_columns=tuple(row["parent_columns"]),
                 definition=row["definition"],
                 inherited=row["inherited"],
+                fan_out=fans.get((row["oid"], row["name"])),
             )
 
 

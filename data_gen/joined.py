@@ -31,7 +31,7 @@ class Parents:
     column: str  # of the child: the foreign key's
     columns: tuple[str, ...]  # of the parent, that the codes are of
     codes: Ints  # parents × columns
-    counts: Ints  # children of each
+    counts: Ints  # children of each; of one that is not clustered without those that are NULL
     spread: Spread  # of the child's column, the counts'
     nulls: int  # children without a parent
     clustered: bool  # the child's rows follow the order of the key, more or less
@@ -133,6 +133,7 @@ class Joined:
         self.nulls: dict[str, NullsOfCoupling] = {}
         self.children: dict[tuple[str, str], int] = {}  # (table, foreign key) -> part
         self.coupling: Coupling | None = None
+        self.root = ""  # the foreign key that the rows follow, if any
         self._made: list[_Own | _Key | _Children] = []
         joint = table.joint
         if joint is not None and table.rows:
@@ -170,6 +171,7 @@ class Joined:
         parts = [one.part(cells[:, n], counts, table.rows) for n, one in enumerate(made)]
         self.coupling = coupling = Coupling(root, roots, cells, counts, parts, table.key)
         self._made = made
+        self.root = root_key.name if root_key is not None else ""
         for number, one in enumerate(made):
             if isinstance(one, _Children):
                 self.children[one.column.name, one.column.via] = number
@@ -286,7 +288,7 @@ class _Children:
 def _part(known: Ints, runs: Runs, rows: int, nulls: int) -> Part:
     at = np.minimum(np.searchsorted(runs.codes, known), runs.codes.size - 1)
     slots = np.where(runs.codes[at] == known, runs.total[at], 0)
-    weights = slots * (rows - nulls) / max(rows, 1)
+    weights = slots * (rows - nulls) / max(int(runs.total.sum()), 1)
     return Part(known, np.where((known == NULL) | (known == NO_PARENT), float(nulls), weights))
 
 

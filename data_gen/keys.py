@@ -103,11 +103,23 @@ def key_domains(
                 wanted,
                 columns,
                 _parts(profile, (table_name, column_name), domains),
-                _known(profile, table_name, column_name),
+                (
+                    *_hottest(profile, names),
+                    *_known(profile, table_name, column_name),
+                ),
             )
             if domain is not None:
                 domains |= dict.fromkeys(names, domain)
     return domains
+
+
+def _hottest(profile: SchemaProfile, names: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Tokens of the keys with most children by a foreign key in one of the columns."""
+    for table_name, column in names:
+        table = profile.table(table_name)
+        for key in table.foreign_keys if table is not None else ():
+            if key.columns == (column,) and key.fan_out is not None:
+                yield from (token for token, _ in key.fan_out.hot)
 
 
 def _known(profile: SchemaProfile, table_name: str, column: str) -> Sequence[str]:

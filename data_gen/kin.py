@@ -10,6 +10,7 @@ import numpy as np
 
 from data_gen.codes import NULL, Coder
 from data_gen.drafts import KeyDraft, ValueDraft
+from data_gen.fans import scaled, shared_out
 from data_gen.joined import Column, Joined, Parents
 from data_gen.profile import ColumnProfile, ForeignKey, Joint
 from data_gen.shuffle import Ints, key_of
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from data_gen.plan import _Table
 
 _MOST_PARENTS = 1 << 22  # what is known of each lies in memory
+_SLOTS = 1 << 20  # looked at at a time
 _IN_ORDER = 0.2  # correlation from which a foreign key keeps its own order of rows
 _CLUSTERED = 0.9  # correlation from which a column follows the rows' order by itself
 
@@ -30,7 +32,7 @@ class Kin:
 
     def __init__(self, table: "_Table") -> None:
         self._table = table
-        self._counts: dict[str, Ints | None] = {}
+        self._counts: dict[tuple[str, int], Ints | None] = {}
         self._joined: Joined | None = None
         self.rows = table.rows
 
@@ -97,9 +99,15 @@ class Kin:
         key = next((key for key in table.table.foreign_keys if key.name == via), None)
         if key is None:
             return None
-        counts, parent = self.counts(key.columns[0]), self._parent(key)
-        draft = table.drafts.get(key.columns[0])
-        if counts is None or parent is None or not isinstance(draft, KeyDraft):
+        parent, draft = self._parent(key), table.drafts.get(key.columns[0])
+        if parent is None or not isinstance(draft, KeyDraft):
+            return None
+        column = draft.column
+        is_placed = column.name in table.filled
+        clustered = is_placed or abs(column.correlation or 0.0) >= _IN_ORDER
+        nulls = self._nulls(column)
+        counts = self.counts(column.name, self.rows if clustered else self.rows - nulls)
+        if counts is None:
             return None
         rows = _rows_of(parent, key, counts.size)
         coded = {
@@ -107,8 +115,7 @@ class Kin:
         }
         if not coded:
             return None
-        column, spread = draft.column, counted(counts)
-        is_placed = column.name in table.filled
+        spread = counted(counts)
         if is_placed and not _same(self.source(column.name), spread):
             return None
         return Parents(
@@ -117,8 +124,8 @@ class Kin:
             codes=np.stack(list(coded.values()), axis=1),
             counts=counts,
             spread=spread,
-            nulls=self._nulls(column),
-            clustered=is_placed or abs(column.correlation or 0.0) >= _IN_ORDER,
+            nulls=nulls,
+            clustered=clustered,
             in_place=(column.correlation or 0.0) >= _CLUSTERED,
         )
 
@@ -127,39 +134,48 @@ class Kin:
         found = self._table.sources.get(name)
         return found if isinstance(found, Own) else None
 
-    def fan(self, column: str) -> Spread | None:
+    def fan(self, column: str, rows: int) -> Spread | None:
         """The spread of a foreign key's column by how many children each parent has."""
-        counts = self.counts(column)
+        counts = self.counts(column, rows)
         return None if counts is None else counted(counts)
 
-    def counts(self, column: str) -> Ints | None:
-        """How many rows lead to each parent, by position of its key; None where that is not known."""
-        if column not in self._counts:
-            self._counts[column] = self._counted(column)
-        return self._counts[column]
+    def counts(self, column: str, rows: int) -> Ints | None:
+        """How many of so many rows lead to each parent, by position of its key; None: not known."""
+        if (column, rows) not in self._counts:
+            self._counts[column, rows] = self._counted(column, rows)
+        return self._counts[column, rows]
 
-    def _counted(self, column_name: str) -> Ints | None:
+    def _counted(self, column_name: str, rows: int) -> Ints | None:
         table = self._table
-        column = table.table.column(column_name)
-        key = foreign_key_of(table.table, column_name)
-        domain = table.plan.domains.get((table.table.qualified, column_name))
-        if key is None or column is None or domain is None or len(key.columns) > 1:
+        key, draft = foreign_key_of(table.table, column_name), table.drafts.get(column_name)
+        if key is None or len(key.columns) > 1 or not isinstance(draft, KeyDraft):
             return None
-        parent = self._parent(key)
-        if parent is None or (domain.table, domain.column) != (key.parent, key.parent_columns[0]):
-            return None
+        domain, column = draft.domain, draft.column
         if domain.size > _MOST_PARENTS:
             return None
-        rows = _rows_of(parent, key, domain.size)
-        found = parent.kin.join().children_of(table.table.qualified, key.name, rows)
+        found = self._by_looks(key, draft)
+        if key.fan_out is not None:
+            like = _children(draft.by_statistics(rows), domain.size) if found is None else found
+            hot = {token: domain.place(token) for token, _ in key.fan_out.hot}
+            seed = key_of(table.plan.seed, "fans", table.table.qualified, key.name)
+            return shared_out(key.fan_out, like, hot, rows, parents=draft.parents, key=seed)
         if found is None:
             return None
         present = max(1.0 - column.null_fraction, 1e-9)
-        hot = {
-            domain.place(token): round(fraction / present * table.rows)
+        named = {
+            domain.place(token): round(fraction / present * rows)
             for token, fraction in zip(column.common_values, column.common_fractions, strict=True)
         }
-        return _shared_out(found, hot, table.rows)
+        return _shared_out(found, named, rows)
+
+    def _by_looks(self, key: ForeignKey, draft: KeyDraft) -> Ints | None:
+        """How many children each parent has by what it looks like, about."""
+        domain = draft.domain
+        parent = self._parent(key)
+        if parent is None or (domain.table, domain.column) != (key.parent, key.parent_columns[0]):
+            return None
+        rows = _rows_of(parent, key, domain.size)
+        return parent.kin.join().children_of(self._table.table.qualified, key.name, rows)
 
     def _parent(self, key: ForeignKey) -> "_Table | None":
         """The parent's plan; None where that is still being made, or its key is no ladder."""
@@ -214,16 +230,21 @@ def _codes(parent: "_Table", name: str, rows: Ints) -> Ints | None:
     return codes if filled.nulls is None else np.where(filled.nulls.flags(rows), NULL, codes)
 
 
+def _children(spread: Spread, parents: int) -> Ints:
+    """How many slots each position has."""
+    counts = np.zeros(parents, np.int64)
+    for first in range(0, spread.rows, _SLOTS):
+        slots = np.arange(first, min(first + _SLOTS, spread.rows), dtype=np.int64)
+        counts += np.bincount(spread.points(slots), minlength=parents)
+    return counts
+
+
 def _shared_out(found: Ints, hot: Mapping[int, int], rows: int) -> Ints | None:
     """So many rows for the hot parents, the others in proportion to the children that they have."""
-    counts = found.copy()
-    places = np.array(list(hot), np.int64)
+    counts, places = found.copy(), np.array(list(hot), np.int64)
     counts[places] = 0
-    left, sums = rows - sum(hot.values()), np.cumsum(counts)
-    if left < 0 or not sums[-1]:
-        return None
-    # What is over or short goes to few of them, so that the others stay as the sample has them.
-    over = np.rint(sums / sums[-1] * (left - sums[-1])).astype(np.int64)
-    counts += np.diff(over, prepend=0)
-    counts[places] = list(hot.values())
-    return counts
+    left = rows - sum(hot.values())
+    shared = scaled(counts, left) if left >= 0 else None
+    if shared is not None:
+        shared[places] = list(hot.values())
+    return shared

@@ -20,6 +20,7 @@ from data_gen.keys import key_domains
 from data_gen.kin import Kin
 from data_gen.labels import allowed_values
 from data_gen.moments import epoch_us, shift_us
+from data_gen.pairing import paired
 from data_gen.pairs import in_order
 from data_gen.profile import ColumnProfile, ForeignKey, SchemaProfile, TableProfile
 from data_gen.shuffle import Ints, Order, Permutation, key_of
@@ -29,9 +30,11 @@ from data_gen.sources import (
     CellSource,
     Filled,
     Following,
+    Gapped,
     Nulls,
     Own,
     Packed,
+    Paired,
     Source,
     null_rows,
 )
@@ -123,7 +126,7 @@ class _Table:
             if column.name in joined.sources:
                 self._couple(column.name, joined)
             else:
-                self._fill(column)
+                self._fill(column, joined)
         self.kin.pin()
         for order in self.checks.orders:
             self._set_in_order(order)
@@ -162,7 +165,7 @@ class _Table:
                 key=key,
                 rows=self.rows,
                 production=self.table.rows,
-                fan=lambda rows: self.kin.fan(column.name) if rows == self.rows else None,
+                fan=lambda rows: self.kin.fan(column.name, rows),
             )
         return ValueDraft(
             Wanted(
@@ -257,6 +260,13 @@ class _Table:
         self._follow(self.leads[lead], followers, made)
 
     def _follow(self, lead: Own, followers: Sequence[str], made: Mapping[str, Made]) -> None:
+        if len(followers) == 1 and isinstance(self.drafts[followers[0]], KeyDraft):
+            (name,) = followers
+            seed = key_of(self.plan.seed, "pair", self.table.qualified, name)
+            found = paired(lead.spread, made[name].spread, seed)
+            if found is not None:
+                self._place(name, Paired(lead, found), made[name])
+                return
         step = 1
         for name in followers:
             seed = key_of(self.plan.seed, "follow", self.table.qualified, name)
@@ -270,7 +280,7 @@ class _Table:
         self.sources[name] = source
         self.filled[name] = Filled(source, made.encode, made.text, joined.nulls.get(name))
 
-    def _fill(self, column: ColumnProfile) -> None:
+    def _fill(self, column: ColumnProfile, joined: Joined) -> None:
         """By its own statistics."""
         name = column.name
         domain = self.plan.domains.get((self.table.qualified, name))
@@ -288,9 +298,20 @@ class _Table:
         ):
             made = self.drafts[name].made(self.rows - nulls.count)
             self._place(name, Packed(made.spread, nulls), made)
+        elif nulls is not None and nulls.count < self.rows and self._is_counted(column, joined):
+            made = self.drafts[name].made(self.rows - nulls.count)
+            source = Gapped(made.spread, self._order(column, made.spread), nulls.count)
+            self.sources[name] = source
+            self.filled[name] = Filled(source, made.encode, made.text, source)
         else:
             made = self.drafts[name].made(self.rows)
             self._place(name, Own(made.spread, self._order(column, made.spread)), made)
+
+    def _is_counted(self, column: ColumnProfile, joined: Joined) -> bool:
+        """Whether a key's rows are counted by parent, and nothing else tells which are NULL."""
+        key = foreign_key_of(self.table, column.name)
+        free = column.name != joined.root and self._null_group(column) is None
+        return free and key is not None and key.fan_out is not None
 
     def _set_in_order(self, order: InOrder) -> None:
         """Two columns that a check compares: where the rows have them the other way, they change."""

@@ -45,6 +45,14 @@ class ColumnProfile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FanOut:
+    """How many children the parents by a foreign key have, in steps of about a hundredth."""
+
+    sizes: tuple[tuple[int, int], ...]  # children, and how many parents have so many; 0 not told
+    hot: tuple[tuple[str, int], ...] = ()  # keys of those with most, and their children
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignKey:
     """A foreign key: columns of this table, and what they refer to."""
 
@@ -54,6 +62,7 @@ class ForeignKey:
     parent_columns: tuple[str, ...]
     definition: str  # pg_get_constraintdef
     inherited: bool = False  # it comes with the parent's: no DDL of its own
+    fan_out: FanOut | None = None  # of a key of one column; None: not counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,41 @@ class Packed:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Gapped:
+    """A column whose NULLs stand evenly among its slots: every value keeps its number of rows."""
+
+    spread: Spread  # of the rows with a value
+    order: Order  # of all rows
+    count: int  # rows without one
+
+    def points(self, rows: Ints) -> Ints:
+        """Points of the rows that are not NULL; any point elsewhere."""
+        slots = self.order.slots(rows)
+        return self.spread.points(np.minimum(slots - self._before(slots), self.spread.rows - 1))
+
+    def flags(self, rows: Ints) -> Flags:
+        """Whether each row is NULL."""
+        slots = self.order.slots(rows)
+        flags: Flags = self._before(slots + 1) > self._before(slots)
+        return flags
+
+    def _before(self, slots: Ints) -> Ints:
+        return slots * self.count // self.order.rows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Paired:
+    """The second of two foreign keys that are unique together, by the slot of the first."""
+
+    lead: Own
+    by_slot: Ints
+
+    def points(self, rows: Ints) -> Ints:
+        """What was paired with each row's slot."""
+        return self.by_slot[self.lead.order.slots(rows)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Following:
     """A further column of a unique key: it counts on while the leading column repeats.
 

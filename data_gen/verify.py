@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_gen.codes import children
+from data_gen.fans import shares
 from data_gen.profile import ColumnProfile, ForeignKey, SchemaProfile, TableProfile
 from data_gen.shuffle import Ints
 
@@ -131,10 +132,12 @@ def _fan_out(
 
 
 def _shares(profile: SchemaProfile, table: TableProfile, key: ForeignKey) -> Floats:
-    """Each parent's share of the children, most first: the common ones exactly, the others as sampled."""
+    """Each parent's share of the children, most first: as counted, else by statistics and sample."""
     column = table.column(key.columns[0])
     if column is None or len(key.columns) > 1 or not table.rows:
         return np.empty(0)
+    if key.fan_out is not None:
+        return shares(key.fan_out)
     present = max(1.0 - column.null_fraction, 1e-9)
     common = np.array(column.common_fractions) / present
     left = max(1.0 - float(common.sum()), 0.0)

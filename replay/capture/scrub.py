@@ -21,7 +21,13 @@ from re import Match
 
 import pyarrow as pa
 
-from data_gen.profile import ColumnProfile, SchemaObject, SchemaProfile, TableProfile
+from data_gen.profile import (
+    ColumnProfile,
+    ForeignKey,
+    SchemaObject,
+    SchemaProfile,
+    TableProfile,
+)
 from replay.capture import forms, recognise
 from replay.capture.bodies import without_secrets
 from replay.capture.distinct import Distinct
@@ -133,7 +139,18 @@ class Scrubber:
         if joint is not None:
             keys = tuple((self._scrubbed(key), cell) for key, cell in joint.keys)
             joint = replace(joint, keys=keys, keyed="")
-        return replace(table, columns=tuple(map(self._column, table.columns)), joint=joint)
+        return replace(
+            table,
+            columns=tuple(map(self._column, table.columns)),
+            foreign_keys=tuple(map(self._foreign_key, table.foreign_keys)),
+            joint=joint,
+        )
+
+    def _foreign_key(self, key: ForeignKey) -> ForeignKey:
+        if key.fan_out is None:
+            return key
+        hot = tuple((self._scrubbed(token), children) for token, children in key.fan_out.hot)
+        return replace(key, fan_out=replace(key.fan_out, hot=hot))
 
     def _column(self, column: ColumnProfile) -> ColumnProfile:
         histogram = [self._scrubbed(bound) for bound in column.histogram]
