@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from data_gen.ddl import schema_sql
 from data_gen.profile import SchemaProfile
-from replay import columnar, documents
+from replay import columnar, documents, schemas
 from replay.documents import MANIFEST, Kind
 from replay.errors import EnvironmentFaultError, InputError
 from replay.made import Made
@@ -40,7 +40,7 @@ RAN = "route_templates.parquet"
 REQUEST_PLACES = "request_places.parquet"
 PLANS = "plans.json"
 
-_KEPT = {TRANSACTIONS: columnar.TRANSACTION_SCHEMA, STATEMENTS: columnar.STATEMENT_SCHEMA}
+_KEPT = {TRANSACTIONS: schemas.TRANSACTION_SCHEMA, STATEMENTS: schemas.STATEMENT_SCHEMA}
 
 # Template -> shapes of its plans in production, and how many plans had each; see sql.plan_shape.
 Plans = Mapping[str, Sequence[tuple[str, int]]]
@@ -229,13 +229,13 @@ def _write_files(
     transactions = columnar.transaction_batches(workload.transactions)
     conflicts = columnar.conflict_batches(workload.conflicts)
     places = columnar.place_batches(workload.places)
-    _write_tables(path, {TEMPLATES: columnar.TEMPLATE_SCHEMA}, templates)
+    _write_tables(path, {TEMPLATES: schemas.TEMPLATE_SCHEMA}, templates)
     _write_tables(path, _KEPT, transactions)
-    _write_tables(path, {CONFLICTS: columnar.CONFLICT_SCHEMA}, conflicts)
-    _write_tables(path, {PLACES: columnar.PLACE_SCHEMA}, places)
+    _write_tables(path, {CONFLICTS: schemas.CONFLICT_SCHEMA}, conflicts)
+    _write_tables(path, {PLACES: schemas.PLACE_SCHEMA}, places)
     if workload.activity:
         activity = columnar.activity_batches(workload.activity)
-        _write_tables(path, {ACTIVITY: columnar.ACTIVITY_SCHEMA}, activity)
+        _write_tables(path, {ACTIVITY: schemas.ACTIVITY_SCHEMA}, activity)
     if profile is not None:
         documents.write(path / TABLES, profile)
         (path / SCHEMA_SQL).write_text(schema_sql(profile), encoding="utf-8")
@@ -250,11 +250,11 @@ def _write_files(
 def _write_requests(path: Path, requests: Requests) -> None:
     documents.write(path / REQUEST_LOG, requests.log)
     for name, schema, batches in (
-        (ROUTES, columnar.ROUTE_SCHEMA, columnar.route_batches(requests.routes)),
-        (REQUESTS, columnar.REQUEST_SCHEMA, columnar.request_batches(requests.kept)),
-        (LINKS, columnar.LINK_SCHEMA, columnar.link_batches(requests.links)),
-        (RAN, columnar.RAN_SCHEMA, columnar.ran_batches(requests.ran)),
-        (REQUEST_PLACES, columnar.PLACE_SCHEMA, columnar.place_batches(requests.places)),
+        (ROUTES, schemas.ROUTE_SCHEMA, columnar.route_batches(requests.routes)),
+        (REQUESTS, schemas.REQUEST_SCHEMA, columnar.request_batches(requests.kept)),
+        (LINKS, schemas.LINK_SCHEMA, columnar.link_batches(requests.links)),
+        (RAN, schemas.RAN_SCHEMA, columnar.ran_batches(requests.ran)),
+        (REQUEST_PLACES, schemas.PLACE_SCHEMA, columnar.place_batches(requests.places)),
     ):
         _write_tables(path, {name: schema}, batches)
 
@@ -270,7 +270,7 @@ def _write_tables(
                     path / name,
                     schema,
                     compression="zstd",
-                    use_dictionary=[f.name for f in schema if f.name in columnar.REPEATED],
+                    use_dictionary=[f.name for f in schema if f.name in schemas.REPEATED],
                 )
             )
             for name, schema in tables.items()

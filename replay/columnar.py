@@ -1,11 +1,11 @@
-"""The workload's types by columns: the tables' schemas, and the way from values to columns and back.
+"""The workload's types by columns: the way from values to columns and back.
 
 Most of a workload is made by columns, written by columns and read by columns; the frozen types are
 for those who look at single ones.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from itertools import chain, groupby, islice, pairwise
 from operator import attrgetter, itemgetter
 from typing import Any, TypeVar
@@ -14,6 +14,19 @@ import pyarrow as pa
 
 from replay.made import Made
 from replay.requests import Link, Ran, Request, Route
+from replay.schemas import (
+    ACTIVITY_SCHEMA,
+    CONFLICT_SCHEMA,
+    LINK_SCHEMA,
+    PAIR_FIELDS,
+    PLACE_SCHEMA,
+    RAN_SCHEMA,
+    REQUEST_SCHEMA,
+    ROUTE_SCHEMA,
+    STATEMENT_SCHEMA,
+    TEMPLATE_SCHEMA,
+    TRANSACTION_SCHEMA,
+)
 from replay.workload import Activity, Conflict, Counters, Place, Statement, Template, Transaction
 
 T = TypeVar("T")
@@ -22,164 +35,6 @@ Batch = tuple[pa.RecordBatch, ...]
 
 ROWS = 8 * 1024  # of a batch
 TRANSACTIONS = ROWS // 2  # of a batch: they and their statements come together
-
-_PAIRS = pa.list_(pa.struct([("key", pa.int64()), ("calls", pa.int64())]))
-_UTC = pa.timestamp("us", tz="UTC")
-_COUNTERS = pa.struct(
-    [(f.name, pa.float64() if f.name.endswith("_ms") else pa.int64()) for f in fields(Counters)]
-)
-TEMPLATE_SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("sql", pa.string()),
-        ("kind", pa.string()),
-        ("tables", pa.list_(pa.string())),
-        ("calls", pa.int64()),
-        ("errors", pa.int64()),
-        ("total_ms", pa.float64()),
-        ("histogram", _PAIRS),
-        ("calls_per_slice", _PAIRS),
-        ("first_seen", _UTC),
-        ("last_seen", _UTC),
-        ("kept", pa.int64()),
-        ("rare", pa.bool_()),
-        ("source", pa.string()),
-        ("query_ids", _PAIRS),
-        ("counted", _COUNTERS),
-        ("error_states", pa.list_(pa.struct([("key", pa.string()), ("calls", pa.int64())]))),
-        ("routes", pa.list_(pa.struct([("route", pa.string()), ("share", pa.float64())]))),
-        ("routes_by", pa.string()),
-        ("routes_sure", pa.float64()),
-    ]
-)
-TRANSACTION_SCHEMA = pa.schema(
-    [
-        ("id", pa.int64()),
-        ("session", pa.string()),
-        ("start_us", pa.int64()),
-        ("weight", pa.float64()),
-        ("shape", pa.string()),
-        ("untold", pa.list_(pa.string())),
-        ("priority", pa.uint64()),
-        ("logged", pa.float64()),
-        ("early_us", pa.int64()),
-        ("session_us", pa.int64()),
-    ]
-)
-PLACE_SCHEMA = pa.schema(
-    [
-        ("group", pa.string()),
-        ("stratum", pa.string()),
-        ("rank", pa.uint64()),
-        ("transaction", pa.int64()),
-    ]
-)
-STATEMENT_SCHEMA = pa.schema(
-    [
-        ("transaction", pa.int64()),
-        ("template", pa.string()),
-        ("sql", pa.string()),
-        ("slots", pa.string()),
-        ("values", pa.list_(pa.string())),
-        ("prepared", pa.string()),
-        ("offset_us", pa.int64()),
-        ("duration_us", pa.int64()),
-        ("error", pa.string()),
-    ]
-)
-CONFLICT_SCHEMA = pa.schema(
-    [
-        ("kind", pa.string()),
-        ("template", pa.string()),
-        ("peers", pa.list_(pa.string())),
-        ("lock", pa.string()),
-        ("on", pa.string()),
-        ("relation", pa.string()),
-        ("count", pa.int64()),
-        ("total_ms", pa.float64()),
-        ("longest_ms", pa.float64()),
-        ("most_queued", pa.int64()),
-        ("first_seen", _UTC),
-        ("last_seen", _UTC),
-        ("told", pa.list_(pa.string())),
-        ("told_sql", pa.list_(pa.string())),
-    ]
-)
-ACTIVITY_SCHEMA = pa.schema(
-    [
-        ("state", pa.string()),
-        ("wait_type", pa.string()),
-        ("wait", pa.string()),
-        ("template", pa.string()),
-        ("sessions", pa.float64()),
-    ]
-)
-ROUTE_SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("method", pa.string()),
-        ("route", pa.string()),
-        ("given", pa.bool_()),
-        ("calls", pa.int64()),
-        ("statuses", _PAIRS),
-        ("total_ms", pa.float64()),
-        ("timed", pa.int64()),
-        ("size", pa.int64()),
-        ("histogram", _PAIRS),
-        ("calls_per_slice", _PAIRS),
-        ("first_seen", _UTC),
-        ("last_seen", _UTC),
-        ("kept", pa.int64()),
-        ("rare", pa.bool_()),
-    ]
-)
-REQUEST_SCHEMA = pa.schema(
-    [
-        ("id", pa.int64()),
-        ("route", pa.string()),
-        ("session", pa.string()),
-        ("start_us", pa.int64()),
-        ("duration_us", pa.int64()),
-        ("method", pa.string()),
-        ("target", pa.string()),
-        ("status", pa.int64()),
-        ("size", pa.int64()),
-        ("agent", pa.string()),
-        ("trace", pa.string()),
-        ("request_id", pa.string()),
-        ("weight", pa.float64()),
-        ("priority", pa.uint64()),
-        ("content_type", pa.string()),
-        ("body", pa.string()),
-    ]
-)
-LINK_SCHEMA = pa.schema(
-    [
-        ("request", pa.int64()),
-        ("transaction", pa.int64()),
-        ("how", pa.string()),
-        ("sure", pa.float64()),
-    ]
-)
-RAN_SCHEMA = pa.schema(
-    [
-        ("route", pa.string()),
-        ("template", pa.string()),
-        ("how", pa.string()),
-        ("sure", pa.float64()),
-        ("calls", pa.float64()),
-        ("requests", pa.int64()),
-        ("share", pa.float64()),
-    ]
-)
-REPEATED = frozenset(
-    (  # noqa: SIM905 - words are read, and kept in order, more easily as a text
-        "kind source template sql slots prepared error session shape route method agent group stratum lock on relation "
-        "content_type how"
-    ).split()
-)
-"""Columns of texts that repeat: a dictionary makes these smaller, and others larger."""
-_PAIR_FIELDS = ("histogram", "calls_per_slice", "query_ids", "error_states", "statuses")
 
 
 class Tabled(Made[T]):
@@ -374,7 +229,7 @@ def _row(value: object, schema: pa.Schema) -> list[Any]:
     """A value's fields, its counts by key as a table has them."""
     row = [getattr(value, name) for name in schema.names]
     for place, name in enumerate(schema.names):
-        if name in _PAIR_FIELDS:
+        if name in PAIR_FIELDS:
             row[place] = [{"key": key, "calls": calls} for key, calls in row[place]]
     return row
 

@@ -24,7 +24,8 @@ from replay.capture.sample import shape_id
 from replay.capture.sampling import Sampling
 from replay.capture.scrub import Scrubber
 from replay.capture.stored import Batch
-from replay.columnar import STATEMENT_SCHEMA, TRANSACTION_SCHEMA, Tabled
+from replay.columnar import Tabled
+from replay.schemas import STATEMENT_SCHEMA, TRANSACTION_SCHEMA
 from replay.workload import Transaction
 
 # Settings of the session that say how, not what: their values stay as they are.

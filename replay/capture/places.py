@@ -10,7 +10,8 @@ from replay.capture.bottomk import Places
 from replay.capture.formats.columns import Ints
 from replay.capture.registry import Registry
 from replay.capture.sample import Strata
-from replay.columnar import PLACE_SCHEMA, Batch, Tabled
+from replay.columnar import Batch, Tabled
+from replay.schemas import PLACE_SCHEMA
 from replay.workload import Place
 
 
