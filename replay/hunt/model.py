@@ -2,15 +2,17 @@
 
 A path is what arrives together: the templates that share their transactions. Its rate can grow until
 the cores are full, or a lock target is held all the time, or the pool is, or too many of the others
-fail with it. The nearest is predicted:
+fail with it, or two of it deadlock. The nearest is predicted; of all but the deadlocks
 r* = min((cores - background) / D,  (1 - held by others) / (share x H),  free slots / E,  allowed / F)
 with D the server's seconds a transaction, H the seconds that it holds a target, `share` the part of
-its transactions that meet at that very target, E the seconds that it occupies a connection, F how many of the others failed with each of it in
-production, and `allowed` the objective's part of all transactions a second.
+its transactions that meet at that very target, E the seconds that it occupies a connection, F how
+many of the others failed with each of it in production, and `allowed` the objective's part of all
+transactions a second.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 from replay.load.verdict import NOT_OK_SHARE
 
@@ -70,6 +72,7 @@ _TABLE_CONFLICTS: Mapping[str, frozenset[str]] = {
     ),
 }
 EXCLUSIVE = "AccessExclusiveLock"
+_UNTIL_DEADLOCK_S = 5.0  # of load, in which one is expected: about a trial's length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,3 +220,27 @@ def _limits(path: Path, others: Sequence[Path], server: Server) -> Iterable[tupl
             hold.target,
             f"{hold.share:.0%} of them hold {hold.target} for {hold.hold_s * 1e3:,.1f} ms",
         )
+    yield from _upgrades(path)
+
+
+def _upgrades(path: Path) -> Iterable[tuple[float, str, str]]:
+    """When two of a path that share a row, and then both want it for themselves, meet at it.
+
+    Of r a second, r x share x window come to the row that one of them shares already.
+    """
+    for shared, wanted in permutations(path.holds, 2):
+        window_s = shared.hold_s - wanted.hold_s
+        if (
+            shared.target == wanted.target
+            and window_s > 0
+            and not conflict(shared.mode, shared.mode)
+            and conflict(shared.mode, wanted.mode)
+        ):
+            yield (
+                (max(shared.share * window_s, 1e-9) * _UNTIL_DEADLOCK_S) ** -0.5,
+                shared.target,
+                (
+                    f"{shared.share:.0%} of them share {shared.target} for {window_s * 1e3:,.1f} ms "
+                    f"before they want it alone: a deadlock every {_UNTIL_DEADLOCK_S:g} s"
+                ),
+            )

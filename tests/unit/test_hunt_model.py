@@ -1,6 +1,7 @@
 """The hunt's model: when a path collapses, what makes a pair, which dial is worth a trial."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,6 +66,16 @@ def test_others_that_fail_with_it_are_too_many_before_the_cores_are_full():
     delete = path("delete", rate=0.1, peak=1.0, demand_s=0.1, fails=5.0)
     found = predict(delete, [delete, path("read", rate=199.9, demand_s=0.001)], SERVER)
     assert (found.limit, found.rate_s) == ("failures", pytest.approx(0.4))
+
+
+def test_two_that_share_a_row_and_then_want_it_deadlock_where_they_meet():
+    holds = [hold(mode=KEY_SHARE, hold_s=0.024, share=0.1), hold(mode=UPDATE, hold_s=0.004)]
+    post = path("post", rate=2, peak=4, demand_s=0.001, elapsed_s=0.025, holds=holds)
+    found = predict(post, [post], SERVER)
+    assert found.rate_s == pytest.approx(10.0)  # 10/s x 0.1 x 20 ms x 5 s: one meets one
+    assert "deadlock" in found.why
+    in_order = replace(post, holds=(replace(holds[0], hold_s=0.003), holds[1]))
+    assert predict(in_order, [in_order], SERVER).rate_s > 100
 
 
 def test_a_sleeper_fills_the_pool_without_working():
