@@ -9,9 +9,9 @@ import numpy as np
 
 from replay.capture.formats.columns import Format
 from replay.capture.inputs import Input, open_stream, position
-from replay.capture.kernels import Bytes, as_bytes, compiled, place
+from replay.capture.kernels import as_bytes
 from replay.capture.packed import BREAKS_OFF
-from replay.capture.words import AT_ONCE, count_of_bits, within
+from replay.capture.words import count_in
 
 _BLOCK = 16 << 20  # bytes
 _RECORD_AT_MOST = 256 << 20  # a longer one is no record
@@ -116,16 +116,4 @@ def _end_of(log_format: Format, data: memoryview, *, whole_file: bool) -> int:
 
 def lines_in(data: memoryview) -> int:
     """How many lines end in the data."""
-    return int(_count(as_bytes(data), np.uint8(10)))
-
-
-@compiled
-def _count(data: Bytes, line_break: np.uint8) -> np.uint64:
-    size, at, lines = place(data.size), place(0), place(0)
-    while at + AT_ONCE <= size:
-        lines += count_of_bits(within(data, at, line_break, np.uint8(1)))
-        at += AT_ONCE
-    while at < size:
-        lines += place(data[at] == line_break)
-        at += place(1)
-    return lines
+    return int(count_in(as_bytes(data), np.uint8(10)))

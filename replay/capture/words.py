@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import extending, types
 from numba.core import cgutils
 
-from replay.capture.kernels import ONE, Bytes, Number, inlined, place
+from replay.capture.kernels import ONE, Bytes, Number, compiled, inlined, place
 
 Places = npt.NDArray[np.uint32]
 
@@ -213,3 +213,16 @@ def running(bits: np.uint64) -> np.uint64:
     for shift in (1, 2, 4, 8, 16, 32):
         bits ^= bits << place(shift)
     return bits
+
+
+@compiled
+def count_in(data: Bytes, byte: np.uint8) -> np.uint64:
+    """How often a byte stands in the data."""
+    size, at, count = place(data.size), place(0), place(0)
+    while at + AT_ONCE <= size:
+        count += count_of_bits(within(data, at, byte, np.uint8(1)))
+        at += AT_ONCE
+    while at < size:
+        count += place(data[at] == byte)
+        at += ONE
+    return count

@@ -12,7 +12,9 @@ from made_lines import STARTED, blocks, cloudnativepg_line, csv_line, json_line,
 from replay.capture.formats import Format, Hints, csvlog, recognise
 from replay.capture.formats.cloudnativepg import CloudNativePG
 from replay.capture.formats.columns import Columns
-from replay.capture.formats.jsonlog import JsonLog
+from replay.capture.formats.jsoncells import split
+from replay.capture.formats.jsonlines import parse
+from replay.capture.formats.jsonlog import DIALECT, JsonLog
 from replay.capture.messages import decoded
 
 FORMATS = {
@@ -161,3 +163,49 @@ def test_whatever_is_damaged_nothing_raises(name, at, scar):
     joined = data[at : at + len(scar)].count(b"\n")
     assert len(found) + len(found.broken) >= 3 - scar.count(b"\n") - joined
     assert len(found) >= 1
+
+
+AWKWARD = st.sampled_from(['"', "\\", "\\" * 63, "x" * 61, "\n", "\t", "é", "\0", '":"', ',"a":1'])
+LINES = st.fixed_dictionaries(
+    {
+        "session_id": st.sampled_from(["69a42c40.7b2", "69a42c40.7b3", "6.1"]),
+        "message": st.lists(AWKWARD | TEXTS, max_size=5).map("".join),
+        "ps": st.sampled_from(["idle", 'a"b', "\\"]),
+        "line_num": st.integers(0, 2**63 - 1),
+        "query_id": st.integers(-(2**63), 2**63 - 1),
+        "timestamp": st.sampled_from([f"2026-03-01 12:1{n}:00.{n}23 UTC" for n in range(9)]),
+    },
+    optional={
+        "detail": st.just("parameters: $1 = '\\x00'"),
+        "statement": TEXTS,
+        "state_code": st.just("23505"),
+        "remote_port": st.integers(1, 9),
+        "user": st.sampled_from(["bob", "session_id"]),
+        "another": st.integers(),
+    },
+)
+BEHIND = b"".join(json_line(session_id=f"{n}.1", message="x" * 99) for n in range(3))
+
+
+@settings(deadline=None)  # the first call compiles
+@given(st.lists(LINES, max_size=12))
+def test_records_that_are_like_others_of_their_session_are_read_as_by_a_parser_of_json(lines):
+    block = memoryview(b"".join(json_line(**line) for line in lines) + BEHIND)
+    assert split(block) is not None
+    found, expected = JsonLog().parse(block), parse(block, DIALECT, JsonLog().zones)
+    assert rows(found) == rows(expected)
+    for bound in ("begin", "end"):
+        assert getattr(found, bound).tolist() == getattr(expected, bound).tolist()
+
+
+@settings(deadline=None)  # the first call compiles
+@given(LINES, st.integers(0, 500), st.sampled_from([*b'"\\{}:, 0-e\n\0x']), st.booleans())
+def test_a_damaged_record_is_refused_as_well_where_it_is_like_another(line, at, byte, put):
+    whole = json_line(**line)
+    at %= len(whole)
+    damaged = whole[:at] + bytes([byte]) + whole[at + put :]
+    alone, behind = split(memoryview(damaged + BEHIND)), split(memoryview(whole + damaged + BEHIND))
+    assert (alone is None) == (behind is None)
+    if alone is not None:
+        again = rows(JsonLog().parse(memoryview(whole + damaged + BEHIND)))
+        assert again[1:] == rows(JsonLog().parse(memoryview(damaged + BEHIND)))

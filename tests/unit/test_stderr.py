@@ -2,7 +2,6 @@
 
 import pickle
 
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +12,7 @@ from replay.capture.formats.prefix import Prefix
 from replay.capture.formats.reports import CUT_OFF, NO_PREFIX, ORPHAN
 from replay.capture.formats.stamps import Zones
 from replay.capture.formats.stderr import Stderr, recognise
+from replay.capture.formats.texts import Texts
 
 DEBIAN = "%m [%p] %q%u@%d "
 
@@ -65,10 +65,8 @@ def test_columns_have_the_types_of_the_contract():
             assert getattr(columns, name).type == NAMES
         assert columns.sqlstate.type == NAMES
         for name in ("message", "detail", "context", "statement"):
-            column = getattr(columns, name)
-            assert column.type == TEXTS
-            assert isinstance(column, pa.BinaryArray)
-            assert column.null_count == 0
+            assert Texts.of(getattr(columns, name)).arrow().type == TEXTS
+            assert len(getattr(columns, name)) == len(columns)
 
 
 def test_without_c_the_session_is_the_process_and_a_format_can_be_pickled():

@@ -1,29 +1,40 @@
-"""Fields of one JSON object a line, found in two passes, where every line is as it should be.
+"""Fields of one JSON object a line, in one pass, where every line is as it should be.
 
-The first finds the quotes of strings, sixty-four bytes at once; the second goes from quote to quote,
-and looks at every byte outside of strings.
+A server writes the records of a session alike: the same keys in the same order, and most of what
+stands between the values that differ is the same. So a record is compared, sixty-four bytes at once,
+with an earlier one of its session that was read key by key, its model; only values that differ are
+looked at.
 """
 
 import numpy as np
 
-from replay.capture.formats.cells import FIELDS, MORE, WRONG, Cells, code
+from replay.capture.formats.cells import FIELDS, MORE, NAMED, WRONG, Cells, code
 from replay.capture.formats.figures import STAMPED, local_us, number, zone_at
-from replay.capture.formats.texts import ESCAPED, PLAIN
-from replay.capture.kernels import ONE, TWO, Bytes, Ints, Number, as_bytes, compiled, inlined, place
+from replay.capture.formats.texts import ESCAPED, PLAIN, Spans
+from replay.capture.kernels import (
+    ONE,
+    TWO,
+    ZERO,
+    Bytes,
+    Ints,
+    Number,
+    as_bytes,
+    compiled,
+    inlined,
+    place,
+)
 from replay.capture.words import (
     AT_ONCE,
     EIGHT,
-    Places,
-    count_of_bits,
-    holds,
-    places_in,
-    put_bits,
-    running,
+    alike,
+    count_in,
+    first_of_bits,
     up_to,
     within,
+    word_at,
 )
 
-# jsonlog's names of the fields that are wanted, and of what else is; each with its number.
+# jsonlog's names of the fields that are wanted, and of what else is known; each with its number.
 _NAMES = {
     "session": "session_id",
     "user": "user",
@@ -37,14 +48,35 @@ _NAMES = {
     "context": "context",
     "statement": "statement",
 }
-_OTHERS = ("timestamp", "line_num", "query_id", "session_start")
-_KEYS = [*(_NAMES[field] for field in FIELDS), *_OTHERS]
-_TIMESTAMP, _LINE, _QUERY_ID, _STARTED = range(len(FIELDS), len(_KEYS))
+_NUMBERS = ("timestamp", "line_num", "query_id")
+_OF_SESSION = ("session_start", "pid", "remote_host", "remote_port", "leader_pid")
+_KEYS = [*(_NAMES[field] for field in FIELDS), *_NUMBERS, *_OF_SESSION]
+_FIRST_TOLD, _BEHIND_TOLD = len(NAMED), len(FIELDS)
+_TIMESTAMP, _LINE, _QUERY_ID, _STARTED = range(_BEHIND_TOLD, _BEHIND_TOLD + 4)
 _AT_MOST = place(16)  # bytes of a key
 _WORDS = np.array([key.ljust(16, "\0").encode() for key in _KEYS]).view(np.uint64).reshape(-1, 2)
 _SIZES = np.array([len(key) for key in _KEYS], np.uint64)
 _SLOT_BITS = place(56)  # left out of the product
 _ALL = 7  # bits of what a record must have
+
+# A model: how many spots it has, where values differ; its row; where it begins and ends. Then of each
+# spot where it begins and ends, and what stands there.
+_SPOTS_AT_MOST = 16
+_COUNT, _ROW, _BEGIN, _END, _FIRST = map(place, range(5))
+_SPOT = place(3)  # numbers of each
+_OTHER, _TEXT = len(_KEYS), 32  # for no field that is wanted; added where it is a text
+_MODELS, _WAYS = 2048, 4  # sessions by their hashes; models of each
+_PRIME = np.uint64(0x9E3779B97F4A7C15)
+_SESSION_SLOT = place(53)  # bits left out of a hash
+_BEHIND_STAMP = place(14)  # bytes, at least: {"timestamp":"
+_SEARCHED = 4  # times sixty-four bytes that are searched for the session
+_SESSION = np.uint64(int.from_bytes(b"session_", "little"))
+_ID = np.uint64(int.from_bytes(b'id":"', "little"))
+_FIVE_BYTES = np.uint64((1 << 40) - 1)
+_SEVEN = place(7)
+_UNDERSCORE, _QUOTE, _SLASH, _ZERO_DIGIT = map(np.uint8, b'_"\\0')
+_ODD = np.uint64(0xAAAAAAAAAAAAAAAA)
+_LAST_BIT = place(63)
 
 
 def _slots() -> tuple[np.uint64, Ints]:
@@ -65,163 +97,298 @@ _FACTOR, _KEY_IN = _slots()
 def split(block: memoryview) -> tuple[Cells, int] | None:
     """The fields, and the number of records; None where one is not as it should be, or there is none."""
     data = as_bytes(block)
-    quotes, window = places_in(data), np.zeros(int(AT_ONCE), np.uint8)
-    count, lines = _index(data, quotes, window)
-    if count == MORE:
-        quotes = places_in(data, each=True)
-        count, lines = _index(data, quotes, window)
-    if count <= 0:
-        return None
+    lines = int(count_in(data, np.uint8(10)))
     found = Cells.room(lines + 1)
-    records = _take(data, quotes[:count], found)
+    records = _take(data, found, _room())
     if records == MORE:
         found = Cells.more_room(lines + 1)
-        records = _take(data, quotes[:count], found)
+        records = _take(data, found, _room())
     return (found, records) if records > 0 else None
 
 
-@compiled
-def _index(data: Bytes, quotes: Places, window: Bytes) -> tuple[Number, Number]:
-    """Find the quotes of strings, and how many line breaks are outside of any; or WRONG, or MORE."""
-    size = place(data.size)
-    nothing, once, controls = np.uint8(0), np.uint8(1), np.uint8(32)
-    quote, slash, line = np.uint8(34), np.uint8(92), np.uint8(10)
-    at, count, ended = place(0), place(0), place(0)
-    inside, escaped_first = place(0), place(0)
-    while at < size:
-        if at + AT_ONCE <= size:
-            found = within(data, at, quote, once)
-            slashes = within(data, at, slash, once)
-            low = within(data, at, nothing, controls)
-            lines = within(data, at, line, once)
-        else:
-            window[:] = 48
-            for step in range(size - at):
-                window[step] = data[at + step]
-            found = within(window, place(0), quote, once)
-            slashes = within(window, place(0), slash, once)
-            low = within(window, place(0), nothing, controls)
-            lines = within(window, place(0), line, once)
-        escaped = escaped_first
-        slashes &= ~escaped
-        escaped_first = place(0)
-        while slashes:
-            bit = slashes & (~slashes + ONE)
-            escaped |= bit << ONE
-            escaped_first = bit >> place(63)
-            slashes &= ~(bit | bit << ONE)
-        found &= ~escaped
-        quoted = running(found) ^ inside
-        inside = place(np.int64(quoted) >> 63)
-        if low & quoted:
-            return WRONG, 0
-        ended += count_of_bits(lines)
-        if count + AT_ONCE > place(quotes.size):
-            return MORE, 0
-        count = put_bits(found, at, quotes, count)
-        at += AT_ONCE
-    return (WRONG if inside else np.int64(count)), np.int64(ended)
+def _room() -> Spans:
+    """Room for the models of a block."""
+    return np.zeros((_MODELS * _WAYS, int(_FIRST) + int(_SPOT) * _SPOTS_AT_MOST), np.int32)
 
 
 @compiled
-def _take(data: Bytes, quotes: Places, found: Cells) -> Number:
+def _take(data: Bytes, found: Cells, models: Spans) -> Number:
     """Take the fields that are wanted; how many records there are, or WRONG, or MORE."""
-    size, count = place(data.size), place(quotes.size)
-    at, quote, row, known, minute = place(0), place(0), 0, 0, found.minute
+    size, at = place(data.size), ZERO
+    row = known = 0
     while True:
         while at < size and (data[at] == 10 or data[at] == 13):
             at += ONE
         if at >= size:
             return row
-        if data[at] != 123:  # {
-            return WRONG
-        found.records[0, row] = at
-        seen = 0
-        at += ONE
-        while True:
-            # The key's two quotes, a colon, and the first byte of what follows.
-            if quote + ONE >= count or place(quotes[quote]) != at:
+        first = _models_of(data, at)
+        end, model = ZERO, first
+        for _ in range(_WAYS):
+            if models[model, _COUNT]:
+                end = _like(data, at, found, models, model, place(row))
+                if end:
+                    break
+            model += ONE
+        if not end:
+            model = _vacant(models, first, row)
+            end, known = _read(data, at, found, models, model, place(row), known)
+            if not end:
                 return WRONG
-            begin, end = at + ONE, place(quotes[quote + ONE])
-            quote += TWO
-            at = end + TWO
-            if at >= size or data[end + ONE] != 58:
-                return WRONG
-            key = _key(data, begin, end)
-            is_text = data[at] == 34
-            if is_text:
-                if quote + ONE >= count:
-                    return WRONG
-                begin, end = at + ONE, place(quotes[quote + ONE])
-                quote += TWO
-                at = end + ONE
-            else:
-                begin = at
-                while at < size and _in_number(data[at]):
-                    at += ONE
-                end = at
-                if begin == end:
-                    return WRONG
-            if at >= size:
-                return WRONG
-            if key == _TIMESTAMP:
-                found.numbers[0, row] = local_us(data, begin, minute)
-                if (
-                    found.numbers[0, row] < 0
-                    or end <= begin + STAMPED
-                    or holds(data, begin, end, 92)
-                ):
-                    return WRONG
-                zone = zone_at(data, begin + STAMPED, end, found.zones, known)
-                if zone < 0:
-                    return WRONG
-                known = max(known, zone + 1)
-                found.numbers[1, row] = zone
-                seen |= 1
-            elif key == _LINE:
-                found.numbers[2, row], right = number(data, begin, end)
-                if not right:
-                    return WRONG
-                seen |= 2
-            elif key == _QUERY_ID:
-                found.numbers[3, row], right = number(data, begin, end)
-                if not right:
-                    return WRONG
-            elif key == _STARTED:
-                found.started[0, row], found.started[1, row] = begin, end
-            elif key >= 0:
-                seen |= 4 * (key == 0)
-                found.begins[key, row], found.ends[key, row] = begin, end
-                found.marks[key, row] = (
-                    ESCAPED if is_text and holds(data, begin, end, 92) else PLAIN
-                )
-            if data[at] != 44:  # ,
-                break
-            at += ONE
-        if data[at] != 125 or seen != _ALL:  # }
-            return WRONG
-        at += ONE
-        if at < size and data[at] == 13:
-            at += ONE
-        if at < size:
-            if data[at] != 10:
-                return WRONG
-            at += ONE
-        found.records[1, row] = at
-        right = code(
-            data,
-            found.begins,
-            found.ends,
-            found.codes,
-            found.firsts,
-            found.counts,
-            found.table,
-            found.last,
-            place(row),
-        )
-        if not right:
-            return MORE
+            right = code(
+                data,
+                found.begins,
+                found.ends,
+                found.codes,
+                found.firsts,
+                found.counts,
+                found.table,
+                found.last,
+                place(row),
+            )
+            if not right:
+                return MORE
+        found.records[0, row], found.records[1, row] = at, end
+        at = end
         row += 1
+
+
+@inlined
+def _models_of(data: Bytes, at: np.uint64) -> np.uint64:
+    """The first of the models of the session whose record begins there; some one's where none is seen."""
+    size = place(data.size)
+    at += _BEHIND_STAMP
+    for _ in range(_SEARCHED):
+        if at + AT_ONCE + AT_ONCE > size:
+            break
+        bits = within(data, at, _UNDERSCORE, np.uint8(1))
+        while bits:
+            score = at + first_of_bits(bits)
+            bits &= bits - ONE
+            if word_at(data, score - _SEVEN) == _SESSION:
+                begin = score + ONE
+                if word_at(data, begin) & _FIVE_BYTES == _ID:
+                    one = word_at(data, begin + place(5))
+                    other = word_at(data, begin + place(13))  # with what stands behind an id
+                    return place(((one * _PRIME ^ other) * _PRIME >> _SESSION_SLOT) * place(_WAYS))
+        at += AT_ONCE
+    return ZERO
+
+
+@inlined
+def _vacant(models: Spans, first: np.uint64, row: Number) -> np.uint64:
+    """A session's model that is none yet, or one of them in turn."""
+    for step in range(_WAYS):
+        if not models[first + place(step), _COUNT]:
+            return place(first + place(step))
+    return place(first + place(row % _WAYS))
+
+
+@inlined
+def _like(
+    data: Bytes, at: np.uint64, found: Cells, models: Spans, model: np.uint64, row: np.uint64
+) -> np.uint64:
+    """Take the fields of a record like a model; where it ends, or 0 where it is not like it."""
+    size, old = place(data.size), place(models[model, _ROW])
+    there, spot = place(models[model, _BEGIN]), _FIRST
+    for _ in range(models[model, _COUNT]):
+        begin = place(models[model, spot])
+        if not _goes_on(data, there, at, begin - there):
+            return _forget(found, row)
+        at += begin - there
+        there = place(models[model, spot + ONE])
+        field = np.int64(models[model, spot + TWO])
+        spot += _SPOT
+        if field == _TIMESTAMP:
+            found.numbers[0, row] = local_us(data, at, found.minute)
+            if found.numbers[0, row] < 0:
+                return _forget(found, row)
+            at += STAMPED
+        elif field >= _TEXT:
+            end, mark = _text(data, at)
+            if end >= size:
+                return _forget(found, row)
+            field -= _TEXT
+            if field < _BEHIND_TOLD:
+                found.begins[field, row], found.ends[field, row] = at, end
+                found.marks[field, row] = mark
+            at = end
+        else:
+            end = _behind_number(data, at)
+            if end == at:
+                return _forget(found, row)
+            if field < _OTHER:
+                value, right = number(data, at, end)
+                if not right:
+                    return _forget(found, row)
+                found.numbers[2 + field - _LINE, row] = value
+            at = end
+    rest = place(models[model, _END]) - there
+    if not _goes_on(data, there, at, rest):
+        return _forget(found, row)
+    for named in range(_FIRST_TOLD):
+        found.codes[named, row] = found.codes[named, old]
+    found.numbers[1, row] = found.numbers[1, old]
+    return at + rest
+
+
+@inlined
+def _forget(found: Cells, row: np.uint64) -> np.uint64:
+    """Leave nothing of a record that is not like its model; gives 0."""
+    found.numbers[3, row] = 0
+    for field in range(_FIRST_TOLD, _BEHIND_TOLD):
+        found.begins[field, row] = found.ends[field, row] = 0
+        found.marks[field, row] = PLAIN
+    return ZERO
+
+
+@inlined
+def _goes_on(data: Bytes, one: np.uint64, other: np.uint64, size: np.uint64) -> bool:
+    """Whether the same bytes stand at two places, the second of which comes later."""
+    if other + size + AT_ONCE > place(data.size):
+        return False
+    while size > AT_ONCE:
+        if ~alike(data, one, other):
+            return False
+        one += AT_ONCE
+        other += AT_ONCE
+        size -= AT_ONCE
+    return bool(size == ZERO or ~alike(data, one, other) << (AT_ONCE - size) == ZERO)
+
+
+@inlined
+def _behind_number(data: Bytes, at: np.uint64) -> np.uint64:
+    """Where the digits end that stand there, with a sign perhaps; `at` for none."""
+    if at + AT_ONCE >= place(data.size):
+        return at
+    begin = at + place(data[at] == 45)
+    end = begin + first_of_bits(~within(data, begin, _ZERO_DIGIT, np.uint8(10)))
+    return end if end > begin else at
+
+
+@inlined
+def _text(data: Bytes, at: np.uint64) -> tuple[np.uint64, Number]:
+    """Where the quote stands that ends a text, and how it is written; the data's size for none."""
+    size, mark, escaped_first = place(data.size), PLAIN, ZERO
+    nothing, once, controls = np.uint8(0), np.uint8(1), np.uint8(32)
+    while at + AT_ONCE <= size:
+        quotes = within(data, at, _QUOTE, once)
+        slashes = within(data, at, _SLASH, once)
+        low = within(data, at, nothing, controls)
+        if slashes | escaped_first:
+            # Of the slashes of a run, each second one is escaped (simdjson, Langdale and Lemire 2019).
+            escaping = slashes & ~escaped_first
+            series = ((escaping << ONE) | _ODD) - escaping
+            terminal = series ^ _ODD
+            quotes &= ~(terminal ^ (slashes | escaped_first))
+            escaped_first = (terminal & slashes) >> _LAST_BIT
+        before = (quotes - ONE) & ~quotes  # all, where there is no quote
+        if low & before:
+            return size, mark
+        if slashes & before:
+            mark = ESCAPED
+        if quotes:
+            return at + first_of_bits(quotes), mark
+        at += AT_ONCE
+    skips = escaped_first != ZERO
+    while at < size:
+        byte = data[at]
+        if byte < 32:
+            return size, mark
+        if byte == 34 and not skips:
+            return at, mark
+        skips = byte == 92 and not skips
+        if skips:
+            mark = ESCAPED
+        at += ONE
+    return size, mark
+
+
+@inlined
+def _read(
+    data: Bytes,
+    at: np.uint64,
+    found: Cells,
+    models: Spans,
+    model: np.uint64,
+    row: np.uint64,
+    known: Number,
+) -> tuple[np.uint64, Number]:
+    """Take the fields of a record, key by key, and make it a model; where it ends, or 0 for a wrong one.
+
+    And how many zones are known then.
+    """
+    size, seen, spots, spot = place(data.size), 0, 0, _FIRST
+    models[model, _ROW], models[model, _BEGIN], models[model, _COUNT] = row, at, 0
+    if data[at] != 123:  # {
+        return ZERO, known
+    while True:
+        # A key in quotes, a colon, and the first byte of what follows.
+        at += ONE
+        if at >= size or data[at] != 34:
+            return ZERO, known
+        begin = at + ONE
+        end, _ = _text(data, begin)
+        at = end + TWO
+        if at >= size or data[end + ONE] != 58:
+            return ZERO, known
+        key = _key(data, begin, end)
+        is_text, mark = data[at] == 34, PLAIN
+        if is_text:
+            begin = at + ONE
+            end, mark = _text(data, begin)
+            at = end + ONE
+        else:
+            begin = at
+            while at < size and _in_number(data[at]):
+                at += ONE
+            end = at
+            if begin == end:
+                return ZERO, known
+        if at >= size:
+            return ZERO, known
+        if key == _TIMESTAMP:
+            found.numbers[0, row] = local_us(data, begin, found.minute)
+            if found.numbers[0, row] < 0 or end <= begin + STAMPED or mark != PLAIN:
+                return ZERO, known
+            zone = zone_at(data, begin + STAMPED, end, found.zones, known)
+            if zone < 0:
+                return ZERO, known
+            known = max(known, zone + 1)
+            found.numbers[1, row] = zone
+            end = begin + STAMPED  # a zone is that of the model
+            seen |= 1
+        elif key in (_LINE, _QUERY_ID):
+            found.numbers[2 + key - _LINE, row], right = number(data, begin, end)
+            if not right:
+                return ZERO, known
+            seen |= 2 * (key == _LINE)
+        elif key == _STARTED:
+            found.started[0, row], found.started[1, row] = begin, end
+        elif 0 <= key < _BEHIND_TOLD:
+            seen |= 4 * (key == 0)
+            found.begins[key, row], found.ends[key, row] = begin, end
+            found.marks[key, row] = mark
+        if key < 0 or _FIRST_TOLD <= key < _STARTED:
+            usual = key < 0 or key == _TIMESTAMP or is_text == (key < _BEHIND_TOLD)
+            spots += 1 if usual else _SPOTS_AT_MOST + 1
+            if spots <= _SPOTS_AT_MOST:
+                models[model, spot], models[model, spot + ONE] = begin, end
+                what = _OTHER if key < 0 else key
+                models[model, spot + TWO] = what + _TEXT * (is_text and key != _TIMESTAMP)
+                spot += _SPOT
+        if data[at] != 44:  # ,
+            break
+    if data[at] != 125 or seen != _ALL:  # }
+        return ZERO, known
+    at += ONE
+    if at < size and data[at] == 13:
+        at += ONE
+    if at < size:
+        if data[at] != 10:
+            return ZERO, known
+        at += ONE
+    models[model, _END], models[model, _COUNT] = at, spots * (spots <= _SPOTS_AT_MOST)
+    return at, known
 
 
 @inlined
@@ -232,7 +399,7 @@ def _in_number(byte: Number) -> Number:
 
 @inlined
 def _key(data: Bytes, begin: np.uint64, end: np.uint64) -> Number:
-    """Which key it is; -1 for none that is wanted."""
+    """Which key it is; -1 for none that is known."""
     size = end - begin
     if size > _AT_MOST:
         return -1

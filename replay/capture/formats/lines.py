@@ -8,12 +8,13 @@ import pyarrow as pa
 from replay.capture.formats.columns import Ints, names
 from replay.capture.formats.leads import KINDS, Kind
 from replay.capture.formats.prefix import Prefix
-from replay.capture.formats.spans import Bools, Spans, number, texts
+from replay.capture.formats.spans import Bools, Spans, few, number
 from replay.capture.formats.walk import Heads, heads
-from replay.capture.kernels import Bytes
+from replay.capture.kernels import ONE, Bytes, as_bytes, compiled, place
+from replay.capture.words import AT_ONCE, count_in, first_of_bits, within
 
 _KINDS = np.array([*KINDS, Kind.FOREIGN])  # the last is for -1, no lead
-_TAB, _NEWLINE = b"\t\n"
+_NEWLINE = np.uint8(10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Rows:
         """A field of the prefix as a column of few values; empty where the prefix has it not."""
         if not self.has(escape):
             return nothing(self.count)
-        return texts(self.block.buffer, self.field(escape)).dictionary_encode()
+        return few(self.block.buffer, self.field(escape))
 
     def number(self, escape: str) -> Ints:
         """A field of the prefix as numbers; 0 where the prefix has it not."""
@@ -68,17 +69,43 @@ def nothing(count: int) -> pa.DictionaryArray:
 
 def read(raw: bytes | memoryview, prefix: Prefix) -> Block:
     """The lines of a block."""
-    buffer, size = np.frombuffer(raw, np.uint8), len(raw)
-    begin = np.concatenate(([0], np.flatnonzero(buffer == _NEWLINE) + 1))
-    begin = begin[begin < size]
-    own = buffer[begin] != _TAB
-    own[:1] = True
-    places = np.flatnonzero(own)
-    begin = begin[own]
+    buffer, size = as_bytes(raw), len(raw)
+    room = int(count_in(buffer, _NEWLINE)) + 1
+    begin, several = np.zeros(room, np.int64), np.zeros(room, np.bool_)
+    count = _begins(buffer, begin, several)
+    begin, several = begin[:count], several[:count]
     whole = bool(size) and buffer[size - 1] == _NEWLINE
     end = np.append(begin[1:] - 1, size - whole)[: len(begin)]
     lines = Spans(begin, end)
     found = heads(memoryview(raw), buffer, lines, prefix)
     kinds = np.where(end == begin, int(Kind.BLANK), _KINDS[found.lead])
-    several = np.diff(places, append=len(own)) > 1
     return Block(buffer, lines, several, found, kinds, bool(whole))
+
+
+@compiled
+def _begins(data: Bytes, begins: Ints, several: Bools) -> int:
+    """Write where lines begin that do not with TAB, and which have such behind them; how many there are.
+
+    The first one is a line, whatever it begins with.
+    """
+    size, at = place(data.size), place(0)
+    count = place(min(size, ONE))
+    while at < size:
+        breaks = place(0)
+        if at + AT_ONCE <= size:
+            breaks = within(data, at, _NEWLINE, np.uint8(1))
+        else:
+            for step in range(size - at):
+                breaks |= place(data[at + step] == _NEWLINE) << place(step)
+        while breaks:
+            begin = at + first_of_bits(breaks) + ONE
+            breaks &= breaks - ONE
+            if begin == size:
+                break
+            if data[begin] == 9:
+                several[count - ONE] = True
+            else:
+                begins[count] = begin
+                count += ONE
+        at += AT_ONCE
+    return int(count)

@@ -7,10 +7,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from replay.capture.formats.cells import name
 from replay.capture.formats.columns import TEXTS, Ints
-from replay.capture.kernels import ONE, ZERO, Bytes, compiled
+from replay.capture.formats.texts import PLAIN, TABBED, Texts
+from replay.capture.formats.texts import Spans as Places
+from replay.capture.kernels import ONE, ZERO, Bytes, compiled, place
 
 Bools = npt.NDArray[np.bool_]
+_NAMES = 1 << 13  # room for half as many different ones, nearly always enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +43,26 @@ def number(buffer: Bytes, at: Spans) -> Ints:
     return value
 
 
-def texts(buffer: Bytes, at: Spans, several_lines: Bools | None = None) -> pa.BinaryArray:
+def texts(buffer: Bytes, at: Spans, several_lines: Bools | None = None) -> Texts:
     """The pieces as a column; of several lines without the TAB behind each newline of a message."""
-    count = len(at.begin)
-    tabbed = np.zeros(count, np.bool_) if several_lines is None else several_lines
-    text = np.empty(int(np.maximum(at.end - at.begin, 0).sum()), np.uint8)
-    offsets = np.zeros(count + 1, np.int32)
-    size = _copy(buffer, at.begin, at.end, tabbed, offsets, text)
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text[:size])]
-    return pa.BinaryArray.from_buffers(TEXTS, count, buffers)
+    marks = np.full(len(at.begin), PLAIN, np.uint8)
+    if several_lines is not None:
+        marks[several_lines] = TABBED
+    ends = np.maximum(at.begin, at.end)
+    return Texts(buffer, at.begin.astype(np.int32), ends.astype(np.int32), marks)
+
+
+def few(buffer: Bytes, at: Spans) -> pa.DictionaryArray:
+    """The pieces as a column of few values, numbered in order of appearance."""
+    found = texts(buffer, at)
+    count = len(found)
+    codes, firsts = np.empty((1, count), np.int32), np.empty((1, count), np.int32)
+    for names in (_NAMES, 1 << (2 * count).bit_length()):
+        known, table = np.zeros(1, np.int64), np.full(names, -1, np.int32)
+        if _name(buffer, found.begins[None], found.ends[None], codes, firsts, known, table):
+            break
+    values = found.only(firsts[0, : known[0]]).arrow()
+    return pa.DictionaryArray.from_arrays(pa.array(codes[0]), values)
 
 
 def renamed(column: pa.DictionaryArray, names: Mapping[bytes, bytes]) -> pa.DictionaryArray:
@@ -91,30 +106,17 @@ def _number(data: Bytes, begins: Ints, ends: Ints, value: Ints) -> None:
 
 
 @compiled
-def _copy(
+def _name(
     data: Bytes,
-    begins: Ints,
-    ends: Ints,
-    tabbed: Bools,
-    offsets: npt.NDArray[np.int32],
-    text: Bytes,
-) -> int:
-    out = ZERO
-    for row in range(begins.size):
-        at, end = np.uint64(begins[row]), np.uint64(ends[row])
-        if not tabbed[row]:
-            if at < end:
-                for step in range(end - at):
-                    text[out + step] = data[at + step]
-                out += end - at
-        else:
-            newline = False
-            while at < end:
-                byte = data[at]
-                if not (newline and byte == 9):
-                    text[out] = byte
-                    out += ONE
-                newline = byte == 10
-                at += ONE
-        offsets[row + 1] = out
-    return int(out)
+    begins: Places,
+    ends: Places,
+    codes: Places,
+    firsts: Places,
+    counts: Ints,
+    table: Places,
+) -> bool:
+    """Give codes to all pieces; False where there is no room for so many different ones."""
+    for row in range(begins.shape[1]):
+        if not name(data, begins, ends, codes, firsts, counts, table, ZERO, place(row)):
+            return False
+    return True

@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 
 from replay.capture.formats.columns import Ints
-from replay.capture.formats.spans import Spans, matches, number, texts
+from replay.capture.formats.spans import Spans, few, matches, number
 from replay.capture.kernels import Bytes, Number, compiled, place
 
 _TIME = 19  # bytes of `2026-01-31 23:59:59`
@@ -94,7 +94,7 @@ def _apart(buffer: Bytes, at: Spans) -> Iterator[tuple[bytes, Ints | slice]]:
     if same.all() and matches(buffer, at.begin, first).all():
         yield first, slice(None)
         return
-    encoded = texts(buffer, at).dictionary_encode()
+    encoded = few(buffer, at)
     codes = encoded.indices.to_numpy()
     for code, piece in enumerate(encoded.dictionary.to_pylist()):
         yield piece, np.flatnonzero(codes == code)

@@ -10,15 +10,9 @@ from replay.capture.formats.leads import SEVERITIES, SEVERITY_OF, Kind
 from replay.capture.formats.lines import Block, Rows, read
 from replay.capture.formats.prefix import Prefix
 from replay.capture.formats.reports import CUT_OFF, Reports, joined, last_begun
-from replay.capture.formats.spans import (
-    Bools,
-    Spans,
-    matches,
-    number,
-    renamed,
-    texts,
-)
+from replay.capture.formats.spans import Bools, Spans, few, matches, number, renamed, texts
 from replay.capture.formats.stamps import Zones, epoch_us, naive_us, offsets_us, told
+from replay.capture.formats.texts import Texts
 
 _POSITION = re.compile(rb" at character \d+\Z")
 _POSITION_AT_MOST = 24
@@ -74,7 +68,7 @@ def _process(block: Block, count: int) -> Ints | None:
     if "p" in fields:
         return number(block.buffer, fields["p"].of(np.arange(count)))
     if "c" in fields:
-        known = texts(block.buffer, fields["c"].of(np.arange(count))).dictionary_encode()
+        known = few(block.buffer, fields["c"].of(np.arange(count)))
         return np.asarray(known.indices.to_numpy(), np.int64)
     return None
 
@@ -130,7 +124,7 @@ def _verbose(block: Block, message: Spans) -> tuple[pa.DictionaryArray, Spans]:
     """SQLSTATE and message of `42P01: relation …`, which log_error_verbosity = verbose writes."""
     begin = message.begin
     held = (message.end - begin >= _VERBOSE) & matches(block.buffer, begin + 5, b": ")
-    state = texts(block.buffer, Spans(begin, np.where(held, begin + 5, begin))).dictionary_encode()
+    state = few(block.buffer, Spans(begin, np.where(held, begin + 5, begin)))
     return state, Spans(np.where(held, begin + _VERBOSE, begin), message.end)
 
 
@@ -145,7 +139,7 @@ def _unplaced(block: Block, message: Spans, errors: Bools) -> Spans:
     return Spans(message.begin, end)
 
 
-def _said(block: Block, reports: Reports, kind: Kind) -> pa.BinaryArray:
+def _said(block: Block, reports: Reports, kind: Kind) -> Texts:
     """The text of the records' lines of a kind."""
     count = len(reports.records)
     lines = np.flatnonzero((block.kinds[: len(reports.owner)] == kind) & (reports.owner >= 0))

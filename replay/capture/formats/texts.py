@@ -8,9 +8,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from replay.capture.kernels import ONE, TWO, Bytes, Number, as_bytes, compiled, place
+from replay.capture.words import put
 
-PLAIN, DOUBLED, ESCAPED = 0, 1, 2
-"""How a text is written: as it is, with its quotes doubled, with JSON's escapes."""
+PLAIN, DOUBLED, ESCAPED, TABBED = 0, 1, 2, 3
+"""How a text is written: as it is, with its quotes doubled, with JSON's escapes, with a TAB ahead of each
+line but the first."""
 
 Spans = npt.NDArray[np.int32]
 Marks = npt.NDArray[np.uint8]
@@ -91,6 +93,8 @@ def _all_meant(
 def meant(data: Bytes, at: np.uint64, end: np.uint64, mark: Number, text: Bytes) -> np.uint64:
     """Write a text as it is meant, which is never longer; says how long it is."""
     out = place(0)
+    if mark == PLAIN:
+        return place(put(text, out, data, at, end - at))
     while at < end:
         byte = data[at]
         if mark == ESCAPED and byte == 92:
@@ -99,8 +103,10 @@ def meant(data: Bytes, at: np.uint64, end: np.uint64, mark: Number, text: Bytes)
             continue
         text[out] = byte
         out += ONE
-        doubled = mark == DOUBLED and byte == 34 and at + ONE < end and data[at + ONE] == 34
-        at += TWO if doubled else ONE
+        after = data[at + ONE] if at + ONE < end else np.uint8(0)
+        doubled = mark == DOUBLED and byte == 34 and after == 34
+        tabbed = mark == TABBED and byte == 10 and after == 9
+        at += TWO if doubled or tabbed else ONE
     return out
 
 
