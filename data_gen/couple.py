@@ -8,6 +8,7 @@ one kind) share its cells. Nothing is drawn: a row's slots are computed from its
 """
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_gen.shuffle import Ints, key_of
+from data_gen.steps import Steps
 
 Weights = npt.NDArray[np.float64]
 
@@ -46,8 +48,11 @@ class Shuffle:
 
     def at(self, groups: Ints, places: Ints) -> Ints:
         """The place that each one is moved to, in its group."""
-        sizes = np.maximum(self.sizes[groups], 1)
-        return (places * self.steps[groups] + self.offsets[groups]) % sizes
+        from data_gen.loops import shuffle  # noqa: PLC0415 - the compiler, by who needs it
+
+        out = np.empty(places.shape, np.int64)
+        shuffle(out, groups, places, self.sizes, self.steps, self.offsets)
+        return out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,19 +85,26 @@ class Coupling:
         numbers = _whole(roots, weights, root.sizes)
         self._root = root
         self._starts = np.concatenate(([0], np.cumsum(root.sizes)))
-        self._cuts = np.concatenate(([0], np.cumsum(numbers)))
+        self._cuts = Steps.of(np.concatenate(([0], np.cumsum(numbers)[:-1])))
         self._shuffle = Shuffle.of(root.sizes, key_of(key, "cells"))
         self.places = [
             _Places.of(self.cells[:, n], numbers, key_of(key, n)) for n in range(len(parts))
         ]
         self._moved: tuple[Ints, Ints] = (np.empty(0, np.int64), np.empty(0, np.int64))
+        self._last = threading.local()  # rows that were looked for, and what was found
 
     def find(self, rows: Ints) -> tuple[Ints, Ints]:
-        """The cell of each row, and the row's number in it."""
-        codes, places = self._root.find(self._swapped(rows))
-        slots = self._starts[codes] + self._shuffle.at(codes, places)
-        cell = np.searchsorted(self._cuts, slots, side="right") - 1
-        return cell, slots - self._cuts[cell]
+        """The cell of each row, and the row's number in it.
+
+        The columns of a table ask one after the other for the same rows.
+        """
+        if getattr(self._last, "rows", None) is not rows:
+            codes, places = self._root.find(self._swapped(rows))
+            slots = self._starts[codes] + self._shuffle.at(codes, places)
+            cell = self._cuts.at(slots)
+            self._last.rows, self._last.found = rows, (cell, slots - self._cuts.places[cell])
+        found: tuple[Ints, Ints] = self._last.found
+        return found
 
     def part(self, number: int, rows: Ints) -> tuple[Ints, Ints, Ints]:
         """The code of each row in one part, its number among those of the code, and how many those are."""
@@ -102,11 +114,24 @@ class Coupling:
         at = places.shuffle.at(group, places.before[cell] + within)
         return self.cells[cell, number], at, places.shuffle.sizes[group]
 
+    def slots(self, number: int, rows: Ints, runs: "Runs", first: Ints, total: Ints) -> Ints:
+        """The slot that each row takes of a column, whose runs begin there for each cell's code."""
+        from data_gen.loops import coded  # noqa: PLC0415 - the compiler, by who needs it
+
+        cell, within = self.find(rows)
+        places, out = self.places[number], np.empty(rows.shape, np.int64)
+        moved = (places.shuffle.sizes, places.shuffle.steps, places.shuffle.offsets)
+        sums = (runs.sums.places, runs.sums.guide, runs.sums.shift)
+        ours = (places.groups, places.before, *moved, first, total)
+        coded(out, cell, within, *ours, *sums, runs.starts)
+        return out
+
     def swap(self, rows: Ints, others: Ints) -> None:
         """Let rows take the cells of others, and these theirs; no row twice."""
         here, there = np.concatenate((rows, others)), np.concatenate((others, rows))
         order = np.argsort(here)
         self._moved = here[order], there[order]
+        self._last = threading.local()
 
     def _swapped(self, rows: Ints) -> Ints:
         here, there = self._moved
@@ -144,7 +169,7 @@ class Runs:
     codes: Ints  # ascending
     first: Ints  # of each code, in `sums`
     total: Ints  # slots of each code
-    sums: Ints  # slots before each run, runs sorted by code
+    sums: Steps  # slots before each run, runs sorted by code
     starts: Ints  # first slot of each run
 
     @classmethod
@@ -155,19 +180,16 @@ class Runs:
         sums = np.concatenate(([0], np.cumsum(lengths[order])))
         known, first = np.unique(codes[order], return_index=True)
         total = np.diff(np.append(sums[first], sums[-1]))
-        return cls(known, sums[first], total, sums[:-1], starts[order])
+        return cls(known, sums[first], total, Steps.of(sums[:-1]), starts[order])
 
-    def slots(self, codes: Ints, places: Ints, sizes: Ints) -> Ints:
-        """The slot of each place among `sizes` of its code; a code without slots takes any."""
+    def of_codes(self, codes: Ints) -> tuple[Ints, Ints]:
+        """Where the slots of each code begin among all, and how many they are.
+
+        A code without slots has all of them.
+        """
         at = np.minimum(np.searchsorted(self.codes, codes), self.codes.size - 1)
         known = (self.codes[at] == codes) & (self.total[at] > 0)
-        first, total = (
-            np.where(known, self.first[at], 0),
-            np.where(known, self.total[at], self.total.sum()),
-        )
-        place = first + places * total // np.maximum(sizes, 1)
-        run = np.searchsorted(self.sums, place, side="right") - 1
-        return self.starts[run] + place - self.sums[run]
+        return np.where(known, self.first[at], 0), np.where(known, self.total[at], self.total.sum())
 
 
 def _complete(root: Root, roots: Ints, cells: Ints, weights: Weights) -> tuple[Ints, Ints, Weights]:

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -72,10 +72,12 @@ def fill(
     tables = loaded(plan.profile)
     sizes = {table.qualified: _bytes(plan, table) for table in tables}
     todo = sorted(tables, key=lambda table: (-sizes[table.qualified], table.qualified))
-    for table in todo:
-        plan.columns(table)  # planned here once, then only read by the threads
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_MAKERS)) as makers:
-        filling = _Filling(plan, connect, makers, progress, part)
+    with (
+        ThreadPoolExecutor(1) as planner,  # one: a table's plan asks for those of others
+        ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_MAKERS)) as makers,
+    ):
+        planned = {table.qualified: planner.submit(plan.columns, table) for table in todo}
+        filling = _Filling(plan, connect, makers, progress, part, planned)
         # A slice cannot be truncated and begun again, so its rows come in one transaction.
         several = jobs > 1 and part.of == 1
         alone = [table for table in todo if several and _is_alone(plan, table, sizes, jobs)]
@@ -98,8 +100,10 @@ class _Filling:
         makers: ThreadPoolExecutor,
         progress: Progress | None,
         part: Part,
+        planned: Mapping[str, Future[Any]],
     ) -> None:
         self.plan = plan
+        self.planned = planned  # a table's plan is only read once its future is done
         self.connect = connect
         self.makers = makers
         self.part = part
@@ -123,6 +127,7 @@ class _Filling:
     def split(self, table: TableProfile, streams: int, pool: ThreadPoolExecutor) -> None:
         """Fill one table over several connections, which take its blocks in turn."""
         began = time.monotonic()
+        self.planned[table.qualified].result()
         if self._is_filled(table):
             with self._opened() as connection:
                 self.done.append(self._indexed(connection, table, began))
@@ -155,12 +160,15 @@ class _Filling:
     def cancel(self) -> None:
         """End what the threads are doing, on the server too."""
         self._stop.set()
+        for one in self.planned.values():
+            one.cancel()
         for connection in self._connections:
             with contextlib.suppress(psycopg.Error):
                 connection.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
 
     def _filled(self, connection: psycopg.Connection[Any], table: TableProfile) -> LoadedTable:
         began = time.monotonic()
+        self.planned[table.qualified].result()
         if self._is_filled(table):
             return self._indexed(connection, table, began)
         first, end = self._rows(table)

@@ -17,6 +17,7 @@ U64, I64, FLAG = numba.uint64, numba.int64, numba.boolean
 INTS = numba.types.Array(numba.int64, 1, "C")
 COUNTED = numba.types.Array(numba.int64, 1, "A", readonly=True)
 WORDS = numba.types.Array(numba.uint64, 1, "C", readonly=True)
+GUIDE = numba.types.Array(numba.int32, 1, "C", readonly=True)
 FLAGS = numba.types.Array(numba.boolean, 1, "A", readonly=True)
 
 
@@ -69,14 +70,28 @@ def _walked_back(number: Any, inverses: Any, mask: Any, shift: Any, offset: Any,
 
 
 @inlined
-def _last_at_most(ascending: Any, number: Any) -> Any:
-    """The last place whose value is at most the number; 0 where none is. Without a jump to guess."""
-    low, size = 0, ascending.size
-    while size > 1:
-        half = size >> 1
-        low += half * (ascending[low + half] <= number)
-        size -= half
-    return low
+def _found(places: Any, guide: Any, shift: Any, number: Any) -> Any:
+    """The last place that is at most the number (see `data_gen.steps`)."""
+    at = np.int64(guide[min((number - places[0]) >> shift, guide.size - 1)])
+    while at + 1 < places.size and places[at + 1] <= number:
+        at += 1
+    return at
+
+
+@compiled(INTS, COUNTED, COUNTED, GUIDE, I64)
+def look_up(out: Any, numbers: Any, places: Any, guide: Any, shift: Any) -> None:
+    """The last place that is at most each number."""
+    for row in range(numbers.size):
+        out[row] = _found(places, guide, shift, numbers[row])
+
+
+@compiled(INTS, COUNTED, COUNTED, COUNTED, COUNTED, COUNTED)
+def shuffle(out: Any, groups: Any, places: Any, sizes: Any, steps: Any, offsets: Any) -> None:
+    """The place that each place of a group is moved to (see `data_gen.couple`)."""
+    for row in range(groups.size):
+        group = groups[row]
+        moved = places[row] * steps[group] + offsets[group]
+        out[row] = np.int64(np.uint64(moved) % np.uint64(max(sizes[group], 1)))
 
 
 @compiled(INTS, COUNTED, WORDS, U64, U64, U64, U64)
@@ -148,23 +163,31 @@ def draw(out: Any, numbers: Any, key: Any, size: Any) -> None:
         out[row] = np.int64(_mixed(numbers[row], key) % size)
 
 
-@compiled(INTS, INTS, COUNTED, COUNTED, COUNTED, COUNTED)
-def shares(segments: Any, out: Any, slots: Any, starts: Any, counts: Any, distinct: Any) -> None:
+@compiled(INTS, INTS, COUNTED, COUNTED, GUIDE, I64, COUNTED, COUNTED)
+def shares(
+    segments: Any,
+    out: Any,
+    slots: Any,
+    starts: Any,
+    guide: Any,
+    shift: Any,
+    counts: Any,
+    distinct: Any,
+) -> None:
     """The segment of each slot, and the number of its point among those in use there."""
-    segment = 0
     for row in range(slots.size):
         slot = slots[row]
-        after = starts[segment + 1] if segment + 1 < starts.size else slot + 1
-        if slot < starts[segment] or slot >= after:
-            segment = _last_at_most(starts, slot)
+        segment = _found(starts, guide, shift, slot)
         within, points = slot - starts[segment], distinct[segment]
-        if points != counts[segment]:
+        if points == 1:
+            within = 0
+        elif points != counts[segment]:
             within = np.int64(np.uint64(within * points) // np.uint64(counts[segment]))
         segments[row] = segment
         out[row] = within
 
 
-@compiled(INTS, COUNTED, COUNTED, COUNTED, COUNTED, COUNTED, FLAGS, COUNTED, FLAG, U64)
+@compiled(INTS, COUNTED, COUNTED, COUNTED, COUNTED, COUNTED, FLAGS, COUNTED, GUIDE, I64, FLAG, U64)
 def place(
     out: Any,
     segments: Any,
@@ -174,6 +197,8 @@ def place(
     width: Any,
     tail: Any,
     holes: Any,
+    guide: Any,
+    shift: Any,
     scattered: Any,
     key: Any,
 ) -> None:
@@ -191,5 +216,34 @@ def place(
         if scattered and room > np.uint64(1):
             point += np.int64(_mixed(point, key) % room)
         if holes.size and tail[segment] and holes[0] <= point:
-            point += _last_at_most(holes, point) + 1
+            point += _found(holes, guide, shift, point) + 1
         out[row] = point
+
+
+@compiled(INTS, *(COUNTED,) * 9, COUNTED, GUIDE, I64, COUNTED)
+def coded(
+    out: Any,
+    cells: Any,
+    within: Any,
+    groups: Any,
+    before: Any,
+    sizes: Any,
+    steps: Any,
+    offsets: Any,
+    first: Any,
+    total: Any,
+    sums: Any,
+    guide: Any,
+    shift: Any,
+    starts: Any,
+) -> None:
+    """The slot of a column that each row of a cell takes (see `data_gen.couple`)."""
+    for row in range(cells.size):
+        cell = cells[row]
+        group = groups[cell]
+        size = np.uint64(max(sizes[group], 1))
+        moved = (before[cell] + within[row]) * steps[group] + offsets[group]
+        at = np.int64(np.uint64(moved) % size)
+        place = first[cell] + np.int64(np.uint64(at * total[cell]) // size)
+        run = _found(sums, guide, shift, place)
+        out[row] = starts[run] + place - sums[run]

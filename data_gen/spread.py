@@ -10,12 +10,13 @@ unique, from which unique keys of several columns are made.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 
 from data_gen.shuffle import Flags, Ints
+from data_gen.steps import Steps
 
 _FILL_TURNS = 4
 _Segment = tuple[int, int, int, int, int, bool]  # rows, distinct, low, width, rank, tail
@@ -34,6 +35,12 @@ class Spread:
     tail: Flags  # not a common point
     holes: Ints  # the j-th common point in order, less j: they are left out of the tail
     scatter: int | None = None  # key: where inside its share of the width a tail point lies
+    _starts: Steps = field(init=False)
+    _holes: Steps = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_starts", Steps.of(self.starts))
+        object.__setattr__(self, "_holes", Steps.of(self.holes))
 
     @property
     def rows(self) -> int:
@@ -98,15 +105,19 @@ class Spread:
         from data_gen.loops import shares  # noqa: PLC0415 - the compiler is loaded by who needs it
 
         segment, share = np.empty(slots.shape, np.int64), np.empty(slots.shape, np.int64)
-        shares(segment, share, slots, self.starts, self.counts, self.distinct)
+        starts = self._starts
+        own = (starts.places, starts.guide, starts.shift, self.counts, self.distinct)
+        shares(segment, share, slots, *own)
         return segment, share
 
     def _point(self, segment: Ints, share: Ints) -> Ints:
         from data_gen.loops import place  # noqa: PLC0415 - as above
 
         point = np.empty(segment.shape, np.int64)
-        own = (self.distinct, self.low, self.width, self.tail, self.holes)
-        place(point, segment, share, *own, self.scatter is not None, np.uint64(self.scatter or 0))
+        holes = self._holes
+        own = (self.distinct, self.low, self.width, self.tail)
+        scattered = (self.scatter is not None, np.uint64(self.scatter or 0))
+        place(point, segment, share, *own, holes.places, holes.guide, holes.shift, *scattered)
         return point
 
 

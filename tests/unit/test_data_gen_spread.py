@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from data_gen.shuffle import Order, Permutation, key_of
 from data_gen.spread import ladder, shared
+from data_gen.steps import Steps
 
 BOUNDS = st.lists(st.integers(-(10**15), 10**15), max_size=40).map(sorted)
 
@@ -97,3 +98,11 @@ def test_strength_takes_away_what_ties_add_by_themselves():
     assert spread.strength(1 / 3) == pytest.approx(0, abs=1e-6)
     assert spread.strength(1.0) == pytest.approx(1)
     assert spread.strength(None) == 0
+
+
+@given(st.lists(st.integers(0, 10**12), min_size=1, max_size=60), st.integers(0, 2 * 10**12))
+def test_a_place_is_looked_up_as_it_would_be_searched(places, number):
+    ascending = np.array(sorted(places), np.int64)
+    numbers = np.array([*ascending, ascending[0] + number], np.int64)
+    found = Steps.of(ascending).at(numbers)
+    assert list(found) == list(np.searchsorted(ascending, numbers, side="right") - 1)
