@@ -44,8 +44,11 @@ def shared_out(
     order = order[~np.isin(order, list(named))]
     counts = np.zeros_like(like)
     counts[order[: left.size]] = left[: order.size]
-    counts[list(named)] = np.rint(np.array(list(named.values())) * rows / sizes.sum())
-    return scaled(counts, rows)
+    hottest = np.rint(np.array(list(named.values())) * rows / sizes.sum()).astype(np.int64)
+    rest = scaled(counts, max(rows - int(hottest.sum()), 0))
+    counts = counts if rest is None else rest
+    counts[list(named)] = hottest
+    return counts if rest is not None else scaled(counts, rows)
 
 
 def scaled(counts: Ints, rows: int) -> Ints | None:
