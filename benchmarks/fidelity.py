@@ -122,8 +122,9 @@ def compared(
         production |= measure(
             theirs, plain, Binder(plain, None, None, identity=True), kinds=("select",)
         )
-        staging = measure(ours, scrubbed, binder)
+        # What is rolled back leaves its room behind.
         figures = [*sizes(theirs, ours), *statistics(theirs, ours)]
+        staging = measure(ours, scrubbed, binder)
         copy.execute("ANALYZE")
         again = measure(copy, plain, Binder(plain, None, None, identity=True), plans_only=True)
         figures += by_template(plain, production, again, staging, truth, verbose=asked.v)

@@ -13,6 +13,7 @@ import numpy as np
 import psycopg
 
 from replay.bind import Binder
+from replay.sql.plan_shape import shape
 from replay.sql.slots import render
 from replay.workload import Transaction, Workload
 
@@ -90,7 +91,7 @@ def _one(
             with connection.transaction(force_rollback=True), psycopg.RawCursor(connection) as c:
                 text = f"EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF, FORMAT JSON) {sql}"
                 plan = c.execute(text, values or None).fetchone()[0][0]["Plan"]
-            seen.shapes[str(shape(plan))] += 1
+            seen.shapes[shape(plan)] += 1
             seen.flows.append(flow(plan))
         with psycopg.RawCursor(connection) as cursor:
             cursor.execute(sql, values or None)
@@ -99,13 +100,6 @@ def _one(
         seen.errors[f"{error.sqlstate} {str(error).splitlines()[0]}"] += 1
         return False
     return True
-
-
-def shape(node: dict[str, Any]) -> Any:
-    """The plan's nodes, joins, relations and indexes, without figures."""
-    names = ("Node Type", "Join Type", "Relation Name", "Index Name", "Strategy")
-    parts = tuple(node[name] for name in names if name in node)
-    return (*parts, *map(shape, node.get("Plans", [])))
 
 
 def flow(node: dict[str, Any]) -> float:
