@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from replay.capture.formats.columns import Ints
+from replay.capture.kernels import Number, compiled, inlined
 from replay.capture.units import NEVER, Priorities
 
 
@@ -21,6 +22,7 @@ class Places(NamedTuple):
 Weights = npt.NDArray[np.float64]
 
 _SETTLED_AT_LEAST = 4096  # offers
+SORTED_AT_MOST = 4096  # of more, the smallest are chosen first
 _PRIORITIES = 2.0**64
 
 
@@ -64,6 +66,8 @@ class BottomK:
             again = np.zeros(below.size, np.bool_)
             again[1:] = (found[1:] == found[:-1]) & (of[1:] == of[:-1])
             below = below[~again]
+        if below.size > SORTED_AT_MOST:
+            below = self._smallest(below, strata, ranks)
         below = below[np.lexsort((ranks[below], strata[below]))]
         found = strata[below]
         return below[np.arange(found.size) - np.searchsorted(found, found) <= self._k]
@@ -154,7 +158,63 @@ class BottomK:
         self._limits = np.full(int(new.max(initial=-1)) + 1, NEVER)
         self.settle()
 
+    def _smallest(self, below: Ints, strata: Ints, ranks: Priorities) -> Ints:
+        """Those that are among the smallest of their strata, with all that are equal to the last of them."""
+        found, rank = strata[below], ranks[below]
+        sizes = np.bincount(found)
+        if sizes.max() <= self._k + 1:
+            return below
+        ends, limits = np.cumsum(sizes), np.full(sizes.size, NEVER)
+        _limits(found, rank, ends - sizes, ends, self._k, np.empty_like(rank), limits)
+        return below[rank <= limits[found]]
+
     def _grow(self, strata: int) -> None:
         more = strata - self._limits.size
         if more > 0:
             self._limits = np.append(self._limits, np.full(more, NEVER))
+
+
+@compiled
+def _limits(
+    strata: Ints,
+    ranks: Priorities,
+    begins: Ints,
+    ends: Ints,
+    k: int,
+    grouped: Priorities,
+    limits: Priorities,
+) -> None:
+    """The smallest rank but k of each stratum that has so many; each has its places in `grouped`."""
+    for row in range(strata.size):
+        stratum = strata[row]
+        grouped[begins[stratum]] = ranks[row]
+        begins[stratum] += 1
+    end = 0
+    for stratum in range(ends.size):
+        begin, end = end, ends[stratum]
+        if end - begin > k + 1:
+            limits[stratum] = _nth(grouped, begin, end - 1, begin + k)
+
+
+@inlined
+def _nth(values: Priorities, low: Number, high: Number, wanted: Number) -> Number:
+    """What would stand at a place if values from `low` to `high` were in order (Hoare's selection)."""
+    while low < high:
+        pivot = values[(low + high) // 2]
+        one, other = low, high
+        while one <= other:
+            while values[one] < pivot:
+                one += 1
+            while values[other] > pivot:
+                other -= 1
+            if one <= other:
+                values[one], values[other] = values[other], values[one]
+                one += 1
+                other -= 1
+        if wanted <= other:
+            high = other
+        elif wanted >= one:
+            low = one
+        else:
+            break
+    return values[wanted]

@@ -3,6 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from replay.capture.kernels import Number, compiled
+
 Times = npt.NDArray[np.int64]
 
 _BEHIND_US = 60_000_000
@@ -59,5 +61,15 @@ class Concurrency:
         if not starts.size:
             return self._peak
         starts, ends = np.sort(starts), np.sort(ends)
-        in_flight = np.arange(1, starts.size + 1) - np.searchsorted(ends, starts, side="right")
-        return max(self._peak, self._running + int(in_flight.max()))
+        return max(self._peak, self._running + int(_most(starts, ends)))
+
+
+@compiled
+def _most(starts: Times, ends: Times) -> Number:
+    """The most that had started, and not ended, when another one did; both are in order."""
+    most, ended = -ends.size, 0
+    for started in range(starts.size):
+        while ended < ends.size and ends[ended] <= starts[started]:
+            ended += 1
+        most = max(most, started + 1 - ended)
+    return most

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from replay.capture.digest import Digest
 from replay.capture.executions import NONE, Executions, Mask
 from replay.capture.formats.columns import Ints
-from replay.capture.kernels import ONE, Bytes, compiled
+from replay.capture.kernels import ONE, Bytes, compiled, inlined
 from replay.capture.words import put
 
 Priorities = npt.NDArray[np.uint64]
@@ -138,3 +138,11 @@ def mix(values: Priorities) -> Priorities:
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
+
+
+@inlined
+def mixed(value: np.uint64) -> np.uint64:
+    """The same of one."""
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))

@@ -29,7 +29,11 @@ _JSON = (
 )
 _STDERR = f"{_TIME}.000 UTC [9] {{level}}:  {{message}}\n"
 _REQUEST = (
-    '10.0.0.1 - - [01/Mar/2026:12:00:00 +0000] "GET /a/7 HTTP/1.1" 200 5 "-" "curl/8" 0.100\n'
+    '10.0.0.1 - - [01/Mar/2026:12:00:00 +0000] "GET /a/7b HTTP/1.1" 200 5 "-" "curl/8" 0.100\n'
+)
+_IN_JSON = (
+    '{"msec":"1772366400.000","request":"GET /a HTTP/1.1","status":200,"session":"{cookie}",'
+    '"http_route":"/a","http_user_agent":"{agent}"}\n'
 )
 
 
@@ -59,12 +63,17 @@ def _mark(*, requests: bool) -> Path:
 
 
 def _compile_requests() -> None:
-    from replay.capture.requests.stage import read_requests  # noqa: PLC0415 - as below
+    from replay.capture.bottomk import SORTED_AT_MOST  # noqa: PLC0415 - as below
+    from replay.capture.requests.stage import read_requests  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as directory:
-        log = Path(directory) / "a.log"
-        log.write_text(_REQUEST)
-        linker = read_requests([log]).linker()
+        log, as_json = (Path(directory) / name for name in ("a.log", "b.json"))
+        log.write_text(_REQUEST * (2 * SORTED_AT_MOST))
+        told = [("s1", "curl/8"), ("sid=s1", '\\"q\\"')]  # the second is read as JSON
+        lines = [_IN_JSON.replace("{cookie}", one).replace("{agent}", agent) for one, agent in told]
+        as_json.write_text("".join(lines))
+        for file in (log, as_json):
+            linker = read_requests([file]).linker()
     texts, at = np.zeros(20, np.uint8), np.array([0, 20])
     linker.pairs(texts, at, np.array([0, 1]), np.zeros(1, np.int64), np.zeros(1, np.int64))
     linker.alone(np.zeros(1, np.int64), np.zeros(1, np.int64))

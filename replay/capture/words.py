@@ -160,13 +160,35 @@ def up_to(data: Bytes, at: np.uint64, end: np.uint64) -> np.uint64:
 def same(data: Bytes, one: np.uint64, other: np.uint64, size: np.uint64) -> bool:
     """Whether the same bytes stand at two places."""
     step = place(0)
-    if max(one, other) + AT_ONCE <= place(data.size) and size <= AT_ONCE:
-        return bool(size == place(0) or ~alike(data, one, other) << (AT_ONCE - size) == place(0))
+    ahead = place(data.size) - max(one, other)
+    while step + AT_ONCE <= ahead and step < size:
+        differ = ~alike(data, one + step, other + step)
+        left = size - step
+        if (differ << (AT_ONCE - left) if left < AT_ONCE else differ) != place(0):
+            return False
+        step += AT_ONCE
     while step < size:
         if up_to(data, one + step, one + size) != up_to(data, other + step, other + size):
             return False
         step += EIGHT
     return True
+
+
+@inlined
+def find(data: Bytes, at: np.uint64, end: np.uint64, byte: Number) -> np.uint64:
+    """Where a byte first stands in a text; its end where it does not."""
+    once = np.uint8(1)
+    while at < end:
+        if at + AT_ONCE <= place(data.size):
+            found = within(data, at, np.uint8(byte), once)
+            if found:
+                return min(at + first_of_bits(found), end)
+            at += AT_ONCE
+        elif data[at] == byte:
+            return at
+        else:
+            at += ONE
+    return end
 
 
 @inlined

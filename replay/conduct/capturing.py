@@ -53,7 +53,11 @@ def capture_workload(
     asked, window = None, None
     if stats_dsn or profile or between:
         asked, window = _asked(stats_dsn, profile, between, follow_s)
-    read = None if requests is None else _read(*requests, kept_values(asked), progress)
+    read = None
+    if requests is not None:
+        paths, chosen = requests
+        chosen = replace(chosen, kept=kept_values(asked), linked=bool(inputs))
+        read = _read(paths, chosen, progress)
     if read is not None and (read.interrupted or not (inputs or asked or window)):
         return _requests_alone(out, read, key)
     if not inputs:
@@ -122,12 +126,11 @@ def _looked_up(
 def _read(
     paths: Sequence[Path],
     options: "RequestOptions",
-    kept: frozenset[str],
     progress: Callable[[int, int], None] | None,
 ) -> "ReadRequests":
     from replay.capture.requests.stage import read_requests  # noqa: PLC0415 - as in _asked
 
-    return read_requests(paths, options=replace(options, kept=kept), progress=progress)
+    return read_requests(paths, options=options, progress=progress)
 
 
 def _written(

@@ -5,7 +5,6 @@ import re
 from collections import Counter
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +12,7 @@ from made_requests import service
 
 from replay import bundle
 from replay.capture import blocks
+from replay.capture.formats.texts import Texts
 from replay.capture.links import flights, ids
 from replay.capture.links.timed import by_time
 from replay.capture.requests.stage import read_requests
@@ -166,7 +166,7 @@ UUID = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
 
 
 def hashed(*texts: str) -> list[int]:
-    return ids.hashes(pa.array([text.encode() for text in texts], pa.binary())).tolist()
+    return ids.hashes(Texts.holding([text.encode() for text in texts])).tolist()
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,14 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replay.capture import blocks
+from replay.capture.formats.texts import Texts
 from replay.capture.requests import formats, patterns, shapes
-from replay.capture.requests.columns import NAMED, TOLD
+from replay.capture.requests.columns import NUMBERS, TEXTS
 from replay.capture.requests.formats import access
 from replay.capture.requests.routes import CHILDREN, Routes
 from replay.capture.requests.stage import RequestOptions, capture_requests
@@ -184,10 +184,8 @@ VALUES = st.sampled_from(
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["GET", "PUT"]), st.lists(WORDS | VALUES, max_size=4))))
 def test_two_paths_hash_alike_if_they_differ_in_values_alone(asked):
-    methods = pa.array([method.encode() for method, _ in asked], pa.binary()).dictionary_encode()
-    targets = pa.array(
-        [("/" + "/".join(parts) + "?q=1").encode() for _, parts in asked], pa.binary()
-    )
+    methods = Texts.holding([method.encode() for method, _ in asked])
+    targets = Texts.holding([("/" + "/".join(parts) + "?q=1").encode() for _, parts in asked])
     hashes = shapes.hashes(methods, targets, shapes.plain_words([])).tolist()
     shown = [(method, tuple(map(shapes.shown, parts))) for method, parts in asked]
     # A path of no segments and one of an empty segment are both "/".
@@ -216,10 +214,10 @@ def test_segments_that_only_a_value_can_be(word, shown):
 def numbered(routes: Routes, paths: list[str]) -> list[str]:
     """The routes of some paths, all of one block."""
     targets = [path.encode() for path in paths]
-    column = pa.array(targets, pa.binary())
-    methods = pa.array([b"GET"] * len(paths), pa.binary()).dictionary_encode()
-    hashes = shapes.hashes(methods, column, routes.plain)
-    numbers = routes.numbers(hashes, ["GET"] * len(paths), targets, [""] * len(paths))
+    hashes = shapes.hashes(
+        Texts.holding([b"GET"] * len(paths)), Texts.holding(targets), routes.plain
+    )
+    numbers = routes.numbers(hashes, lambda rows: (("GET", targets[row], "") for row in rows))
     distinct, counts = np.unique(numbers, return_counts=True)
     routes.count(distinct, counts)
     return [routes.keys[number][1] for number in routes.now(numbers).tolist()]
@@ -527,9 +525,9 @@ def test_lines_of_one_shape_are_read_like_any_other_json():
     assert len(found) == 9
     assert set(found.broken) == set(same.broken)
     assert found.hosts == same.hosts == {b"shop.test": 9}
-    for name in ("begin", "at_us", "duration_us", "status", "size"):
+    for name in NUMBERS:
         assert getattr(found, name).tolist() == getattr(same, name).tolist()
-    for name in (*NAMED, *TOLD):
+    for name in TEXTS:
         assert getattr(found, name).to_pylist() == getattr(same, name).to_pylist()
 
 

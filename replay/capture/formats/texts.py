@@ -1,5 +1,6 @@
 """Texts of records where they stand in a block: their quoting is undone when somebody reads them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,13 @@ class Texts:
         places = np.frombuffer(offsets, np.int32)[column.offset :][: len(column) + 1]
         marks = np.full(len(column), PLAIN, np.uint8)
         return cls(as_bytes(data or b""), places[:-1], places[1:], marks)
+
+    @classmethod
+    def holding(cls, values: Sequence[bytes]) -> "Texts":
+        """Those texts."""
+        places = np.cumsum([0, *map(len, values)]).astype(np.int32)
+        marks = np.full(len(values), PLAIN, np.uint8)
+        return cls(as_bytes(b"".join(values)), places[:-1], places[1:], marks)
 
     def __len__(self) -> int:
         """How many."""

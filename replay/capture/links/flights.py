@@ -13,7 +13,7 @@ from replay.capture.formats.columns import Ints
 from replay.capture.kernels import Hashes, compiled
 from replay.capture.links import ids
 from replay.capture.requests.columns import UNTIMED, Requests
-from replay.capture.units import NEVER, Priorities, mix
+from replay.capture.units import NEVER, Priorities, mix, mixed
 
 AT_MOST = 1 << 19  # requests
 _SPAN_AT_MOST = 32  # slots of one that are looked at
@@ -127,9 +127,5 @@ def _ranks(starts_us: Ints, ends_us: Ints, rank: Priorities) -> None:
         last = min((ends_us[row] + _S) // _SLOT_US, first + _SPAN_AT_MOST)
         least = NEVER - np.uint64(1)
         for slot in range(first, last + 1):
-            value = np.uint64(slot)
-            value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            value ^= value >> np.uint64(31)
-            least = min(least, value)
+            least = min(least, mixed(np.uint64(slot)))
         rank[row] = least

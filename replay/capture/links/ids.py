@@ -6,8 +6,8 @@ do not count, as one writes a UUID with them and another without. Of a tracepare
 """
 
 import numpy as np
-import pyarrow as pa
 
+from replay.capture.formats.texts import Spans, Texts
 from replay.capture.kernels import ONE, Bytes, Hashes, Ints, Number, as_bytes, compiled
 
 NO_ID = np.uint64(0)
@@ -37,19 +37,17 @@ class Wanted:
         return found
 
 
-def hashes(texts: pa.BinaryArray) -> Hashes:
+def hashes(texts: Texts) -> Hashes:
     """The id in each text: the longest run that can be one; NO_ID where there is none."""
-    _, offsets, data = texts.buffers()
-    at = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
     found = np.empty(len(texts), np.uint64)
-    _hashes(np.frombuffer(data or b"", np.uint8), at.astype(np.int64), found)
+    _hashes(texts.data, texts.begins, texts.ends, found)
     return found
 
 
 @compiled
-def _hashes(data: Bytes, at: Ints, found: Hashes) -> None:
+def _hashes(data: Bytes, begins: Spans, ends: Spans, found: Hashes) -> None:
     for row in range(found.size):
-        place, end = np.uint64(at[row]), np.uint64(at[row + 1])
+        place, end = np.uint64(begins[row]), np.uint64(ends[row])
         longest = np.uint64(0)
         found[row] = NO_ID
         while place < end:

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from replay.capture.bottomk import Weights
 from replay.capture.formats.columns import Ints
+from replay.capture.formats.texts import Texts
 from replay.capture.kept import Kept
 from replay.capture.kernels import Bytes
 from replay.capture.links import candidates
@@ -218,8 +218,8 @@ def _with_kept(flights: Flights, rows: Sequence[KeptRequest]) -> tuple[Flights, 
         end_us=np.array([row.at_us + row.duration_us for row in more], np.int64),
         route=np.array([row.route for row in more], np.int64),
         priority=priority[others],
-        trace=hashes(pa.array([row.trace for row in more], pa.binary())),
-        request_id=hashes(pa.array([row.request_id for row in more], pa.binary())),
+        trace=hashes(Texts.holding([row.trace for row in more])),
+        request_id=hashes(Texts.holding([row.request_id for row in more])),
         rank=np.full(len(more), np.iinfo(np.uint64).max),
     )
     whole = joined([flights, part])

@@ -3,21 +3,29 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from replay.capture.formats.columns import NAMES, TEXTS, Broken, Ints
+from replay.capture.formats.columns import Broken, Ints
+from replay.capture.formats.texts import PLAIN, Texts
+from replay.capture.kernels import as_bytes
+from replay.capture.requests import names
 
 _HOST = "^[A-Za-z]+://(?P<host>[^/?#]+)"
 UNTIMED = -1
 """A duration that the log does not tell."""
+TEXTS = (
+    *("method", "target", "agent", "client", "cookie", "authorization", "route", "trace"),
+    *("request_id", "content_type", "body"),
+)
+NUMBERS = ("begin", "at_us", "duration_us", "status", "size")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requests:
-    """The n requests of a block, in its order; every array has n values and no nulls.
+    """The n requests of a block, in its order; every column has n values.
 
     Texts are bytes as the log has them, its quoting undone; what a request has not is empty.
     """
@@ -27,17 +35,17 @@ class Requests:
     duration_us: Ints  # until its last byte was sent; UNTIMED where the log does not say
     status: Ints  # 0: none was sent
     size: Ints  # bytes sent
-    method: pa.DictionaryArray  # NAMES: GET, POST …
-    target: pa.BinaryArray  # TEXTS: path and query, as sent
-    agent: pa.DictionaryArray  # NAMES: the user agent
-    client: pa.DictionaryArray  # NAMES: the client's address
-    cookie: pa.DictionaryArray  # NAMES: the whole header, or what stands for the session
-    authorization: pa.DictionaryArray  # NAMES
-    route: pa.DictionaryArray  # NAMES: as the service itself names it
-    trace: pa.BinaryArray  # TEXTS: the traceparent, or the trace's id
-    request_id: pa.BinaryArray  # TEXTS
-    content_type: pa.DictionaryArray  # NAMES
-    body: pa.BinaryArray  # TEXTS: what was sent with it
+    method: Texts  # GET, POST …
+    target: Texts  # path and query, as sent
+    agent: Texts  # the user agent
+    client: Texts  # the client's address
+    cookie: Texts  # the whole header, or what stands for the session
+    authorization: Texts
+    route: Texts  # as the service itself names it
+    trace: Texts  # the traceparent, or the trace's id
+    request_id: Texts
+    content_type: Texts
+    body: Texts  # what was sent with it
     hosts: Mapping[bytes, int]  # named in the block: the service's, and of servers behind it
     broken: tuple[Broken, ...] = ()
 
@@ -47,65 +55,69 @@ class Requests:
 
     def of(self, rows: Ints) -> "Requests":
         """Some of them."""
-        return Requests(
-            **{name: getattr(self, name)[rows] for name in NUMBERS},
-            **{name: getattr(self, name).take(pa.array(rows)) for name in (*NAMED, *TOLD)},
-            hosts=self.hosts,
-            broken=self.broken,
-        )
-
-    def at(self, begin: Ints, broken: tuple[Broken, ...]) -> "Requests":
-        """The same, of records that stand there in the block."""
-        return replace(self, begin=begin, broken=broken)
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in NUMBERS}
+        columns |= {name: getattr(self, name).only(rows) for name in TEXTS}
+        return replace(self, **columns)
 
 
-def joined(parts: Sequence[Requests]) -> Requests:
-    """Requests of one block as one, in its order."""
-    whole = Requests(
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in NUMBERS},
-        **{
-            name: named(pa.concat_arrays([getattr(part, name).cast(TEXTS) for part in parts]))
-            for name in NAMED
-        },
-        **{name: pa.concat_arrays([getattr(part, name) for part in parts]) for name in TOLD},
-        hosts=sum((Counter(part.hosts) for part in parts), Counter()),
-        broken=tuple(
-            sorted((one for part in parts for one in part.broken), key=lambda one: one.offset)
-        ),
+def joined(whole: Requests, few: Requests) -> Requests:
+    """Requests of one block as one, in its order: many that stand in the block, and others."""
+    columns = [getattr(few, name) for name in TEXTS]
+    sizes = [column.data.size for column in columns]
+    block = whole.target.data
+    data = as_bytes(np.concatenate([block, *(column.data for column in columns)]))
+    ahead = np.cumsum([block.size, *sizes])
+    made: dict[str, Any] = {
+        name: np.concatenate((getattr(whole, name), getattr(few, name))) for name in NUMBERS
+    }
+    made |= {
+        name: _with(getattr(whole, name), column, data, int(begin))
+        for name, column, begin in zip(TEXTS, columns, ahead, strict=False)
+    }
+    both = replace(
+        whole,
+        **made,
+        hosts=Counter(whole.hosts) + Counter(few.hosts),
+        broken=tuple(sorted((*whole.broken, *few.broken), key=lambda one: one.offset)),
     )
-    return whole.of(np.argsort(whole.begin, kind="stable"))
+    return both.of(np.argsort(both.begin, kind="stable"))
 
 
-NAMED = ("method", "agent", "client", "cookie", "authorization", "route", "content_type")
-TOLD = ("target", "trace", "request_id", "body")
-NUMBERS = ("begin", "at_us", "duration_us", "status", "size")
-
-
-def absent_names(count: int) -> pa.DictionaryArray:
-    """A column of few values that no request has."""
-    return pa.DictionaryArray.from_arrays(
-        pa.array(np.zeros(count, np.int32)), pa.array([b""], TEXTS)
+def _with(column: Texts, more: Texts, data: np.ndarray, ahead: int) -> Texts:
+    """Texts of the first bytes of the data, and others from a place on."""
+    return Texts(
+        data,
+        np.concatenate((column.begins, more.begins + np.int32(ahead))),
+        np.concatenate((column.ends, more.ends + np.int32(ahead))),
+        np.concatenate((column.marks, more.marks)),
     )
 
 
-def absent_texts(count: int) -> pa.BinaryArray:
+def absent(count: int) -> Texts:
     """A column of texts that no request has."""
-    offsets = pa.py_buffer(np.zeros(count + 1, np.int32))
-    return pa.BinaryArray.from_buffers(TEXTS, count, [None, offsets, pa.py_buffer(b"")])
+    nothing = np.zeros(count, np.int32)
+    return Texts(as_bytes(b""), nothing, nothing, np.full(count, PLAIN, np.uint8))
 
 
-def hosts_of(columns: Sequence[pa.Array], targets: pa.BinaryArray) -> Mapping[bytes, int]:
-    """How often a block names each host, in columns of hosts and in targets that are whole URLs."""
+def is_absent(column: Texts) -> bool:
+    """Whether it is known to be such."""
+    return not column.data.size
+
+
+def elsewhere(targets: Texts) -> Texts:
+    """Those that are whole URLs, or at least no paths."""
+    return targets.only(np.flatnonzero(~targets.begin_with(ord("/"))))
+
+
+def hosts_of(columns: Sequence[Texts], whole: Texts) -> Mapping[bytes, int]:
+    """How often a block names each host, in columns of hosts and in targets that are no paths."""
     found: Counter[bytes] = Counter()
-    whole = targets.filter(pc.invert(pc.starts_with(targets, pattern="/")))
-    in_targets = pc.extract_regex(whole, pattern=_HOST).field("host") if len(whole) else whole
-    for column in (*columns, in_targets):
-        for pair in pc.value_counts(column).to_pylist():
-            if pair["values"]:
-                found[pair["values"]] += pair["counts"]
+    for column in columns:
+        codes, firsts = names.codes(column)
+        calls = np.bincount(codes, minlength=firsts.size).tolist()
+        found.update(dict(zip(column.only(firsts).to_pylist(), calls, strict=True)))
+    if len(whole):
+        named = pc.extract_regex(whole.arrow(), pattern=_HOST).field("host")
+        found.update(host for host in named.to_pylist() if host)
+    found.pop(b"", None)
     return found
-
-
-def named(column: pa.BinaryArray) -> pa.DictionaryArray:
-    """A column of texts as one of few values."""
-    return column.dictionary_encode().cast(NAMES)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replay import documents
-from replay.capture.requests.shapes import WORD, kind_of, segments
+from replay.capture.requests.kinds import WORD
+from replay.capture.requests.shapes import kind_of, segments
 from replay.errors import InputError
 
 _METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])

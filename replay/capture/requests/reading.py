@@ -1,34 +1,28 @@
 """Stream request logs through counting and sampling, in bounded memory."""
 
 import math
-import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from replay.capture.blocks import Block, blocks_of
-from replay.capture.executions import Mask
 from replay.capture.formats.columns import Ints
 from replay.capture.inputs import Input
+from replay.capture.kernels import Number, compiled, place
 from replay.capture.links.flights import Sky
 from replay.capture.requests import shapes
-from replay.capture.requests.columns import Requests
+from replay.capture.requests.columns import Requests, is_absent
 from replay.capture.requests.routes import Routes
 from replay.capture.requests.sample import Sample
+from replay.capture.requests.sessions import sessions_of
 from replay.capture.requests.tally import Tally
 from replay.capture.stopping import stopping
-from replay.capture.units import Priorities, mix
+from replay.capture.units import Priorities, mix, mixed
 from replay.workload import Skip
 
 _HOSTS_AT_MOST = 4096  # anybody can send a name
 _WARNED_SHARE = 0.01  # of the lines
-# The cookie that stands for a session, of all that a client sends.
-_SESSION = re.compile(
-    rb"(?i)(?:^|;\s*)(?:[\w.-]*sess[\w.-]*|sid|connect\.sid|jsessionid|phpsessid|auth[\w.-]*|token)=([^;]+)"
-)
 Progress = Callable[[int, int], None]
 
 
@@ -43,7 +37,9 @@ class Reading:
         k: int,
         begin_us: int | None = None,
         end_us: int | None = None,
+        linked: bool = True,
     ) -> None:
+        self._linked = linked
         self._seed: Priorities = mix(np.array([seed + 1], np.uint64))
         self._window = (begin_us, end_us)
         self._broken_off: list[str] = []
@@ -116,20 +112,23 @@ class Reading:
         if not len(found):
             return
         numbers = self._numbers(found)
-        sessions = _sessions(found)
+        sessions = sessions_of(found)
         priorities = self._priorities(found, sessions, block.offset)
         self.tally.take(found, numbers, sessions)
         self.sample.take(found, numbers, sessions, priorities)
-        self.sky.take(found, numbers, priorities)
-        distinct, counts = np.unique(numbers, return_counts=True)
-        if self.routes.count(distinct, counts):
+        if self._linked:
+            self.sky.take(found, numbers, priorities)
+        calls = np.bincount(numbers)
+        distinct = np.flatnonzero(calls)
+        if self.routes.count(distinct, calls[distinct]):
             self.sample.moved(self.routes)
 
     def _priorities(self, found: Requests, sessions: Ints, offset: int) -> Priorities:
         """By where each stands in its log and what it says: another host's at the same place has its own."""
-        places = mix((found.begin + offset).astype(np.uint64) ^ self._seed)
-        times = mix((found.at_us ^ sessions).view(np.uint64))
-        return mix(places ^ times ^ (found.size ^ (found.duration_us << 32)).view(np.uint64))
+        priorities = np.empty(len(found), np.uint64)
+        columns = found.begin, found.at_us, sessions, found.size, found.duration_us
+        _priorities(*columns, offset, self._seed[0], priorities)
+        return priorities
 
     def _inside(self, found: Requests) -> Requests:
         begin_us, end_us = self._window
@@ -143,60 +142,38 @@ class Reading:
     def _numbers(self, found: Requests) -> Ints:
         """Every request's route."""
         hashes = shapes.hashes(found.method, found.target, self.routes.plain)
-        given = _is_there(found.route)
-        if given.any():  # what the service names is told apart by that name
-            of_name = _taken(shapes.hashes_of(found.route.dictionary), found.route)
-            mixed = mix(of_name ^ _of_methods(found))
-            hashes = np.where(given, mixed, hashes)
-        distinct, first, places = np.unique(hashes, return_index=True, return_inverse=True)
-        methods, targets, routes = (
-            column.take(first).to_pylist() for column in (found.method, found.target, found.route)
-        )
-        numbers = self.routes.numbers(
-            distinct,
-            [method.decode("ascii", "replace") for method in methods],
-            targets,
-            [route.decode("utf-8", "replace") for route in routes],
-        )
-        return numbers[places]
+        if not is_absent(found.route):  # what the service names is told apart by that name
+            is_given = found.route.ends > found.route.begins
+            names = shapes.hashes_of(found.route) ^ shapes.hashes_of(found.method)
+            hashes = np.where(is_given, mix(names), hashes)
+
+        def asked(rows: Ints) -> Iterator[tuple[str, bytes, str]]:
+            columns = (
+                column.only(rows).to_pylist()
+                for column in (found.method, found.target, found.route)
+            )
+            for method, target, route in zip(*columns, strict=True):
+                yield method.decode("ascii", "replace"), target, route.decode("utf-8", "replace")
+
+        return self.routes.numbers(hashes, asked)
 
     def _broke_off(self, log_file: Input, _error: Exception) -> None:
         self._broken_off.append(log_file.name)
 
 
-def _of_methods(found: Requests) -> Priorities:
-    return _taken(shapes.hashes_of(found.method.dictionary), found.method)
-
-
-def _sessions(found: Requests) -> Ints:
-    """A number for each request's session: its cookie's, else its authorization's, else its client's."""
-    cookies = [_session_of(cookie) for cookie in found.cookie.dictionary.to_pylist()]
-    cookie = _taken(shapes.hashes_of(pa.array(cookies, pa.binary())), found.cookie)
-    authorization, client, agent = (
-        _taken(shapes.hashes_of(column.dictionary), column)
-        for column in (found.authorization, found.client, found.agent)
-    )
-    told = np.where(
-        _is_there(found.cookie),
-        cookie,
-        np.where(_is_there(found.authorization), authorization, mix(client) ^ agent),
-    )
-    sessions: Ints = mix(told).view(np.int64)
-    return sessions
-
-
-def _session_of(cookie: bytes) -> bytes:
-    found = _SESSION.search(cookie)
-    return found[1] if found else cookie
-
-
-def _is_there(column: pa.DictionaryArray) -> Mask:
-    lengths = pc.binary_length(column.dictionary).to_numpy(zero_copy_only=False)
-    is_there: Mask = (lengths > 0)[column.indices.to_numpy()]
-    return is_there
-
-
-def _taken(hashes: Priorities, column: pa.DictionaryArray) -> Priorities:
-    """A hash for every row of a column, of one for each of its values."""
-    of_row: Priorities = hashes[column.indices.to_numpy()]
-    return of_row
+@compiled
+def _priorities(
+    begins: Ints,
+    begins_us: Ints,
+    sessions: Ints,
+    sizes: Ints,
+    durations_us: Ints,
+    offset: Number,
+    seed: np.uint64,
+    priorities: Priorities,
+) -> None:
+    for row in range(priorities.size):
+        stands = mixed(place(begins[row] + offset) ^ seed)
+        began = mixed(place(begins_us[row] ^ sessions[row]))
+        took = place(sizes[row] ^ (durations_us[row] << 32))
+        priorities[row] = mixed(stands ^ began ^ took)

@@ -7,7 +7,7 @@ runs other SQL for `/users/me/settings` than for `/users/anna`.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from replay.capture.formats.columns import Ints
 from replay.capture.kernels import Hashes
 from replay.capture.requests import shapes
+from replay.capture.requests.counted import Numbers
 from replay.capture.requests.patterns import Patterns
 
 CHILDREN = 100  # different words at one place, at most
@@ -23,6 +24,8 @@ _STAYS = 0.05  # share of a place's requests with which a word stays a word
 _KNOWN_AT_MOST = 1 << 18  # hashes
 
 Key = tuple[str, str]  # method and route
+Asked = Callable[[Ints], Iterable[tuple[str, bytes, str]]]
+"""Of some rows method, target, and the route as the service names it."""
 
 
 @dataclass(slots=True)
@@ -41,31 +44,32 @@ class Routes:
     def __init__(self, patterns: Patterns | None = None) -> None:
         self._patterns = patterns or Patterns()
         self.plain: Hashes = shapes.plain_words(self._patterns.words)
-        self._known: dict[int, int] = {}  # shape's hash -> number
+        self._known = Numbers(_KNOWN_AT_MOST)  # by a shape's hash
         self._numbers: dict[Key, int] = {}
         self._trees: dict[str, _Node] = {}  # by method
         self._of: list[int] = []  # number -> the number that it is now
+        self._now: Ints = np.empty(0, np.int64)  # the same, as far as it was asked for
         self.keys: list[Key] = []
         self.given: list[bool] = []
 
-    def numbers(
-        self, hashes: Hashes, methods: Sequence[str], targets: Sequence[bytes], given: Sequence[str]
-    ) -> Ints:
-        """The routes of distinct shapes: one request of each as an example."""
-        found = []
-        for row, shape in enumerate(hashes.tolist()):
-            number = self._known.get(shape)
-            if number is None:
-                number = self._number(methods[row], targets[row], given[row])
-                if len(self._known) >= _KNOWN_AT_MOST:
-                    self._known.clear()
-                self._known[shape] = number
-            found.append(number)
-        return self.now(np.array(found, np.int64))
+    def numbers(self, hashes: Hashes, asked: Asked) -> Ints:
+        """Every request's route by the hash of its shape; `asked` tells an example of a new one."""
+        numbers, unknown = self._known.find(hashes)
+        if unknown.size:
+            order = np.argsort(hashes[unknown])  # so that it does not matter which came first
+            given = np.empty(unknown.size, np.int64)
+            for place, example in zip(order.tolist(), asked(unknown[order]), strict=True):
+                given[place] = self._number(*example)
+            self._known.give(hashes[unknown], given)
+            new = np.flatnonzero(numbers < 0)
+            numbers[new] = given[-1 - numbers[new]]
+        return self.now(numbers)
 
     def now(self, numbers: Ints) -> Ints:
         """The numbers that numbers given out before are now."""
-        return np.array(self._of, np.int64)[numbers] if len(numbers) else numbers
+        if self._now.size < len(self._of):
+            self._now = np.array(self._of, np.int64)
+        return self._now[numbers]
 
     def count(self, numbers: Ints, calls: Ints) -> bool:
         """Take note of calls; whether places have folded by it, so that numbers have moved."""
@@ -138,6 +142,7 @@ class Routes:
             _merge(into, child, became)
         node.children[NAME] = into
         self._of = [became.get(number, number) for number in self._of]
+        self._now = self._now[:0]
         self._rename(method)
         return bool(values)
 

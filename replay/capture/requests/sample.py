@@ -13,7 +13,7 @@ import numpy as np
 from replay.capture.bottomk import BottomK, Weights, weights_of
 from replay.capture.formats.columns import Ints
 from replay.capture.ranks import TIE_BITS, slowness
-from replay.capture.requests.columns import NAMED, Requests
+from replay.capture.requests.columns import Requests
 from replay.capture.requests.routes import Routes
 from replay.capture.sample import BUCKETS_AT_MOST, SLOWEST
 from replay.capture.units import Priorities
@@ -73,7 +73,7 @@ class Sample:
         offers = (
             (self._routes, routes * _CLASSES + found.status // 100 % _CLASSES, priorities),
             (self._slowest, routes, slowness(found.duration_us, priorities)),
-            (self._buckets, self._numbered(found.at_us // 1_000_000 // self.bucket_s), priorities),
+            (self._buckets, self._numbered(found.at_us // 1_000_000), priorities),
         )
         wanted = np.zeros(count, np.bool_)
         for group, strata, ranks in offers:
@@ -135,14 +135,8 @@ class Sample:
         priorities: Priorities,
         places: Ints,
     ) -> None:
-        def told(name: str) -> list[bytes]:
-            column = getattr(found, name)
-            if name not in NAMED:
-                return column.take(places).to_pylist()  # type: ignore[no-any-return]
-            codes = column.indices.to_numpy()[places]
-            distinct, at = np.unique(codes, return_inverse=True)
-            values = column.dictionary.take(distinct).to_pylist()
-            return [values[place] for place in at.tolist()]
+        def told(*names: str) -> Iterator[list[bytes]]:
+            return (getattr(found, name).only(places).to_pylist() for name in names)
 
         columns = (
             routes[places].tolist(),
@@ -150,26 +144,31 @@ class Sample:
                 getattr(found, n)[places].tolist()
                 for n in ("at_us", "duration_us", "status", "size")
             ),
-            *map(told, ("method", "target", "agent")),
+            *told("method", "target", "agent"),
             sessions[places].tolist(),
-            *map(told, ("trace", "request_id")),
+            *told("trace", "request_id"),
             priorities[places].tolist(),
-            told("content_type"),
-            [body if len(body) <= BODY_AT_MOST else b"" for body in told("body")],
+            *told("content_type"),
+            *([body if len(body) <= BODY_AT_MOST else b"" for body in b] for b in told("body")),
         )
         first = self._count - len(found)
         for place, *row in zip(places.tolist(), *columns, strict=True):
             self._rows[first + place] = Kept(*row)
 
-    def _numbered(self, buckets: Ints) -> Ints:
+    def _numbered(self, seconds: Ints) -> Ints:
+        """The stratum of each second's bucket; all become wider where there would be too many."""
         known = self._bucket_of
-        distinct, places = np.unique(buckets, return_inverse=True)
+        while True:
+            buckets = seconds // self.bucket_s
+            first = np.flatnonzero(np.diff(buckets, prepend=buckets[0] - 1))
+            distinct, places = np.unique(buckets[first], return_inverse=True)
+            if len(known.keys() | set(distinct.tolist())) <= BUCKETS_AT_MOST:
+                break
+            known = self._coarsen(known)
         strata = [known.setdefault(bucket, len(known)) for bucket in distinct.tolist()]
-        return np.array(strata, np.int64)[places]
+        return np.repeat(np.array(strata, np.int64)[places], np.diff(first, append=buckets.size))
 
     def _settle(self) -> None:
-        while len(self._bucket_of) > BUCKETS_AT_MOST:
-            self._coarsen(self._bucket_of)
         for group in (self._routes, self._slowest, self._buckets):
             group.settle_if_due()
         needed = sum(group.units().size for group in (self._routes, self._slowest, self._buckets))
@@ -179,7 +178,7 @@ class Sample:
                 unit: self._rows[unit] for unit in np.unique(np.concatenate(units)).tolist()
             }
 
-    def _coarsen(self, numbers: Mapping[int, int]) -> None:
+    def _coarsen(self, numbers: Mapping[int, int]) -> dict[int, int]:
         self.bucket_s *= 2
         halves = {half: at for at, half in enumerate(sorted({number // 2 for number in numbers}))}
         new = np.zeros(max(numbers.values(), default=-1) + 1, np.int64)
@@ -187,3 +186,4 @@ class Sample:
             new[stratum] = halves[number // 2]
         self._buckets.renumber(new)
         self._bucket_of = halves
+        return halves

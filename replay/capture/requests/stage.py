@@ -55,6 +55,7 @@ class RequestOptions:
     per_stratum: int = 64
     everything: bool = False  # no sample: all requests are kept
     keep_values: bool = False
+    linked: bool = True  # transactions may be linked with them
     kept: frozenset[str] = field(default_factory=frozenset)  # values that stand in the schema
 
 
@@ -159,6 +160,7 @@ def read_requests(
         k=_ALL if options.everything else options.per_stratum,
         begin_us=_epoch_us(options.begin),
         end_us=_epoch_us(options.end),
+        linked=options.linked,
     )
     reading.read(found.inputs, progress)
     _require(reading, [one.name for one in found.inputs])

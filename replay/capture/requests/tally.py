@@ -8,14 +8,19 @@ import numpy as np
 
 from replay.capture.concurrency import Concurrency
 from replay.capture.formats.columns import Ints
+from replay.capture.kernels import ONE, Number, compiled, inlined, place
 from replay.capture.requests.columns import UNTIMED, Requests
+from replay.capture.requests.counted import Counts, Seen, count
 from replay.capture.requests.routes import Routes
+from replay.capture.words import EIGHT, count_of_bits
 
 SLICES_AT_MOST = 128
 _STATUSES = 1 << 12
 _SLICE_BITS = 38
 _BUCKETS = 1 << 10
 _NEVER = np.iinfo(np.int64).max
+_ROUTES = 64  # room for as many, at first
+_TOTAL, _TIMED, _SIZE, _FIRST, _LAST = range(5)  # sums of a route
 
 
 @dataclass(slots=True)
@@ -41,12 +46,10 @@ class Tally:
     """Counts requests; `take` is called once for each."""
 
     def __init__(self) -> None:
-        self._statuses: Counter[int] = Counter()
-        self._histogram: Counter[int] = Counter()
-        self._slices: Counter[int] = Counter()
-        self._sums: dict[int, list[int]] = {}
+        self._statuses, self._histogram, self._slices = Counts(), Counts(), Counts()
+        self._sums: Ints = _no_sums(_ROUTES)
         self._concurrency = Concurrency()
-        self._sessions: Ints = np.empty(0, np.uint64).view(np.int64)
+        self._sessions = Seen()
         self.slice_s = 1  # a power of two
         self.requests = 0
         self.timed = 0
@@ -57,40 +60,47 @@ class Tally:
         """Count requests of those routes and sessions."""
         if not len(found):
             return
-        timed = found.duration_us != UNTIMED
-        took_us = np.where(timed, found.duration_us, 0)
+        begins_us, ends_us = found.at_us, found.at_us + np.maximum(found.duration_us, 0)
         self.requests += len(found)
-        self.timed += int(timed.sum())
-        self.begin_us = min(self.begin_us, int(found.at_us.min()))
-        self.end_us = max(self.end_us, int((found.at_us + took_us).max()))
-        self._concurrency.add(found.at_us, found.at_us + took_us)
-        self._sessions = np.union1d(self._sessions, sessions)
-        _add(self._statuses, routes * _STATUSES + np.clip(found.status, 0, _STATUSES - 1))
-        _add(self._histogram, (routes * _BUCKETS + duration_buckets(took_us))[timed])
-        self._slice(routes, found.at_us // 1_000_000)
-        self._sum(found, routes, timed, took_us)
+        self.begin_us = min(self.begin_us, int(begins_us.min()))
+        self.end_us = max(self.end_us, int(ends_us.max()))
+        took_time = ends_us > begins_us  # what did not was never in flight with another
+        self._concurrency.add(begins_us[took_time], ends_us[took_time])
+        self._sessions.add(sessions.view(np.uint64))
+        self._widen()
+        self._grow(int(routes.max()) + 1)
+        for counts in (self._statuses, self._histogram, self._slices):
+            counts.room(len(found))
+        self.timed += _count(
+            routes,
+            (begins_us, found.duration_us, found.status, found.size),
+            self.slice_s * 1_000_000,
+            (self._statuses.keys, self._statuses.counts),
+            (self._histogram.keys, self._histogram.counts),
+            (self._slices.keys, self._slices.counts),
+            self._sums,
+        )
 
     def by_route(self, routes: Routes) -> dict[int, Figures]:
         """Every route's figures, by its number now."""
         found: dict[int, Figures] = {}
-
-        def of(number: int) -> Figures:
-            return found.setdefault(int(routes.now(np.array([number]))[0]), Figures())
-
-        for number, sums in self._sums.items():
-            figures = of(number)
-            figures.total_us += sums[0]
-            figures.timed += sums[1]
-            figures.size += sums[2]
-            figures.first_us = min(figures.first_us, sums[3])
-            figures.last_us = max(figures.last_us, sums[4])
+        now = routes.now(np.arange(len(routes.keys))).tolist()
+        for number in np.flatnonzero(self._sums[:, _LAST] >= 0).tolist():
+            figures = found.setdefault(now[number], Figures())
+            total_us, timed, size, first_us, last_us = self._sums[number].tolist()
+            figures.total_us += total_us
+            figures.timed += timed
+            figures.size += size
+            figures.first_us = min(figures.first_us, first_us)
+            figures.last_us = max(figures.last_us, last_us)
         for counted, unit, name in (
             (self._statuses, _STATUSES, "statuses"),
             (self._histogram, _BUCKETS, "histogram"),
             (self._slices, 1 << _SLICE_BITS, "slices"),
         ):
-            for key, count in counted.items():
-                getattr(of(key // unit), name)[key % unit] += count
+            keys, calls = counted.items()
+            for key, more in zip(keys.tolist(), calls.tolist(), strict=True):
+                getattr(found[now[key // unit]], name)[key % unit] += more
         return found
 
     def slices(self) -> Iterator[int]:
@@ -101,47 +111,71 @@ class Tally:
     @property
     def sessions(self) -> int:
         """How many different ones."""
-        return int(self._sessions.size)
+        return self._sessions.count
 
     def peak_concurrency(self) -> int:
         """The most requests in flight at once."""
         return self._concurrency.peak()
 
-    def _slice(self, routes: Ints, seconds: Ints) -> None:
-        while (self.end_us - self.begin_us) // 1_000_000 // self.slice_s >= SLICES_AT_MOST:
-            self.slice_s *= 2
-            halved: Counter[int] = Counter()
-            for key, count in self._slices.items():
-                route, number = divmod(key, 1 << _SLICE_BITS)
-                halved[(route << _SLICE_BITS) + number // 2] += count
-            self._slices = halved
-        _add(self._slices, (routes << _SLICE_BITS) + seconds // self.slice_s)
+    def _widen(self) -> None:
+        """Make slices as wide as they must be for there to be few."""
+        slice_s = self.slice_s
+        while (self.end_us - self.begin_us) // 1_000_000 // slice_s >= SLICES_AT_MOST:
+            slice_s *= 2
+        if slice_s > self.slice_s:
+            keys, counts = self._slices.items()
+            route, number = keys >> _SLICE_BITS, keys & (1 << _SLICE_BITS) - 1
+            number //= slice_s // self.slice_s
+            self._slices.rekeyed((route << _SLICE_BITS) + number, counts)
+            self.slice_s = slice_s
 
-    def _sum(self, found: Requests, routes: Ints, timed: Ints, took_us: Ints) -> None:
-        order = np.argsort(routes, kind="stable")
-        numbers, first = np.unique(routes[order], return_index=True)
-        columns = (
-            np.add.reduceat(took_us[order], first),
-            np.add.reduceat(timed[order].astype(np.int64), first),
-            np.add.reduceat(found.size[order], first),
-            np.minimum.reduceat(found.at_us[order], first),
-            np.maximum.reduceat(found.at_us[order], first),
-        )
-        for number, *values in zip(numbers.tolist(), *(c.tolist() for c in columns), strict=True):
-            sums = self._sums.setdefault(number, [0, 0, 0, _NEVER, -1])
-            for place in range(3):
-                sums[place] += values[place]
-            sums[3], sums[4] = min(sums[3], values[3]), max(sums[4], values[4])
+    def _grow(self, routes: int) -> None:
+        if routes > len(self._sums):
+            self._sums = np.concatenate((self._sums, _no_sums(2 * routes - len(self._sums))))
 
 
-def duration_buckets(duration_us: Ints) -> Ints:
-    """`replay.workload.duration_bucket` of each."""
-    value = np.maximum(duration_us, 1)
-    whole = np.frexp(value.astype(np.float64))[1].astype(np.int64) - 1
-    return whole * 8 + ((value << 3) >> whole) - 8
+def _no_sums(routes: int) -> Ints:
+    """Of each route: total µs, how many are timed, bytes, first and last begin."""
+    sums = np.zeros((routes, _LAST + 1), np.int64)
+    sums[:, _FIRST], sums[:, _LAST] = _NEVER, -1
+    return sums
 
 
-def _add(counted: Counter[int], keys: Ints) -> None:
-    distinct, counts = np.unique(keys, return_counts=True)
-    for key, count in zip(distinct.tolist(), counts.tolist(), strict=True):
-        counted[key] += count
+@compiled
+def _count(
+    routes: Ints,
+    columns: tuple[Ints, Ints, Ints, Ints],
+    slice_us: Number,
+    statuses: tuple[Ints, Ints],
+    histogram: tuple[Ints, Ints],
+    slices: tuple[Ints, Ints],
+    sums: Ints,
+) -> Number:
+    """Count all that is counted by route; how many are timed."""
+    begins_us, durations_us, status, sizes = columns
+    all_timed = 0
+    for row in range(routes.size):
+        route, at_us, took_us = routes[row], begins_us[row], durations_us[row]
+        code = min(max(status[row], np.int64(0)), np.int64(_STATUSES - 1))
+        count(route * _STATUSES + code, 1, statuses[0], statuses[1])
+        count((route << _SLICE_BITS) + at_us // slice_us, 1, slices[0], slices[1])
+        if took_us != UNTIMED:
+            count(route * _BUCKETS + _bucket(took_us), 1, histogram[0], histogram[1])
+            sums[route, _TOTAL] += took_us
+            sums[route, _TIMED] += 1
+            all_timed += 1
+        sums[route, _SIZE] += sizes[row]
+        sums[route, _FIRST] = min(sums[route, _FIRST], at_us)
+        sums[route, _LAST] = max(sums[route, _LAST], at_us)
+    return all_timed
+
+
+@inlined
+def _bucket(duration_us: Number) -> Number:
+    """`replay.workload.duration_bucket`."""
+    value = place(max(duration_us, np.int64(1)))
+    bits = value
+    for shift in (1, 2, 4, 8, 16, 32):
+        bits |= bits >> place(shift)
+    whole = count_of_bits(bits) - ONE
+    return np.int64(whole * EIGHT + ((value << place(3)) >> whole) - EIGHT)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from urllib.parse import quote, unquote
 
 from replay.capture.requests import shapes
+from replay.capture.requests.kinds import WORD
 from replay.capture.scrub import Scrubber
 
 SECRET = re.compile(
@@ -28,14 +29,14 @@ def _segments(parts: Sequence[str], route: Sequence[str], scrub: Scrubber) -> li
     open_end = route[-1].endswith("*}")
     for place, part in enumerate(parts):
         shown = route[min(place, len(route) - 1)] if open_end or place < len(route) else "{}"
-        is_word = "{" not in shown and shapes.kind_of(part) == shapes.WORD
+        is_word = "{" not in shown and shapes.kind_of(part) == WORD
         made.append(part if is_word or shown == part else _value(part, scrub))
     return made
 
 
 def is_name(text: str) -> bool:
     """Whether that is what somebody who writes a program calls a field; else it is a value."""
-    return _NAME.fullmatch(text) is not None and shapes.kind_of(text) == shapes.WORD
+    return _NAME.fullmatch(text) is not None and shapes.kind_of(text) == WORD
 
 
 def query(text: str, scrub: Scrubber) -> str:

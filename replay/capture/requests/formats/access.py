@@ -5,29 +5,25 @@ Application Load Balancer", whose fields are given here by nginx's names where i
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
-import pyarrow as pa
 
-from replay.capture.formats.columns import TEXTS, Broken, Ints
-from replay.capture.formats.spans import Spans, number, texts
-from replay.capture.requests.columns import (
-    NAMED,
-    UNTIMED,
-    Requests,
-    absent_names,
-    absent_texts,
-    hosts_of,
-    named,
-)
-from replay.capture.requests.formats import cells
+from replay.capture.formats.jsonlines import cut as cut_lines
+from replay.capture.formats.texts import Texts
+from replay.capture.requests.columns import UNTIMED, Requests
+from replay.capture.requests.formats.cells import NO_REQUEST, NONE, NOT_SO
+from replay.capture.requests.formats.cut import Plan, broken_of, cut
 from replay.errors import InputError
 
-_NOT_SO = "line is not of the log's format"
-_NO_REQUEST = "no request line: what the client sent was none"
+_REASONS = {
+    NOT_SO: "line is not of the log's format",
+    NO_REQUEST: "no request line: what the client sent was none",
+}
+_S = 1_000_000  # µs
 
 COMBINED = '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent'
 _REFERER = ' "$http_referer" "$http_user_agent"'
@@ -78,8 +74,8 @@ _EPOCHS = {"sec": "msec", "msec": "epoch_ms", "usec": "epoch_us"}
 _TIMES = ("time_local", "bracketed_time", "time_iso8601", "msec", "epoch_ms", "epoch_us")
 _BEGUN = ("bracketed_time", "epoch_ms", "epoch_us")  # Apache stamps a request at its begin
 _DURATIONS = {
-    "request_time": 1_000_000,
-    "duration_s": 1_000_000,
+    "request_time": _S,
+    "duration_s": _S,
     "duration_ms": 1000,
     "duration_us": 1,
 }
@@ -126,21 +122,14 @@ class Access:
 
     def cut(self, chunk: memoryview, *, whole_file: bool) -> int:
         """Behind the last line's end."""
-        return len(chunk) if whole_file else bytes(chunk).rfind(b"\n") + 1
+        return cut_lines(chunk, whole_file=whole_file)
 
     def parse(self, block: memoryview) -> Requests:
         """The requests of whole lines."""
-        data = np.frombuffer(block, np.uint8)
-        begin = np.concatenate(([0], np.flatnonzero(data == ord("\n")) + 1))
-        begin = begin[begin < data.size]
-        end = np.append(begin[1:] - 1, data.size - (data.size > 0 and data[-1] == ord("\n")))
-        end = end[: len(begin)]
-        names, literals, literal_at = program(self.text)
-        begins, ends = (np.zeros((len(names), len(begin)), np.int64) for _ in range(2))
-        good = np.zeros(len(begin), np.bool_)
-        cells.split(data, begin, end, literals, literal_at, begins, ends, good)
-        fields = {name: Spans(begins[at], ends[at]) for at, name in enumerate(names) if name}
-        return _requests(data, begin, end, fields, good)
+        found, odd = cut(block, _plan(self.text))
+        if "body" in _plan(self.text).texts:
+            found = replace(found, body=_unescaped(found.body))
+        return replace(found, broken=broken_of(odd, _REASONS))
 
 
 def given(text: str) -> Access:
@@ -176,7 +165,7 @@ def recognise(head: bytes) -> Access | None:
         if called == "vhost_combined" and not _VHOST.match(head):
             continue
         found = Access(text, called).parse(lines)
-        bad = sum(broken.reason == _NOT_SO for broken in found.broken)
+        bad = sum(broken.reason == _REASONS[NOT_SO] for broken in found.broken)
         if "request_time" in text:  # always a number: else it is another field
             bad += int((found.duration_us == UNTIMED).sum())
         if len(found) and len(found) >= 9 * bad:
@@ -232,127 +221,64 @@ def _unquoted(literal: str) -> bytes:
     return literal.replace('\\"', '"').replace("\\t", "\t").encode()
 
 
-def _requests(
-    data: cells.Bytes, begin: Ints, end: Ints, fields: Mapping[str, Spans], good: np.ndarray
-) -> Requests:
-    blank = end == begin
-    at_us = _instants(data, fields)
-    method, target = _asked(data, fields)
-    is_request = method.end > method.begin
-    kept = np.flatnonzero(good & (at_us >= 0) & is_request)
-    reasons = np.where(good & (at_us >= 0), _NO_REQUEST, _NOT_SO)
-    broken = tuple(
-        Broken(offset=int(begin[row]), reason=str(reasons[row]))
-        for row in np.flatnonzero(~blank & ~(good & (at_us >= 0) & is_request)).tolist()
-    )
-    fields = {name: at.of(kept) for name, at in fields.items()}
-    duration_us = _durations(data, fields, len(kept))
-    at_us = at_us[kept]
-    if not any(name in fields for name in _BEGUN):
-        at_us = at_us - np.maximum(duration_us, 0)
-    columns: dict[str, pa.Array] = {"method": named(texts(data, method.of(kept)))}
-    for name, at in fields.items():
-        column = _FIELDS.get(name)
-        if column and column not in columns:
-            columns[column] = _told(data, at, column)
-    for column, names in (("cookie", _matching(fields)), ("client", _clients(fields))):
-        if names:
-            columns[column] = _told(data, fields[names[0]], column)
-    if "body" in columns:
-        columns["body"] = _unescaped(columns["body"])
-    for column in NAMED:
-        columns.setdefault(column, absent_names(len(kept)))
-    for column in ("trace", "request_id", "body"):
-        columns.setdefault(column, absent_texts(len(kept)))
-    target_column = texts(data, target.of(kept))
-    hosts = [texts(data, at) for at in _hosts(fields)]
-    return Requests(
-        begin=begin[kept],
-        at_us=at_us,
-        duration_us=duration_us,
-        status=_number(data, fields, ("status",), len(kept)),
-        size=_number(data, fields, ("bytes_sent", "body_bytes_sent"), len(kept)),
-        target=target_column,
-        hosts=hosts_of(hosts, target_column),
-        broken=broken,
-        **columns,
+@cache
+def _plan(text: str) -> Plan:
+    """How lines of a format are cut; of one that says too little nothing is a request."""
+    named, literals, bounds = program(text)
+    field = {name: at for at, name in enumerate(named) if name}
+    time = next((name for name in ("msec", *reversed(_TIMES)) if name in field), "")
+    roles = {"time": time, **_asked(field)}
+    roles["status"] = "status"
+    roles["size"] = "bytes_sent" if "bytes_sent" in field else "body_bytes_sent"
+    hosts = [name for name in field if name in _HOSTS]
+    durations, unit_us = _durations(field)
+    return Plan(
+        literals=[literals[a:b].tobytes() for a, b in pairwise(bounds.tolist())],
+        roles={role: field[name] for role, name in roles.items() if name in field},
+        durations=[field[name] for name in durations],
+        texts={column: field[name] for column, name in _texts(field).items()},
+        hosts=[field[name] for name in hosts],
+        port=field.get("server_port", NONE) if hosts else NONE,
+        time_unit_us={"epoch_us": 1, "epoch_ms": 1000}.get(time, 0),
+        duration_unit_us=unit_us,
+        is_begin=any(name in field for name in _BEGUN),
+        dashes=True,  # what servers write for nothing
     )
 
 
-def _told(data: cells.Bytes, at: Spans, column: str) -> pa.Array:
-    """A field as a column; `-` is what servers write for nothing."""
-    nothing = (at.end - at.begin == 1) & (data[np.minimum(at.begin, data.size - 1)] == ord("-"))
-    column_texts = texts(data, Spans(at.begin, np.where(nothing, at.begin, at.end)))
-    return named(column_texts) if column in NAMED else column_texts
+def _asked(field: Mapping[str, int]) -> Mapping[str, str]:
+    """Where each request's method and target stand."""
+    if "request" in field:
+        return {"line": "request"}
+    target = "request_uri" if "request_uri" in field else "uri"
+    return {
+        "target": target,
+        "method": "request_method" if "request_method" in field else target,
+    }
 
 
-def _unescaped(bodies: pa.BinaryArray) -> pa.BinaryArray:
+def _durations(field: Mapping[str, int]) -> tuple[Sequence[str], int]:
+    """Where each request's duration stands, and in µs of what."""
+    for name, unit_us in _DURATIONS.items():
+        if name in field:
+            return (name,), unit_us
+    return (_ALB_TIMES if set(_ALB_TIMES) <= field.keys() else ()), _S
+
+
+def _texts(field: Mapping[str, int]) -> Mapping[str, str]:
+    """Columns and the field of each."""
+    found: dict[str, str] = {}
+    for name in field:
+        column = _FIELDS.get(name) or ("cookie" if _SESSIONS.fullmatch(name) else "")
+        if column:
+            found.setdefault(column, name)
+    for name in ("http_x_forwarded_for", "remote_addr"):
+        if name in field:
+            found.setdefault("client", name)
+    return found
+
+
+def _unescaped(bodies: Texts) -> Texts:
     """Bodies as they were sent: servers write a quote and what is no text as its code."""
     sent = [_ESCAPED.sub(lambda one: bytes([int(one[1], 16)]), body) for body in bodies.to_pylist()]
-    return pa.array(sent, TEXTS)
-
-
-def _matching(fields: Mapping[str, Spans]) -> list[str]:
-    return [name for name in fields if _SESSIONS.fullmatch(name)]
-
-
-def _hosts(fields: Mapping[str, Spans]) -> Iterator[Spans]:
-    """Fields that name hosts, a port behind one with it."""
-    port = fields.get("server_port")
-    for name, at in fields.items():
-        if name in _HOSTS:
-            is_behind = port is not None and bool((port.begin == at.end + 1).all())
-            yield Spans(at.begin, port.end) if port is not None and is_behind else at
-
-
-def _clients(fields: Mapping[str, Spans]) -> list[str]:
-    return [name for name in ("http_x_forwarded_for", "remote_addr") if name in fields]
-
-
-def _instants(data: cells.Bytes, fields: Mapping[str, Spans]) -> Ints:
-    """Epoch µs of the lines' stamps, the finest there is; -1 where it is none."""
-    name = next((n for n in ("msec", *reversed(_TIMES)) if n in fields), "")
-    if not name:
-        return np.full(len(next(iter(fields.values())).begin), -1, np.int64)
-    at = fields[name]
-    if name in ("epoch_us", "epoch_ms"):
-        return number(data, at) * (1 if name == "epoch_us" else 1000)
-    at_us = np.empty(len(at.begin), np.int64)
-    cells.instants(data, at.begin, at.end, at_us)
-    return at_us
-
-
-def _asked(data: cells.Bytes, fields: Mapping[str, Spans]) -> tuple[Spans, Spans]:
-    """Where each request's method and target stand."""
-    if "request" in fields:
-        line = fields["request"]
-        found = np.zeros((4, len(line.begin)), np.int64)
-        cells.request_lines(data, line.begin, line.end, found)
-        return Spans(found[0], found[1]), Spans(found[2], found[3])
-    target = fields.get("request_uri") or fields["uri"]
-    if "request_method" in fields:
-        return fields["request_method"], target
-    return target, target
-
-
-def _durations(data: cells.Bytes, fields: Mapping[str, Spans], count: int) -> Ints:
-    for name, scale in _DURATIONS.items():
-        if name in fields:
-            return _scaled(data, fields[name], scale)
-    if all(name in fields for name in _ALB_TIMES):
-        parts = [_scaled(data, fields[name], 1_000_000) for name in _ALB_TIMES]
-        return np.asarray(np.sum([np.maximum(part, 0) for part in parts], axis=0))
-    return np.full(count, UNTIMED, np.int64)
-
-
-def _scaled(data: cells.Bytes, at: Spans, scale: int) -> Ints:
-    value = np.empty(len(at.begin), np.int64)
-    cells.decimals(data, at.begin, at.end, scale, value)
-    return value
-
-
-def _number(
-    data: cells.Bytes, fields: Mapping[str, Spans], names: Sequence[str], count: int
-) -> Ints:
-    name = next((n for n in names if n in fields), "")
-    return number(data, fields[name]) if name else np.zeros(count, np.int64)
+    return Texts.holding(sent)

@@ -1,262 +1,274 @@
-"""Loops over the lines of an access log, compiled: fields, times, numbers, request lines."""
+"""The lines of a log cut into fields, and what is wanted of them taken, in one loop.
+
+How a log's lines look is data: what stands between fields, and which field says what. So one loop reads
+them all, and nothing of a line becomes an object of its own.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from replay.capture.kernels import ONE, ZERO, Bytes, Ints, Number, compiled
+from replay.capture.formats.texts import Spans
+from replay.capture.kernels import ONE, TWO, Bytes, Hashes, Ints, Number, compiled, inlined, place
+from replay.capture.requests.formats.moments import decimal, instant
+from replay.capture.words import (
+    AT_ONCE,
+    EIGHT,
+    count_of_bits,
+    find,
+    first_of_bits,
+    within,
+    word_at,
+)
 
-__all__ = ["Bytes", "decimals", "instants", "quotes", "request_lines", "split"]
+NONE = -1
+"""In the place of a field: the log has none."""
+TIME, LINE, METHOD, TARGET, STATUS, SIZE, DURATION, DURATION_2, DURATION_3 = range(9)
+"""Roles of fields. A log has either whole request lines, or methods and targets."""
+TIME_UNIT, DURATION_UNIT, QUOTES, IS_BEGIN, DASHES = range(5)
+"""Rules: µs that the time counts (0: it is a text), µs of the duration, quotes of a line (NONE: any
+number), whether the time is the request's begin, whether `-` is nothing."""
+AT, TOOK, SENT, CODE, BEGIN = range(5)
+"""Numbers of a request: epoch µs of its begin, µs it took, bytes sent, status, where its line begins."""
+NOT_SO, NO_REQUEST = range(2)
+"""What is odd about a line: it is cut otherwise, or is no request."""
 
-Bools = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.int64]
+Places = npt.NDArray[np.uint64]
+_QUOTE, _ESCAPE, _DASH = 34, 92, 45
 
-_DAYS_TO_1970 = 719468  # from the 1st of March of the year 0
-_MONTHS = np.frombuffer(b"JanFebMarAprMayJunJulAugSepOctNovDec", np.uint8)
+
+class Shape(NamedTuple):
+    """How the lines of a log look."""
+
+    literals: Bytes  # what stands ahead of each field, and behind the last
+    bounds: Ints  # literal n is [n, n + 1)
+    roles: Ints  # the field of each
+    kept: Ints  # fields whose texts are wanted
+    rules: Ints
+
+
+class Room(NamedTuple):
+    """Where what is taken is put."""
+
+    begins: Spans  # of method, target, and the kept fields, by request
+    ends: Spans
+    numbers: Ints  # by request
+    odd: Ints  # by odd line: where it begins and ends, what is odd
+    counts: Ints  # requests, odd lines, targets that do not begin with a slash
+    fields: Places  # of a line: begin and end
+    minute: Hashes  # see `moments.instant`
 
 
 @compiled
-def split(
-    data: Bytes,
-    lines: Ints,
-    line_ends: Ints,
-    literals: Bytes,
-    literal_at: Ints,
-    begins: Rows,
-    ends: Rows,
-    good: Bools,
-) -> None:
-    """Find the fields of lines: each ends where the literal behind it first stands unescaped.
+def take(data: Bytes, shape: Shape, room: Room) -> None:
+    """Take the requests of whole lines."""
+    size, at = place(data.size), place(0)
+    row, odd, elsewhere = 0, 0, 0
+    fields, numbers = room.fields, room.numbers
+    while at < size:
+        line = at
+        end, quotes = _line(data, at, shape.rules[QUOTES] != NONE)
+        at = end + ONE
+        if end == line:
+            continue
+        stop = end - ONE if data[end - ONE] == 13 else end
+        code = NOT_SO
+        at_us = np.int64(-1)
+        if _split(data, line, stop, quotes, shape, fields):
+            at_us = _time(data, shape, fields, room.minute)
+            if at_us >= 0:
+                code = NO_REQUEST
+        asked = False
+        if code == NO_REQUEST:
+            asked = _asked(data, shape, fields, room.begins, room.ends, row)
+        if not asked:
+            room.odd[0, odd], room.odd[1, odd], room.odd[2, odd] = line, end, code
+            odd += 1
+            continue
+        elsewhere += data[place(room.begins[1, row])] != 47
+        took_us = _duration(data, shape, fields)
+        if not shape.rules[IS_BEGIN]:
+            at_us -= max(took_us, np.int64(0))
+        numbers[AT, row], numbers[TOOK, row], numbers[BEGIN, row] = at_us, took_us, line
+        numbers[SENT, row] = max(_number(data, shape, fields, SIZE), np.int64(0))
+        numbers[CODE, row] = max(_number(data, shape, fields, STATUS), np.int64(0))
+        for column in range(shape.kept.size):
+            begin, end = fields[0, shape.kept[column]], fields[1, shape.kept[column]]
+            if shape.rules[DASHES] and end - begin == ONE and data[begin] == _DASH:
+                end = begin
+            room.begins[column + 2, row], room.ends[column + 2, row] = begin, end
+        row += 1
+    room.counts[0], room.counts[1], room.counts[2] = row, odd, elsewhere
 
-    The last one ends with its line, and so does a line that has more fields than are known.
-    """
-    fields = begins.shape[0]
-    for row in range(lines.size):
-        at, end = np.uint64(lines[row]), np.uint64(line_ends[row])
-        if end > at and data[end - ONE] == 13:
-            end -= ONE
-        right = _stands(data, at, end, literals, literal_at[0], literal_at[1])
-        at += np.uint64(literal_at[1] - literal_at[0])
-        for field in range(fields):
-            if not right:
+
+@inlined
+def _line(data: Bytes, at: np.uint64, are_counted: Number) -> tuple[np.uint64, Number]:
+    """Where a line ends, and how many quotes it has: -1 where it has an escape; 0 unless they count."""
+    quotes, escapes = place(0), place(0)
+    size, once = place(data.size), np.uint8(1)
+    while at < size:
+        if at + AT_ONCE <= size:
+            ends = within(data, at, np.uint8(10), once)
+            inside = (
+                ends & (~ends + ONE)
+            ) - ONE  # all before the first one; all where there is none
+            if are_counted:
+                quotes += count_of_bits(within(data, at, np.uint8(_QUOTE), once) & inside)
+                escapes |= within(data, at, np.uint8(_ESCAPE), once) & inside
+            if ends:
+                at += first_of_bits(ends)
                 break
-            first, stop = literal_at[field + 1], literal_at[field + 2]
-            begins[field, row] = at
-            if first == stop:
-                at = _blank(data, at, end) if field == fields - 1 else end
-            else:
-                at = _until(data, at, end, literals, first, stop)
-                right = at < end
-            ends[field, row] = at
-            at += np.uint64(stop - first)
-        good[row] = right and end > np.uint64(lines[row])
-
-
-@compiled
-def _blank(data: Bytes, at: Number, end: Number) -> Number:
-    while at < end and data[at] != 32:
-        at += ONE
-    return at
-
-
-@compiled
-def _stands(
-    data: Bytes, at: Number, end: Number, literals: Bytes, first: Number, stop: Number
-) -> bool:
-    step, after = np.uint64(first), np.uint64(stop)
-    if at + (after - step) > end:
-        return False
-    while step < after:
-        if data[at] != literals[step]:
-            return False
-        step += ONE
-        at += ONE
-    return True
-
-
-@compiled
-def _until(
-    data: Bytes, at: Number, end: Number, literals: Bytes, first: Number, stop: Number
-) -> Number:
-    """Where a literal stands; the end where it does not. What a backslash precedes is text."""
-    byte = literals[np.uint64(first)]
-    while at < end:
-        if data[at] == 92:
+            at += AT_ONCE
+        else:
+            byte = data[at]
+            if byte == 10:
+                break
+            quotes += place(byte == _QUOTE)
+            escapes |= place(byte == _ESCAPE)
             at += ONE
+    return at, np.int64(-1) if escapes else np.int64(quotes)
+
+
+@inlined
+def _split(
+    data: Bytes, at: np.uint64, end: np.uint64, quotes: Number, shape: Shape, fields: Places
+) -> bool:
+    """Find a line's fields: each ends where the literal behind it first stands unescaped.
+
+    The last one ends with its line, and so does a line that has more fields than are known; but not
+    where quotes are counted: nothing may be other than in all lines there, and no bare value null.
+    """
+    literals, bounds = shape.literals, shape.bounds
+    last = bounds.size - 3
+    is_strict = shape.rules[QUOTES] != NONE
+    if end == at or (is_strict and quotes != shape.rules[QUOTES]):
+        return False
+    first, stop = place(bounds[0]), place(bounds[1])
+    if not _stands(data, at, end, literals, first, stop):
+        return False
+    at += stop - first
+    for field in range(last + 1):
+        first, stop = place(bounds[field + 1]), place(bounds[field + 2])
+        fields[0, field] = at
+        if is_strict and literals[first - ONE] != _QUOTE and at < end and data[at] == 110:
+            return False
+        if first == stop:
+            at = find(data, at, end, 32) if field == last else end
+        else:
+            at = _until(data, at, end, literals, first, stop)
+            if at >= end:
+                return False
+        fields[1, field] = at
+        at += stop - first
+    return at == end or not is_strict
+
+
+@inlined
+def _until(
+    data: Bytes,
+    at: np.uint64,
+    end: np.uint64,
+    literals: Bytes,
+    first: np.uint64,
+    stop: np.uint64,
+) -> np.uint64:
+    """Where a literal stands; the end where it does not. What a backslash precedes is text."""
+    byte, once = literals[first], np.uint8(1)
+    while at < end:
+        if at + AT_ONCE <= place(data.size):
+            found = within(data, at, byte, once) | within(data, at, np.uint8(_ESCAPE), once)
+            if not found:
+                at += AT_ONCE
+                continue
+            at += first_of_bits(found)
+            if at >= end:
+                return end
+        if data[at] == _ESCAPE:
+            at += TWO
         elif data[at] == byte and _stands(data, at, end, literals, first, stop):
             return at
-        at += ONE
+        else:
+            at += ONE
     return end
 
 
-@compiled
-def quotes(data: Bytes, lines: Ints, line_ends: Ints, count: Ints) -> None:
-    """How many double quotes each line has; -1 where it has a backslash."""
-    for row in range(lines.size):
-        at, end = np.uint64(lines[row]), np.uint64(line_ends[row])
-        found, escaped = np.int64(0), np.int64(0)
-        while at < end:
-            found += np.int64(data[at] == 34)
-            escaped += np.int64(data[at] == 92)
-            at += ONE
-        count[row] = -1 if escaped else found
-
-
-@compiled
-def request_lines(data: Bytes, begins: Ints, ends: Ints, found: Rows) -> None:
-    """Begin and end of the method and of the target in `GET /a?b HTTP/1.1`; empty in what is none."""
-    for row in range(begins.size):
-        at, end = np.uint64(begins[row]), np.uint64(ends[row])
-        begin = at
-        while at < end and 65 <= data[at] <= 90:
-            at += ONE
-        if at == begin or at + ONE >= end or data[at] != 32:
-            continue
-        target = at + ONE
-        stop = target
-        while stop < end and data[stop] != 32:
-            stop += ONE
-        if stop == target:
-            continue
-        found[0, row], found[1, row] = begin, at
-        found[2, row], found[3, row] = target, stop
-
-
-@compiled
-def decimals(data: Bytes, begins: Ints, ends: Ints, scale: Number, value: Ints) -> None:
-    """Numbers with a fraction perhaps, times a power of ten; -1 for what is none, or below 0."""
-    for row in range(begins.size):
-        value[row] = decimal(data, np.uint64(begins[row]), np.uint64(ends[row]), scale)
-
-
-@compiled
-def decimal(data: Bytes, at: Number, end: Number, scale: Number) -> Number:
-    """One of them."""
-    if at >= end:
-        return -1
-    whole, unit, in_fraction = np.int64(0), np.int64(scale), False
-    fraction = np.int64(0)
-    while at < end:
-        byte = data[at]
-        if byte == 46 and not in_fraction:
-            in_fraction = True
-        elif 48 <= byte <= 57:
-            digit = np.int64(byte) - 48
-            if in_fraction:
-                unit //= 10
-                fraction += digit * unit
-            else:
-                whole = whole * 10 + digit
-        else:
-            return -1
+@inlined
+def _stands(
+    data: Bytes,
+    at: np.uint64,
+    end: np.uint64,
+    literals: Bytes,
+    first: np.uint64,
+    stop: np.uint64,
+) -> bool:
+    if at + (stop - first) > end:
+        return False
+    while first + EIGHT <= stop:
+        if word_at(data, at) != word_at(literals, first):
+            return False
+        at += EIGHT
+        first += EIGHT
+    while first < stop:
+        if data[at] != literals[first]:
+            return False
         at += ONE
-    return whole * scale + fraction
+        first += ONE
+    return True
 
 
-@compiled
-def instants(data: Bytes, begins: Ints, ends: Ints, at_us: Ints) -> None:
-    """Epoch µs of `10/Oct/2000:13:55:36 -0700`, in brackets or not, of ISO 8601, or of seconds.
-
-    -1 for what is none of these.
-    """
-    for row in range(begins.size):
-        at, end = np.uint64(begins[row]), np.uint64(ends[row])
-        if at < end and data[at] == 91:
-            at += ONE
-        if end > at and data[end - ONE] == 93:
-            end -= ONE
-        if end - at >= 26 and data[at + np.uint64(2)] == 47:
-            at_us[row] = _of_access_log(data, at, end)
-        elif end - at >= 19 and data[at + np.uint64(4)] == 45:
-            at_us[row] = _of_iso(data, at, end)
-        else:
-            at_us[row] = decimal(data, at, end, 1_000_000)
+@inlined
+def _time(data: Bytes, shape: Shape, fields: Places, minute: Hashes) -> Number:
+    field, unit = shape.roles[TIME], shape.rules[TIME_UNIT]
+    if unit == 0:
+        return instant(data, fields[0, field], fields[1, field], minute)
+    return decimal(data, fields[0, field], fields[1, field], unit)
 
 
-@compiled
-def _of_access_log(data: Bytes, at: Number, end: Number) -> Number:
-    month = 0
-    for number in range(12):
-        same = True
-        for step in range(3):
-            same = same and data[at + np.uint64(3 + step)] == _MONTHS[3 * number + step]
-        if same:
-            month = number + 1
-    if not month:
-        return -1
-    day, year = _digits(data, at, 2), _digits(data, at + np.uint64(7), 4)
-    seconds = _clock(data, at + np.uint64(12))
-    ahead = _ahead(data, at + np.uint64(21), end)
-    if day < 0 or year < 0 or seconds < 0:
-        return -1
-    return (_days(year, month, day) * 86_400 + seconds - ahead) * 1_000_000
-
-
-@compiled
-def _of_iso(data: Bytes, at: Number, end: Number) -> Number:
-    year, month = _digits(data, at, 4), _digits(data, at + np.uint64(5), 2)
-    day, seconds = _digits(data, at + np.uint64(8), 2), _clock(data, at + np.uint64(11))
-    if year < 0 or month < 1 or month > 12 or day < 1 or seconds < 0:
-        return -1
-    at += np.uint64(19)
-    fraction, unit = np.int64(0), np.int64(1_000_000)
-    if at < end and data[at] in (46, 44):
+@inlined
+def _asked(
+    data: Bytes, shape: Shape, fields: Places, begins: Spans, ends: Spans, row: Number
+) -> bool:
+    """Where a request's method and target stand; whether they do: `GET /a?b HTTP/1.1`."""
+    if shape.roles[LINE] == NONE:
+        for step, role in enumerate((METHOD, TARGET)):
+            begins[step, row] = fields[0, shape.roles[role]]
+            ends[step, row] = fields[1, shape.roles[role]]
+        return bool(ends[0, row] > begins[0, row]) and bool(ends[1, row] > begins[1, row])
+    begin, end = fields[0, shape.roles[LINE]], fields[1, shape.roles[LINE]]
+    at = begin
+    while at < end and 65 <= data[at] <= 90:
         at += ONE
-        while at < end and 48 <= data[at] <= 57:
-            unit //= 10
-            fraction += (np.int64(data[at]) - 48) * unit
-            at += ONE
-    ahead = _ahead(data, at, end)
-    return (_days(year, month, day) * 86_400 + seconds - ahead) * 1_000_000 + fraction
+    if at == begin or at + ONE >= end or data[at] != 32:
+        return False
+    stop = find(data, at + ONE, end, 32)
+    begins[0, row], ends[0, row] = begin, at
+    begins[1, row], ends[1, row] = at + ONE, stop
+    return bool(stop > at + ONE)
 
 
-@compiled
-def _ahead(data: Bytes, at: Number, end: Number) -> Number:
-    """Seconds that `+0200`, `+02:00` or `Z` is ahead of UTC; 0 where nothing is said."""
-    if at >= end or data[at] not in (43, 45):
-        return 0
-    negative = data[at] == 45
-    at += ONE
-    digits, count = np.int64(0), 0
-    while at < end and count < 4:
-        if data[at] != 58:
-            if not 48 <= data[at] <= 57:
-                break
-            digits = digits * 10 + np.int64(data[at]) - 48
-            count += 1
-        at += ONE
-    if count == 2:
-        digits *= 100
-    seconds = (digits // 100) * 3600 + (digits % 100) * 60
-    return -seconds if negative else seconds
+@inlined
+def _duration(data: Bytes, shape: Shape, fields: Places) -> Number:
+    """µs; -1 where it is not told. Of a time in three parts their sum."""
+    if shape.roles[DURATION] == NONE:
+        return np.int64(-1)
+    unit = shape.rules[DURATION_UNIT]
+    if shape.roles[DURATION_3] == NONE:
+        return _decimal(data, shape, fields, DURATION, unit)
+    took_us = np.int64(0)
+    for role in (DURATION, DURATION_2, DURATION_3):
+        took_us += max(_decimal(data, shape, fields, role, unit), np.int64(0))
+    return took_us
 
 
-@compiled
-def _clock(data: Bytes, at: Number) -> Number:
-    hour, minute = _digits(data, at, 2), _digits(data, at + np.uint64(3), 2)
-    second = _digits(data, at + np.uint64(6), 2)
-    if hour < 0 or minute < 0 or second < 0:
-        return -1
-    return (hour * 60 + minute) * 60 + second
+@inlined
+def _number(data: Bytes, shape: Shape, fields: Places, role: Number) -> Number:
+    if shape.roles[role] == NONE:
+        return np.int64(-1)
+    return _decimal(data, shape, fields, role, 1)
 
 
-@compiled
-def _digits(data: Bytes, at: Number, count: Number) -> Number:
-    """The number that so many digits make; -1 where one is none."""
-    value = np.int64(0)
-    step = ZERO
-    while step < np.uint64(count):
-        digit = np.int64(data[at + step]) - 48
-        if digit < 0 or digit > 9:
-            return -1
-        value = value * 10 + digit
-        step += ONE
-    return value
-
-
-@compiled
-def _days(year: Number, month: Number, day: Number) -> Number:
-    """Days since 1970; years that begin in March have their leap day at the end."""
-    if month <= 2:
-        year -= 1
-    of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
-    return year * 365 + year // 4 - year // 100 + year // 400 + of_year - _DAYS_TO_1970
+@inlined
+def _decimal(data: Bytes, shape: Shape, fields: Places, role: Number, unit: Number) -> Number:
+    field = shape.roles[role]
+    return decimal(data, fields[0, field], fields[1, field], unit)

@@ -6,30 +6,21 @@ null, other keys) is read as JSON, by itself; which are is told exactly, by its 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 
-from replay.capture.executions import Mask
 from replay.capture.formats.columns import Broken, Ints
-from replay.capture.formats.spans import Spans, texts
-from replay.capture.requests.columns import (
-    NAMED,
-    TOLD,
-    UNTIMED,
-    Requests,
-    absent_names,
-    absent_texts,
-    hosts_of,
-    joined,
-    named,
-)
-from replay.capture.requests.formats import cells, jsonlines
-from replay.capture.requests.formats.jsonlines import NO_REQUEST, JsonLines
+from replay.capture.requests.columns import TEXTS, Requests, joined
+from replay.capture.requests.formats import jsonlines
+from replay.capture.requests.formats.cells import NO_REQUEST, NOT_SO
+from replay.capture.requests.formats.cut import ROLES, Plan, broken_of, cut
+from replay.capture.requests.formats.jsonlines import NO_REQUEST as NOT_ASKED
+from replay.capture.requests.formats.jsonlines import JsonLines
 
-_QUOTE, _N = 34, 110
+_QUOTE = ord('"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +43,11 @@ class FlatLines:
 
     def parse(self, block: memoryview) -> Requests:
         """The requests of whole lines."""
-        data = np.frombuffer(block, np.uint8)
-        begin, end = _lines(data)
-        begins, ends = (np.zeros((len(self.fields), begin.size), np.int64) for _ in range(2))
-        good = np.zeros(begin.size, np.bool_)
-        bounds = np.cumsum([0, *map(len, self.literals)])
-        text = np.frombuffer(b"".join(self.literals), np.uint8)
-        cells.split(data, begin, end, text, bounds, begins, ends, good)
-        good &= self._is_so(data, begin, end, begins, ends)
-        rows = np.flatnonzero(good)
-        fields = {
-            name: Spans(begins[at][rows], ends[at][rows])
-            for at, name in enumerate(self.fields)
-            if name
-        }
-        found = _requests(data, begin[rows], fields, self.other.duration_unit_us)
-        others = np.flatnonzero(~good & (end > begin)).tolist()
-        if not others:
-            return found
-        return joined([found, self._others(block, begin[others].tolist(), end[others].tolist())])
-
-    def _is_so(self, data: cells.Bytes, begin: Ints, end: Ints, begins: Ints, ends: Ints) -> Mask:
-        """Which lines have this shape: nothing escaped, no other quotes, no null, nothing behind."""
-        quotes = np.empty(begin.size, np.int64)
-        cells.quotes(data, begin, end, quotes)
-        stops = end - (data[np.maximum(end - 1, 0)] == ord("\r")) if begin.size else end
-        is_so: Mask = quotes == self.quotes
-        is_so &= ends[-1] + len(self.literals[-1]) == stops
-        for at, literal in enumerate(self.literals[:-1]):
-            if not literal.endswith(b'"'):
-                is_so &= data[np.minimum(begins[at], data.size - 1)] != _N
-        return is_so
+        found, odd = cut(block, _plan(self))
+        no_requests = odd[:, odd[2] == NO_REQUEST]
+        found = replace(found, broken=broken_of(no_requests, {NO_REQUEST: NOT_ASKED}))
+        begins, ends, _ = odd[:, odd[2] == NOT_SO].tolist()
+        return joined(found, self._others(block, begins, ends)) if begins else found
 
     def _others(self, block: memoryview, begins: Sequence[int], ends: Sequence[int]) -> Requests:
         lines = [bytes(block[at:end]) for at, end in zip(begins, ends, strict=True)]
@@ -99,7 +64,7 @@ class FlatLines:
             Broken(offset=int(place(np.array([one.offset]))[0]), reason=one.reason)
             for one in found.broken
         )
-        return found.at(place(found.begin), broken)
+        return replace(found, begin=place(found.begin), broken=broken)
 
 
 def recognise(head: bytes) -> FlatLines | JsonLines | None:
@@ -144,58 +109,19 @@ def _number_end(line: bytes, at: int) -> int:
     return at
 
 
-def _lines(data: cells.Bytes) -> tuple[Ints, Ints]:
-    begin = np.concatenate(([0], np.flatnonzero(data == ord("\n")) + 1))
-    begin = begin[begin < data.size]
-    end = np.append(begin[1:] - 1, data.size - (data.size > 0 and data[-1] == ord("\n")))
-    return begin, end[: begin.size]
-
-
-def _requests(
-    data: cells.Bytes, begin: Ints, fields: Mapping[str, Spans], duration_unit_us: int
-) -> Requests:
-    method, target = _asked(data, fields)
-    moments = fields.get("begun") or fields["ended"]
-    at_us = np.empty(begin.size, np.int64)
-    cells.instants(data, moments.begin, moments.end, at_us)
-    asked = (at_us >= 0) & (method.end > method.begin) & (target.end > target.begin)
-    kept = np.flatnonzero(asked)
-    broken = tuple(
-        Broken(offset=int(begin[row]), reason=NO_REQUEST) for row in np.flatnonzero(~asked).tolist()
+@cache
+def _plan(log: FlatLines) -> Plan:
+    """How its lines are cut."""
+    field = {name: at for at, name in enumerate(log.fields) if name}
+    roles = {name: field[name] for name in ROLES if name in field}
+    roles["time"] = field["begun"] if "begun" in field else field["ended"]
+    return Plan(
+        literals=log.literals,
+        roles=roles,
+        durations=[field["duration"]] if "duration" in field else [],
+        texts={name: field[name] for name in TEXTS[2:] if name in field},
+        hosts=[field[name] for name in ("host", "upstream") if name in field],
+        duration_unit_us=log.other.duration_unit_us,
+        quotes=log.quotes,
+        is_begin="begun" in field,
     )
-
-    def number(name: str, unit: int) -> Ints:
-        value = np.full(kept.size, UNTIMED, np.int64)
-        if name in fields:
-            cells.decimals(data, fields[name].begin[kept], fields[name].end[kept], unit, value)
-        return value
-
-    duration_us = number("duration", duration_unit_us)
-    at_us = at_us[kept] - (0 if "begun" in fields else np.maximum(duration_us, 0))
-    columns: dict[str, pa.Array] = {"method": named(texts(data, method.of(kept)))}
-    for name in (*NAMED[1:], *TOLD[1:]):
-        if name in fields:
-            column = texts(data, fields[name].of(kept))
-            columns[name] = named(column) if name in NAMED else column
-        else:
-            columns[name] = (absent_names if name in NAMED else absent_texts)(kept.size)
-    columns["target"] = texts(data, target.of(kept))
-    hosts = [texts(data, fields[n].of(kept)) for n in ("host", "upstream") if n in fields]
-    return Requests(
-        begin=begin[kept],
-        at_us=at_us,
-        duration_us=duration_us,
-        status=np.maximum(number("status", 1), 0),
-        size=np.maximum(number("size", 1), 0),
-        hosts=hosts_of(hosts, columns["target"]),
-        broken=broken,
-        **columns,
-    )
-
-
-def _asked(data: cells.Bytes, fields: Mapping[str, Spans]) -> tuple[Spans, Spans]:
-    if "line" not in fields:
-        return fields["method"], fields["target"]
-    found = np.zeros((4, len(fields["line"].begin)), np.int64)
-    cells.request_lines(data, fields["line"].begin, fields["line"].end, found)
-    return Spans(found[0], found[1]), Spans(found[2], found[3])

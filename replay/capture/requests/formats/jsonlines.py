@@ -14,9 +14,16 @@ import msgspec
 import numpy as np
 
 from replay.capture.formats.columns import Broken, Ints
-from replay.capture.requests.columns import NAMED, TOLD, UNTIMED, Requests, hosts_of, named
-from replay.capture.requests.formats import cells
+from replay.capture.formats.jsonlines import cut as cut_lines
+from replay.capture.requests.columns import (
+    TEXTS,
+    UNTIMED,
+    Requests,
+    elsewhere,
+    hosts_of,
+)
 from replay.capture.requests.formats.made import column
+from replay.capture.requests.formats.moments import instants, no_minute
 
 _NOT_JSON = "line is no JSON object"
 NO_REQUEST = "JSON object is no request"
@@ -85,7 +92,7 @@ class JsonLines:
 
     def cut(self, chunk: memoryview, *, whole_file: bool) -> int:
         """Behind the last line's end."""
-        return len(chunk) if whole_file else bytes(chunk).rfind(b"\n") + 1
+        return cut_lines(chunk, whole_file=whole_file)
 
     def parse(self, block: memoryview) -> Requests:
         """The requests of whole lines."""
@@ -231,8 +238,11 @@ def _columns(
     def some(values: Sequence[Any]) -> list[Any]:
         return [values[row] for row in rows] if len(rows) < count else list(values)
 
-    told = {name: some(found.get(name, nothing)) for name in (*NAMED, *TOLD)}
-    target = column(some(targets))
+    told = {name: found.get(name, nothing) for name in TEXTS} | {
+        "method": methods,
+        "target": targets,
+    }
+    texts = {name: column(some(values)) for name, values in told.items()}
     hosts = [column(found[name]) for name in ("host", "upstream") if name in found]
     return Requests(
         begin=offsets[kept],
@@ -240,12 +250,8 @@ def _columns(
         duration_us=duration_us[kept],
         status=np.maximum(_scaled(some(found["status"]), 1), 0),
         size=np.maximum(_scaled(some(found.get("size", nothing)), 1), 0),
-        target=target,
-        **{name: column(told[name]) for name in TOLD if name != "target"},
-        hosts=hosts_of(hosts, target),
-        **{
-            name: named(column(some(methods) if name == "method" else told[name])) for name in NAMED
-        },
+        **texts,
+        hosts=hosts_of(hosts, elsewhere(texts["target"])),
         broken=tuple(broken),
     )
 
@@ -267,10 +273,8 @@ def _asked(found: Mapping[str, list[Any]], nothing: list[Any]) -> tuple[list[Any
 
 def _instants(values: Sequence[Any]) -> Ints:
     texts = column(values)
-    data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)
-    ends = np.frombuffer(texts.buffers()[1], np.int32)[: len(texts) + 1].astype(np.int64)
     at_us = np.empty(len(texts), np.int64)
-    cells.instants(data, ends[:-1], ends[1:], at_us)
+    instants(texts.data, texts.begins, texts.ends, no_minute(), at_us)
     return at_us
 
 

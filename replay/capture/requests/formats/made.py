@@ -6,11 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from replay.capture.formats.columns import TEXTS, Broken, Ints
-from replay.capture.requests.columns import NAMED, UNTIMED, Requests, hosts_of, named
-from replay.capture.requests.formats import cells
+from replay.capture.formats.columns import Broken, Ints
+from replay.capture.formats.texts import Texts
+from replay.capture.kernels import as_bytes
+from replay.capture.requests.columns import (
+    TEXTS,
+    UNTIMED,
+    Requests,
+    elsewhere,
+    hosts_of,
+)
+from replay.capture.requests.formats.moments import instant, no_minute
 
 _METHOD = re.compile(r"[A-Z]+")
 
@@ -45,42 +52,35 @@ def is_request(method: str, target: str) -> bool:
 
 def columns(rows: Sequence[Row], broken: Sequence[Broken] = ()) -> Requests:
     """Requests by columns."""
-    count = len(rows)
 
     def ints(name: str) -> Ints:
-        return np.fromiter((getattr(row, name) for row in rows), np.int64, count)
+        return np.fromiter((getattr(row, name) for row in rows), np.int64, len(rows))
 
-    target = column([row.target for row in rows])
+    named = {name: column([getattr(row, name) for row in rows]) for name in TEXTS}
     return Requests(
         begin=ints("offset"),
         at_us=ints("at_us"),
         duration_us=ints("duration_us"),
         status=ints("status"),
         size=ints("size"),
-        **{name: named(column([getattr(row, name) for row in rows])) for name in NAMED},
-        target=target,
-        trace=column([row.trace for row in rows]),
-        request_id=column([row.request_id for row in rows]),
-        body=column([row.body for row in rows]),
-        hosts=hosts_of([column([row.host for row in rows])], target),
+        **named,
+        hosts=hosts_of([column([row.host for row in rows])], elsewhere(named["target"])),
         broken=tuple(broken),
     )
 
 
-def column(values: Iterable[Any]) -> pa.BinaryArray:
+def column(values: Iterable[Any]) -> Texts:
     """Values as texts; None is empty."""
     made = [
         value if isinstance(value, str) else "" if value is None else str(value) for value in values
     ]
     try:
-        return pa.array(made, pa.string()).cast(TEXTS)
+        return Texts.holding([text.encode() for text in made])
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON can say
-        return pa.array([text.encode("utf-8", "replace") for text in made], TEXTS)
+        return Texts.holding([text.encode("utf-8", "replace") for text in made])
 
 
 def instant_us(text: str) -> int:
     """Epoch µs of a time in any form that a log has; -1 for none."""
-    data = np.frombuffer(text.encode(), np.uint8)
-    at_us = np.empty(1, np.int64)
-    cells.instants(data, np.array([0]), np.array([data.size]), at_us)
-    return int(at_us[0])
+    data = as_bytes(text.encode())
+    return int(instant(data, np.uint64(0), np.uint64(data.size), no_minute()))
