@@ -12,6 +12,7 @@ from replay.hunt.solo import Solo
 from replay.workload import Template, Transaction, Workload
 
 _CONTROL = frozenset({"begin", "commit", "rollback", "savepoint", "set"})
+_UPKEEP = frozenset({"analyze", "vacuum", "reindex", "cluster", "checkpoint"})  # no load grows these
 _PRIOR = 8.0  # executions that the others' say on what is hot is worth
 _SAMPLES = 3  # kept transactions of a path that are profiled
 _LEAST_PEAK_S = 1.0  # seconds over which a peak is taken, at least
@@ -39,20 +40,24 @@ class Group:
 
 
 def groups(workload: Workload) -> tuple[Group, ...]:
-    """All paths of a workload, rarest first; what was only counted and never kept is left out."""
+    """All paths of a workload, rarest first; upkeep, and what was counted and never kept, is left out."""
     holding: dict[str, dict[int, Transaction]] = defaultdict(dict)
     for transaction in workload.transactions:
         for statement in transaction.statements:
             holding[statement.template][transaction.id] = transaction
     together: dict[tuple[int, ...], list[Template]] = defaultdict(list)
     for template in workload.templates:
-        if template.kind not in _CONTROL and template.id in holding:
+        if template.id in holding and not _is_apart(template):
             together[tuple(holding[template.id])].append(template)
     found = [
         _group(templates, list(holding[templates[0].id].values()), workload)
         for templates in together.values()
     ]
     return tuple(sorted(found, key=lambda group: (group.rate, group.key)))
+
+
+def _is_apart(template: Template) -> bool:
+    return template.kind in _CONTROL or template.sql.partition(" ")[0] in _UPKEEP
 
 
 def _group(

@@ -97,6 +97,11 @@ def test_templates_that_share_their_transactions_are_one_path():
     assert [t.id for t in found[1].samples] == [2, 1]  # the heaviest first
 
 
+def test_upkeep_is_no_path():
+    found = paths.groups(workload(transaction(1, "ANALYZE"), transaction(2, BUMP.format(1))))
+    assert [group.templates[0].kind for group in found] == ["update"]
+
+
 def at(start_s, number, sql, *, error="", **more):
     """A transaction of one statement that began then, and took a millisecond."""
     made = transaction(number, sql, **more)
