@@ -110,7 +110,8 @@ def test_a_recorded_transaction_is_what_it_was(
 def told_by(server: embedded.Server, dsn: str) -> list[str]:
     """What the server logged of the load's sessions, but for what sets a connection up."""
     database = psycopg.conninfo.conninfo_to_dict(dsn)["dbname"]
-    with (server.log_directory / "server.json").open() as lines:  # values may hold other ends of lines
+    # Values may hold what ends a line elsewhere.
+    with (server.log_directory / "server.json").open() as lines:
         records = [json.loads(line) for line in lines]
     return [
         record["message"]
