@@ -12,7 +12,8 @@ from replay.hunt.solo import Solo
 from replay.workload import Template, Transaction, Workload
 
 _CONTROL = frozenset({"begin", "commit", "rollback", "savepoint", "set"})
-_UPKEEP = frozenset({"analyze", "vacuum", "reindex", "cluster", "checkpoint"})  # no load grows these
+# No load grows with these.
+_UPKEEP = frozenset({"analyze", "vacuum", "reindex", "cluster", "checkpoint"})
 _PRIOR = 8.0  # executions that the others' say on what is hot is worth
 _SAMPLES = 3  # kept transactions of a path that are profiled
 _LEAST_PEAK_S = 1.0  # seconds over which a peak is taken, at least
