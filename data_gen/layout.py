@@ -13,6 +13,8 @@ from llvmlite import ir
 from numba import extending, types
 from numba.core import cgutils
 
+from data_gen.loops import inlined
+
 DATA, STRIDE, WIDTH, ROWS, LENGTHS = range(5)  # of a piece; ROWS and LENGTHS may be 0: none
 FIELDS = 5
 
@@ -64,16 +66,50 @@ def _put_as(kind: Any) -> Any:
 _put_length, _put_short = _put_as(_LENGTH), _put_as(_SHORT)
 
 
-@_written
-def _put(_typing: Any, _to: Any, _data: Any, _size: Any) -> _Generated:
-    """Copy so many bytes; gives how many."""
+def _copies(kind: Any) -> Any:
+    """A function that copies the bytes of a number from one address to another."""
 
-    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+    def copy(_typing: Any, _to: Any, _data: Any) -> _Generated:
+        def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+            found = builder.load(_at(builder, args[1], kind), align=1)
+            builder.store(found, _at(builder, args[0], kind), align=1)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.int64), generate
+
+    return _written(copy)
+
+
+_copy_8, _copy_4, _copy_1 = _copies(_NUMBER), _copies(_LENGTH), _copies(_BYTE)
+
+
+@_written
+def _copy(_typing: Any, _to: Any, _data: Any, _size: Any) -> _Generated:
+    """Copy so many bytes."""
+
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         to, source = _at(builder, args[0], _BYTE), _at(builder, args[1], _BYTE)
         cgutils.raw_memcpy(builder, to, source, args[2], 1)
-        return args[2]
+        return context.get_dummy_value()
 
-    return types.int64(types.int64, types.int64, types.int64), generate
+    return types.void(types.int64, types.int64, types.int64), generate
+
+
+@inlined
+def _put(to: Any, data: Any, size: Any) -> Any:
+    """Copy so many bytes, most often few; gives how many. The halves of what is short overlap."""
+    if size > 2 * 8:
+        _copy(to, data, size)
+    elif size >= 8:
+        _copy_8(to, data)
+        _copy_8(to + size - 8, data + size - 8)
+    elif size >= 4:
+        _copy_4(to, data)
+        _copy_4(to + size - 4, data + size - 4)
+    else:
+        for at in range(size):
+            _copy_1(to + at, data + at)
+    return size
 
 
 def _lay(out: Any, count: Any, first: Any, nulls: Any, pieces: Any) -> Any:
