@@ -1,6 +1,7 @@
 """From what the workers left on disk to the run's attempts and the load's report."""
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ from replay.load.record import read_records, records_file, to_table
 from replay.load.report import FAILED, FINISHED, INTERRUPTED, LoadReport, WorkerReport, read_worker
 from replay.load.settle import Settlement
 from replay.load.shard import read_arrivals, read_index
+from replay.load.tally import Tally
 
 
 def collect(
@@ -34,12 +36,15 @@ def collect(
     planned = 0
     for worker in numbers:
         settlement = Settlement(arrivals, index, worker, t0_ns)
+        tally = Tally(len(index.templates))
         for records in read_records(records_file(run, worker)):
             settlement.add(records)
+            tally.add(records)
             write(to_table(records, worker, index.templates, t0_ns))
-        reports[worker] = report = read_worker(run, worker)
-        ended_us = None if report is None else report.ended_us
-        for records in settlement.lacking(ended_us):
+        report = read_worker(run, worker)
+        ended_us, stopped_us = (report.ended_us, report.stopped_us) if report else (None, None)
+        reports[worker] = report and replace(report, times=tally.histograms(index.templates))
+        for records in settlement.lacking(ended_us, stopped_us):
             write(to_table(records, worker, index.templates, t0_ns))
         expected |= settlement.expected()
         planned += settlement.planned(ended_us)

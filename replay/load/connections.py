@@ -16,7 +16,8 @@ from psycopg import conninfo, waiting
 
 from replay.errors import EnvironmentFaultError, ReplayError
 from replay.load.engine import Engine
-from replay.load.session import Session
+from replay.load.protocol import Usual
+from replay.load.session import Session, attach
 from replay.tag import LOAD_APPLICATION
 from replay.target import connect_target, require_staging
 
@@ -43,6 +44,7 @@ class Connections:
             "psycopg was imported before locust: its waits would stop the event loop"
         )
         self.reopened = 0
+        self._usual = Usual()
         self._dsn = dsn
         self._statement_timeout_ms = statement_timeout_ms
         self._lost: deque[tuple[Session, psycopg.Connection | None]] = deque()
@@ -70,7 +72,7 @@ class Connections:
                 except psycopg.OperationalError as error:
                     failed.append(error)
                     return
-                session.attach(connection)
+                attach(session, connection, self._usual)
                 engine.add(session)
 
         _together([work] * min(_OPENING, len(left)))
@@ -114,7 +116,7 @@ class Connections:
                 connection.close()
             else:
                 self.reopened += broken is not None
-                session.attach(connection)
+                attach(session, connection, self._usual)
                 engine.add(session)
 
     def watch_silent(self, engine: Engine) -> None:

@@ -3,7 +3,9 @@
 Everything happens in callbacks of the event loop: the alarm, and the sessions' sockets. A
 transaction that finds no free session waits its turn, first come first served, until the pool's
 timeout; it is never sent late in secret: every record has due, began, ended, and `lag`, the part
-of the delay that this program is to blame for.
+of the delay that this program is to blame for. What waits stays in the stream of arrivals, so that
+a queue of millions takes no memory; while it does, the engine looks up every two milliseconds, and
+how late it was with that tells its own part of the delay.
 
 The books: each arrival that was taken up leaves exactly one record with the flag FINAL, whatever
 becomes of it. Arrivals that never came due are accounted for afterwards (see settle).
@@ -18,9 +20,9 @@ from typing import Any
 import psycopg
 
 from replay.load import clock
+from replay.load.carrier import Heard
 from replay.load.record import (
     CODE_CANCELLED,
-    CODE_END,
     CODE_LOST,
     CODE_OK,
     CODE_POOL,
@@ -39,15 +41,17 @@ from replay.load.session import (
     ROLLING_BACK,
     RUNNING,
     SETTING,
+    NewSession,
     Session,
 )
-from replay.load.shard import Arrival, Call
+from replay.load.shard import Arrival, Call, Line
 
 FAR = 1 << 62  # ns: later than anything
 _LOOK_NS = 2_000_000  # while no session is free, arrivals are taken up together, so often
 _QUERY_CANCELED = b"57014"
 _RETRIED = (b"40001", b"40P01")  # serialization_failure, deadlock_detected
 _STALE = (b"0A000", b"26000")  # cached plan must not change result type; no such statement
+_BARE = Line(-1)  # of what is sent beside the transactions' own
 _pack = RECORD.pack
 
 
@@ -70,20 +74,19 @@ class Engine:
         lost: Callable[[Session, psycopg.Connection | None], None],
         settings: tuple[bytes, ...] = (b"",),
         retries: int = 0,
-        new_session: Callable[..., Session] = Session,
+        new_session: NewSession = Session,
     ) -> None:
         """`settings` are the texts that arrivals name, to be run in a session before them."""
         self.records = bytearray()  # packed, not yet written
         self.error: BaseException | None = None  # what broke this program, if anything did
         self.lost_connections = 0
         self.refused_settings = 0  # that the server did not take
+        self.queued = 0  # transactions that wait for a session of their own
         self.out_of_order = 0  # statements sent before one they should have waited for: see Ordered
-        self.sessions = tuple(
-            new_session(slot, loop, answered=self._answered, broken=self._broken, trap=self._trap)
-            for slot in range(pool)
-        )
-        self._new_session = new_session
         self._loop = loop
+        self._heard = Heard(answered=self._answered, broken=self._broken, trap=self._trap)
+        self._make_session = new_session
+        self.sessions = tuple(map(self._new_session, range(pool)))
         self._arrivals = arrivals
         self._calls = calls
         self._rollbacks = {call.template: _beside(call, b"ROLLBACK") for call in calls}
@@ -93,8 +96,7 @@ class Engine:
         self._done = done
         self._lost = lost
         self._free: deque[Session] = deque()
-        self._waits_for_the_pool = True
-        self._waiting: deque[tuple[Arrival, int, int]] = deque()  # arrival, due, lag
+        self._looks: deque[tuple[int, int]] = deque()  # at which something waited: planned, made
         self._pauses: list[tuple[int, int]] = []  # heap of (wake, slot)
         self._busy = 0
         self._ending = False
@@ -102,8 +104,12 @@ class Engine:
         self._next: Arrival | None = None
         self._alarm = clock.open_alarm(loop, self._tick)
 
+    def _new_session(self, slot: int) -> Session:
+        return self._make_session(slot, self._loop, self._heard)
+
     def add(self, session: Session) -> None:
-        """A connected session joins the pool."""
+        """A session has its connection, for the first time or again."""
+        self._busy += 1
         self._release(session, monotonic_ns())
 
     def start(self, origin_ns: int) -> None:
@@ -115,14 +121,12 @@ class Engine:
     def end(self) -> tuple[Session, ...]:
         """Take up nothing more; returns the sessions whose statement is still under way.
 
-        What waits for the pool is skipped, what pauses between two statements is rolled back.
+        What waits for a session gets none, what pauses between two statements is rolled back.
         """
         self._ending = True
         self._next, self._next_due = None, FAR
-        now = monotonic_ns()
-        while self._waiting:
-            self._skip(CODE_END, now)
         self._alarm.disarm()
+        now = monotonic_ns()
         for session in self.sessions:
             if session.state == PAUSED:
                 self._never_sent(session, CODE_CANCELLED, now)
@@ -131,8 +135,8 @@ class Engine:
         return tuple(s for s in self.sessions if s.state in EXPECTING)
 
     def under_way(self) -> tuple[int, int]:
-        """Transactions that have a session, and those that wait for one."""
-        return self._busy, len(self._waiting)
+        """Transactions that have a session, and the number of the arrival that is next; -1: none."""
+        return self._busy, -1 if self._next is None else self._next.number
 
     def silent_since(self, then_ns: int) -> list[tuple[Session, int]]:
         """Sessions that wait for an answer since then or longer, and since when."""
@@ -167,11 +171,11 @@ class Engine:
 
     def _run_due(self) -> None:
         """Do all that is due, then set the alarm for what comes next."""
-        pauses, waiting = self._pauses, self._waiting
+        pauses = self._pauses
         now = monotonic_ns()
         while True:
-            if self._next_due <= now:
-                self._take_up(now)
+            if self._next_due <= now and self._take_up(now):
+                pass
             elif pauses and pauses[0][0] <= now:
                 wake, slot = heappop(pauses)
                 session = self.sessions[slot]
@@ -179,19 +183,10 @@ class Engine:
                     session.state = RUNNING
                     session.due = wake
                     self._send(session)
-            elif waiting and waiting[0][1] + self._pool_timeout_ns <= now:
-                self._skip(CODE_POOL, now)
             else:
                 break
             now = monotonic_ns()
-        wake = min(
-            # Nobody could serve it now: whoever becomes free looks for himself.
-            max(self._next_due, now + _LOOK_NS)
-            if self._waits_for_the_pool and not self._free
-            else self._next_due,
-            pauses[0][0] if pauses else FAR,
-            waiting[0][1] + self._pool_timeout_ns if waiting else FAR,
-        )
+        wake = min(self._next_look(now), pauses[0][0] if pauses else FAR)
         if wake >= FAR:
             self._wake = FAR
             self._alarm.disarm()
@@ -200,33 +195,63 @@ class Engine:
             self._wake = wake
             self._alarm.arm(wake)
 
-    def _take_up(self, now: int) -> None:
+    def _take_up(self, now: int) -> bool:
+        """Begin the transaction that is due, or give it up; False where it waits for the pool."""
         arrival, due = self._next, self._next_due
         assert arrival is not None
-        self._advance()
         if self._free:
+            self._advance()
             self._busy += 1
-            session = self._free.popleft()
-            session.take(arrival, due)
-            if arrival.settings == session.settings:
-                self._send(session)
-            else:
-                self._set_up(session, now - due)
+            self._begin(self._free.popleft(), arrival, due, None)
+        elif now - due < self._pool_timeout_ns:
+            return False
         else:
-            # We are late by what passed since the look that was planned, the rest is the pool's.
-            self._waiting.append((arrival, due, max(now - max(due, self._wake), 0)))
+            self._advance()
+            self._skip(arrival, due, now)
+        return True
+
+    def _next_look(self, now: int) -> int:
+        """When to look again whether anything is due."""
+        if self._free:
+            return self._next_due
+        if self._next_due <= now:
+            self._looks.append((self._wake, now))
+        # Nobody could serve it before: whoever becomes free looks for himself.
+        return min(max(self._next_due, now + _LOOK_NS), self._next_due + self._pool_timeout_ns)
+
+    def _lag(self, due: int, now: int) -> int:
+        """Our part of the delay of what waited for the pool: how late it was seen to wait."""
+        looks = self._looks
+        while looks:
+            planned, made = looks[0]
+            if made >= due:
+                break
+            looks.popleft()
+        else:
+            planned, made = self._wake, now
+        since = max(due, planned)
+        return made - since if made > since else 0
 
     def _advance(self) -> None:
-        self._next = next(self._arrivals, None)
-        self._next_due = FAR if self._next is None else self._origin + self._next.due_us * 1000
+        self._next = arrival = next(self._arrivals, None)
+        self._next_due = FAR if arrival is None else self._origin + arrival.due_us * 1000
+
+    def _begin(self, session: Session, arrival: Arrival, due: int, lag: int | None) -> None:
+        """Send a transaction's first statement, or before it what sets the session up for it."""
+        session.take(arrival, due)
+        if arrival.settings == session.settings:
+            self._send(session, lag)
+        else:
+            self._set_up(session, monotonic_ns() - due if lag is None else lag)
 
     def _send(self, session: Session, lag_ns: int | None = None) -> None:
         """Send the statement that is next; its lag is all of its delay where none is given."""
         line = session.lines[session.position]
+        call = self._calls[line.call]
+        session.template = call.template
         session.began = began = monotonic_ns()
         session.lag = began - session.due if lag_ns is None else lag_ns
-        call = self._calls[line.call]
-        session.send(call if not line.text else call.with_text(line.text), line.values)
+        session.carrier.send(call.with_text(line.text) if line.text else call, line)
 
     def _answered(self, session: Session, code: bytes, rows: int) -> None:
         """A statement is over: write it down, and go on with its transaction or the next one."""
@@ -243,7 +268,6 @@ class Engine:
             if session.in_transaction:
                 self._finish(session, now)
             else:
-                self._busy -= 1
                 self._release(session, now)
         if now >= self._wake:
             self._run_due()
@@ -251,7 +275,6 @@ class Engine:
     def _went_by(self, session: Session, code: bytes, now: int) -> None:
         """What is no statement of the transaction is over: its settings, or a rollback."""
         if session.state == ROLLING_BACK:
-            self._busy -= 1
             self._release(session, now)
             return
         if session.state == SETTING:
@@ -272,15 +295,20 @@ class Engine:
         session.ordinal += len(session.lines)
         session.position = 0
         if session.in_transaction:
-            self._roll_back(session, RETRYING, now)
+            self._roll_back(session, RETRYING)
         else:
             session.due = now
             self._send(session)
 
-    def _roll_back(self, session: Session, state: int, now: int) -> None:
+    def _roll_back(self, session: Session, state: int) -> None:
         session.state = state
-        session.began = now
-        session.send(self._rollbacks[session.template], ())
+        self._send_beside(session, self._rollbacks[session.template])
+
+    def _send_beside(self, session: Session, call: Call) -> None:
+        """Send what is no statement of the transaction."""
+        session.began = monotonic_ns()
+        session.template = call.template
+        session.carrier.send(call, _BARE)
 
     def _refused(self, session: Session, code: bytes, rows: int, now: int) -> None:
         """The server said no. Where it said the same to production, what followed there follows."""
@@ -289,7 +317,7 @@ class Engine:
         line = session.lines[session.position]
         expected = line.expected.encode() == code
         if code in _STALE and (name := self._calls[line.call].name):
-            session.prepare_anew(name)
+            session.carrier.prepare_anew(name)
         if code in _RETRIED and not (expected or self._ending) and session.tries < self._retries:
             self._record(session, code, rows, now, RETRIED)
             self._begin_again(session, now)
@@ -322,44 +350,35 @@ class Engine:
     def _finish(self, session: Session, now: int) -> None:
         """The transaction is in the books: leave nothing open on the server, free the session."""
         if session.in_transaction:
-            self._roll_back(session, ROLLING_BACK, now)
+            self._roll_back(session, ROLLING_BACK)
         else:
-            self._busy -= 1
             self._release(session, now)
 
     def _release(self, session: Session, now: int) -> None:
-        """A session has nothing to do: give it what waits, or what is due while none was free."""
-        arrival = self._next
-        if self._waiting:
-            arrival, due, lag = self._waiting.popleft()
-        elif arrival is not None and self._next_due <= now and not self._free:
-            due, lag = self._next_due, max(now - self._wake, 0)
-            self._advance()
-        else:
-            session.state = FREE
-            self._free.append(session)
-            if self._next_due < self._wake:
-                self._wake = self._next_due
-                self._alarm.arm(self._wake)
-            self._check_done()
+        """A session's work is done: give it what waits for one, or let it be free."""
+        arrival, due = self._next, self._next_due
+        if arrival is not None and due <= now and not self._free:
+            self._next = following = next(self._arrivals, None)
+            self._next_due = FAR if following is None else self._origin + following.due_us * 1000
+            self._begin(session, arrival, due, self._lag(due, now))
             return
-        self._busy += 1
-        session.take(arrival, due)
-        if arrival.settings == session.settings:
-            self._send(session, lag)
-        else:
-            self._set_up(session, lag)
+        self._busy -= 1
+        session.state = FREE
+        self._free.append(session)
+        if due < self._wake:
+            self._wake = due
+            self._alarm.arm(due)
+        self._check_done()
 
     def _set_up(self, session: Session, lag: int) -> None:
         """Give the session the settings that its next transaction ran with."""
         session.state = SETTING
         session.lag = lag
-        session.began = monotonic_ns()
         first = self._calls[session.lines[0].call]
-        session.send(_beside(first, self._settings[session.wanted]), ())
+        self._send_beside(session, _beside(first, self._settings[session.wanted]))
 
     def _check_done(self) -> None:
-        if self._origin != FAR and not (self._next or self._busy or self._waiting):
+        if self._next is None and not self._busy and self._origin != FAR:
             self._done()
 
     def _broken(self, session: Session) -> None:
@@ -403,14 +422,14 @@ class Engine:
         session.template = self._calls[session.lines[session.position].call].template
         self._record(session, code, -1, now, FINAL)
 
-    def _skip(self, code: bytes, now: int) -> None:
-        """The first in the queue never got a session."""
-        arrival, due, lag = self._waiting.popleft()
-        if code == CODE_POOL and all(session.state == LOST for session in self.sessions):
-            code = CODE_REFUSED
+    def _skip(self, arrival: Arrival, due: int, now: int) -> None:
+        """It has waited for a session for so long that the service would have given up."""
+        lost = all(session.state == LOST for session in self.sessions)
+        code = CODE_REFUSED if lost else CODE_POOL
         template = self._calls[arrival.lines[0].call].template
         self.records += _pack(
-            arrival.number, 0, FINAL, code, template, -1, 0, due, -1, now, lag, -1
+            *(arrival.number, 0, FINAL, code, template, -1, 0),
+            *(due, -1, now, self._lag(due, now), -1),
         )
 
     def _trap(self, error: BaseException) -> None:
@@ -422,4 +441,4 @@ class Engine:
 
 def _beside(call: Call, text: bytes) -> Call:
     """What is sent beside a transaction's own statements, named to the server as one of them is."""
-    return Call(template=call.template, text=call.tag + text, name=b"", simple=True)
+    return Call(template=call.template, text=call.tag + text, name=b"", simple=True, number=-1)

@@ -10,20 +10,19 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Callable
 from typing import Any
 
 from geventhttpclient.response import HTTPParseError, HTTPResponse
 
+from replay.load.carrier import READ, WRITE, Heard
 from replay.load.clients import Clients
 from replay.load.record import CODE_OK
 from replay.load.session import LOST, RUNNING, Session
-from replay.load.shard import Call
+from replay.load.shard import Call, Line
 from replay.load.wire import Plain, Tls
 from replay.outcome import http_code
 from replay.service import Service
 
-_READ, _WRITE = 1, 2  # libev's EV_READ, EV_WRITE
 _CHUNK = 1 << 16
 _END = b"\r\n"
 
@@ -48,25 +47,26 @@ class HttpSession(Session):
         "_fresh",
         "_of",
         "_outgoing",
+        "_reader",
         "_request",
         "_response",
         "_service",
         "_sock",
         "_wire",
+        "_writer",
     )
 
     def __init__(
         self,
         slot: int,
         loop: Any,
+        heard: Heard,
         *,
         service: Service,
         clients: Clients,
-        answered: Callable[[Session, bytes, int], None],
-        broken: Callable[[Session], None],
-        trap: Callable[[BaseException], None],
     ) -> None:
-        super().__init__(slot, loop, answered=answered, broken=broken, trap=trap)
+        super().__init__(slot, loop, heard)
+        self.carrier = self
         self._service = service
         self._clients = clients
         self._sock: socket.socket | None = None
@@ -74,16 +74,18 @@ class HttpSession(Session):
 
     def detach(self) -> Any:
         """Close the connection; what is given back is closed already."""
-        self._close()
+        self.close()
         self.state = LOST
         return _CLOSED
 
-    def send(self, call: Call, values: tuple[bytes | None, ...]) -> None:
+    def prepare_anew(self, name: bytes) -> None:
+        """Nothing is prepared here."""
+
+    def send(self, _call: Call, line: Line) -> None:
         """Send one request; `answered` follows with its status, or `broken`."""
-        head, session, body = values
+        head, session, body = line.values
         assert head is not None
         assert session is not None
-        self.template = call.template
         self._of = session
         clients = self._clients
         if body is None:
@@ -117,8 +119,8 @@ class HttpSession(Session):
         self._sock = sock
         self._wire = Plain() if service.tls is None else Tls(service.tls, service.host)
         self._outgoing = b""
-        self._reader = self._loop.io(sock.fileno(), _READ)
-        self._writer = self._loop.io(sock.fileno(), _WRITE)
+        self._reader = self.loop.io(sock.fileno(), READ)
+        self._writer = self.loop.io(sock.fileno(), WRITE)
         begun = sock.connect_ex(service.address)
         if begun not in (0, errno.EINPROGRESS):
             raise OSError(begun, os.strerror(begun))
@@ -136,7 +138,7 @@ class HttpSession(Session):
         except OSError:
             self._failed()
         except BaseException as error:  # noqa: BLE001 - the hub would swallow it
-            self._trap(error)
+            self.heard.trap(error)
 
     def _put(self, data: bytes) -> None:
         """Send bytes; what finds no room waits."""
@@ -156,7 +158,7 @@ class HttpSession(Session):
         except OSError:
             self._failed()
         except BaseException as error:  # noqa: BLE001 - the hub would swallow it
-            self._trap(error)
+            self.heard.trap(error)
 
     def _readable(self) -> None:
         """Take in what has come; this runs once a request."""
@@ -173,7 +175,7 @@ class HttpSession(Session):
             if pending := self._wire.pending():
                 self._put(pending)
             if self.state != RUNNING:
-                self._close()  # nothing was asked for
+                self.close()  # nothing was asked for
             elif plain:
                 self._response.feed(plain)
                 if self._response.message_complete:
@@ -181,13 +183,13 @@ class HttpSession(Session):
         except (OSError, HTTPParseError):
             self._failed()
         except BaseException as error:  # noqa: BLE001 - the hub would swallow it
-            self._trap(error)
+            self.heard.trap(error)
 
     def _ended(self) -> None:
         """The service has closed the connection: where nothing tells a length, that is the end."""
         response = self._response
         if self.state != RUNNING:
-            self._close()
+            self.close()
         elif response.headers_complete and not (
             response.get("content-length") or response.get("transfer-encoding")
         ):
@@ -200,22 +202,23 @@ class HttpSession(Session):
         response = self._response
         self._clients.take(self._of, response)
         if closed or response.should_close():
-            self._close()
+            self.close()
         code = http_code(response.status_code)
-        self._answered(self, code.encode() if code else CODE_OK, response.status_code)
+        self.heard.answered(self, code.encode() if code else CODE_OK, response.status_code)
 
     def _failed(self) -> None:
         """The connection broke. One that was idle before may just have been let go: try a new one."""
         stale = not self._fresh and not self._response.message_begun
-        self._close()
+        self.close()
         if self.state != RUNNING:
             return
         if stale:
             self._transmit()
         else:
-            self._broken(self)
+            self.heard.broken(self)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """End the connection, if there is one; the next request opens another."""
         if self._sock is not None:
             for watcher in (self._reader, self._writer):
                 watcher.stop()

@@ -156,7 +156,7 @@ def _figures(
 def _by_template(reports: Collection[WorkerReport], figure: str) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     for report in reports:
-        for template, histogram in getattr(report, figure).items():
+        for template, histogram in report.times.get(figure, {}).items():
             found.setdefault(template, []).append(histogram)
     return {template: merged(parts).encode().decode() for template, parts in found.items()}
 

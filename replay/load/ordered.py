@@ -10,7 +10,7 @@ from heapq import heappush
 from time import monotonic_ns
 from typing import Any
 
-from replay.load.recorded import Recorded, Visit
+from replay.load.recorded import Recorded
 from replay.load.session import PAUSED, RUNNING, Session
 from replay.load.shard import Arrival
 
@@ -39,9 +39,9 @@ class Ordered(Recorded):
         self._waiters: dict[int, list[int]] = defaultdict(list)  # slots, by who is waited for
         super().__init__(*arguments, **options)
 
-    def _begin(self, visit: Visit, arrival: Arrival, due: int, lag: int | None) -> None:
-        self._ident_at[visit.session.slot] = arrival.ident
-        super()._begin(visit, arrival, due, lag)
+    def _begin(self, session: Session, arrival: Arrival, due: int, lag: int | None) -> None:
+        self._ident_at[session.slot] = arrival.ident
+        super()._begin(session, arrival, due, lag)
 
     def _send(self, session: Session, lag_ns: int | None = None) -> None:
         after = session.lines[session.position].after

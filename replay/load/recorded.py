@@ -41,32 +41,21 @@ class Recorded(Engine):
         **others: Any,
     ) -> None:
         super().__init__(arrivals, calls, pool=0, pool_timeout_ns=FAR, **others)
-        self._waits_for_the_pool = False
         self._coming = sessions
         self._came = 0  # of them, those that have connected or are about to
         self._visits: dict[int, Visit] = {}  # by the session's number
         self._visit_at: dict[int, Visit] = {}  # by its slot
         self._spare: list[Session] = []  # slots of sessions that have ended
-        self._queued = 0
         while self._came < len(sessions) and sessions["connect_us"][self._came] <= 0:
             self._come()  # these are there at the origin
-
-    def add(self, session: Session) -> None:
-        """A session has its connection, for the first time or again."""
-        self._release(session, monotonic_ns())
 
     def end(self) -> tuple[Session, ...]:
         """Take up nothing more; returns the sessions whose statement is still under way."""
         self._came = len(self._coming)
         for visit in self._visits.values():
-            self._waiting.extend(visit.queue)
             visit.queue.clear()
-        self._queued = 0
+        self.queued = 0
         return super().end()
-
-    def under_way(self) -> tuple[int, int]:
-        """Transactions that have a session, and those that wait for theirs."""
-        return self._busy, self._queued
 
     def _run_due(self) -> None:
         now = monotonic_ns()
@@ -90,43 +79,40 @@ class Recorded(Engine):
         if self._spare:
             session = self._spare.pop()
         else:
-            session = self._new_session(
-                len(self.sessions),
-                self._loop,
-                answered=self._answered,
-                broken=self._broken,
-                trap=self._trap,
-            )
+            session = self._new_session(len(self.sessions))
             self.sessions = (*self.sessions, session)
         visit = Visit(int(row["number"]), session, int(row["transactions"]))
         self._visits[visit.number] = self._visit_at[session.slot] = visit
         return session
 
-    def _take_up(self, now: int) -> None:
+    def _next_look(self, _now: int) -> int:
+        """Nothing waits for a free session: each has its own."""
+        return self._next_due
+
+    def _take_up(self, now: int) -> bool:
         arrival, due = self._next, self._next_due
         assert arrival is not None
         self._advance()
         visit = self._visits[arrival.session]
         if visit.session.state == FREE:
-            self._begin(visit, arrival, due, None)
+            self._busy += 1
+            visit.left -= 1
+            self._begin(visit.session, arrival, due, None)
         else:
-            self._queued += 1
+            self.queued += 1
             visit.queue.append((arrival, due, now - due))
-
-    def _begin(self, visit: Visit, arrival: Arrival, due: int, lag: int | None) -> None:
-        visit.left -= 1
-        self._busy += 1
-        visit.session.take(arrival, due)
-        self._send(visit.session, lag)
+        return True
 
     def _release(self, session: Session, _now: int) -> None:
-        """A session has nothing to do: give it what waits for it, or let it go."""
+        """A session's work is done: give it what waits for it, or let it go."""
         visit = self._visit_at[session.slot]
-        session.state = FREE
         if visit.queue:
-            self._queued -= 1
-            self._begin(visit, *visit.queue.popleft())
+            self.queued -= 1
+            visit.left -= 1
+            self._begin(session, *visit.queue.popleft())
             return
+        self._busy -= 1
+        session.state = FREE
         if not visit.left and not self._ending:
             self._hang_up(session)
         self._check_done()
@@ -142,5 +128,5 @@ class Recorded(Engine):
         """Nothing: its visit knows it."""
 
     def _check_done(self) -> None:
-        if not self._queued:
+        if not self.queued:
             super()._check_done()

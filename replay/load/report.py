@@ -20,17 +20,15 @@ class WorkerReport:
     state: str  # finished, interrupted, failed
     error: str = ""  # what failed
     ended_us: int | None = None  # since the origin, where it ended the load by its own judgement
+    stopped_us: int | None = None  # since the origin, from when on it took up nothing more
     cpu_share: float = 0.0  # of one core, while arrivals were due
     lost_connections: int = 0
     reconnections: int = 0
     out_of_order: int = 0  # statements of a recording that did not wait long enough for others
     refused_settings: int = 0  # of captured sessions, that the target did not take
-    # template -> HDR histogram in base64, µs, of one of tally.FIGURES: how late the generator was,
-    # what the pool made it wait, from sending to the end, and from due to the end
-    lag: Mapping[str, str] = field(default_factory=dict)
-    wait: Mapping[str, str] = field(default_factory=dict)
-    service: Mapping[str, str] = field(default_factory=dict)
-    latency: Mapping[str, str] = field(default_factory=dict)
+    # Of tally.FIGURES -> template -> HDR histogram in base64, µs: how late the generator was, what
+    # the pool made it wait, from sending to the end, and from due to the end.
+    times: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

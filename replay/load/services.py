@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 import psycopg
 
+from replay.load.carrier import Heard
 from replay.load.clients import Clients
 from replay.load.engine import Engine
 from replay.load.httpsession import HttpSession
 from replay.load.login import hook, log_in
-from replay.load.session import Answered, Session
+from replay.load.session import Session
 from replay.service import Service, require_staging
 
 log = logging.getLogger(__name__)
@@ -46,25 +47,9 @@ class Services:
         self._news = threading.Event()
         self._closing = threading.Event()
 
-    def new_session(
-        self,
-        slot: int,
-        loop: object,
-        *,
-        answered: Answered,
-        broken: Callable[[Session], None],
-        trap: Callable[[BaseException], None],
-    ) -> Session:
+    def new_session(self, slot: int, loop: object, heard: Heard) -> Session:
         """A session of this service's."""
-        return HttpSession(
-            slot,
-            loop,
-            service=self._service,
-            clients=self._clients,
-            answered=answered,
-            broken=broken,
-            trap=trap,
-        )
+        return HttpSession(slot, loop, heard, service=self._service, clients=self._clients)
 
     def open_all(self, engine: Engine) -> None:
         """Look that the service is there, and staging's, and log in; raises as these do."""

@@ -50,13 +50,18 @@ class Settlement:
         """How many arrivals the worker had, or had until then."""
         return int(self._mine(until_us).sum())
 
-    def lacking(self, until_us: int | None = None) -> Iterator[np.ndarray]:
-        """A last record for each of the worker's arrivals, until then, that has none."""
+    def lacking(
+        self, until_us: int | None = None, stopped_us: int | None = None
+    ) -> Iterator[np.ndarray]:
+        """A last record for each of the worker's arrivals, until then, that has none.
+
+        What was due has waited for a session until the worker stopped.
+        """
         if self._last:
             yield self._cancelled(np.array(list(self._last.values()), dtype=DTYPE))
         never = np.flatnonzero(self._mine(until_us) & (self._seen == 0))
         for begin in range(0, len(never), BLOCK):
-            yield self._skipped(never[begin : begin + BLOCK])
+            yield self._skipped(never[begin : begin + BLOCK], stopped_us or 0)
 
     def _mine(self, until_us: int | None) -> np.ndarray:
         mine: np.ndarray = self._arrivals["worker"] == self._worker
@@ -68,10 +73,12 @@ class Settlement:
     def _mark(self, numbers: np.ndarray, what: int) -> None:
         self._seen[numbers] |= what
 
-    def _skipped(self, numbers: np.ndarray) -> np.ndarray:
+    def _skipped(self, numbers: np.ndarray, stopped_us: int) -> np.ndarray:
         rows = self._rows(numbers, np.zeros(len(numbers), dtype=np.int64))
         rows["outcome"] = CODE_END
-        rows["due"] = rows["ended"] = self._arrivals["due_us"][numbers] * 1000 + self._origin_ns
+        due_us = self._arrivals["due_us"][numbers]
+        rows["due"] = due_us * 1000 + self._origin_ns
+        rows["ended"] = np.maximum(due_us, stopped_us) * 1000 + self._origin_ns
         return rows
 
     def _cancelled(self, last: np.ndarray) -> np.ndarray:

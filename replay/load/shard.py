@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +22,7 @@ import msgspec
 import numpy as np
 
 from replay.errors import InputError
+from replay.load.protocol import execute, values_of
 from replay.load.settings import scripts
 from replay.tag import tagged
 
@@ -31,6 +33,7 @@ _LENGTH = struct.Struct("<I")
 _BLOCK = 64  # transactions that are encoded and decoded together
 _ARRIVALS_BLOCK = 4096
 _TEXTS = 64  # of one template, that are calls of their own
+_LINES = 2  # position in Arrival
 _SESSION = np.dtype(
     [
         ("connect_us", "<i8"),  # since the origin
@@ -87,11 +90,16 @@ class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One statement of a shard."""
 
     call: int  # position in Index.calls
-    values: tuple[bytes | None, ...] = ()
+    message: bytes = b""  # what executes it with its values, of a call that is prepared by name
     gap_us: int = 0
+    values: tuple[bytes | None, ...] = ()  # of a call that is not
     expected: str = ""
     text: str = ""  # in the place of the call's, where the template has too many to be calls
     after: tuple[int, ...] = ()  # idents of arrivals that have to be over before it is sent
+
+    def bound(self) -> tuple[bytes | None, ...]:
+        """Its values, wherever they stand."""
+        return values_of(self.message) if self.message else self.values
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -113,6 +121,7 @@ class Call:
     text: bytes  # tagged
     name: bytes  # of the prepared statement; empty: none
     simple: bool  # simple protocol, where there are no values
+    number: int  # position in Index.calls; -1: sent beside them
     tag: bytes = b""  # of the template, for a text of the shard's own
 
     def with_text(self, sql: str) -> "Call":
@@ -162,10 +171,13 @@ class _Numbering:
                 simple = statement.prepared is None
                 key = (statement.template, "", None if simple else "")
             self.texts[statement.template] += 1
+        call = self.calls.setdefault(key, len(self.calls))
+        named = bool(key[2])
         return Line(
-            self.calls.setdefault(key, len(self.calls)),
-            statement.values,
+            call,
+            execute(_name(call), statement.values) if named else b"",
             statement.gap_us,
+            () if named else statement.values,
             statement.expected_error,
             text,
             statement.after,
@@ -174,6 +186,11 @@ class _Numbering:
     def shape(self, statements: tuple[PlannedStatement, ...]) -> int:
         key = tuple(statement.template for statement in statements)
         return self.shapes.setdefault(key, len(self.shapes))
+
+
+def _name(call: int) -> bytes:
+    """Of a call's prepared statement."""
+    return b"replay_%d" % call
 
 
 class _Recording:
@@ -212,12 +229,14 @@ class _ShardWriter:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._block: list[Arrival] = []
+        self._block: list[list[object]] = []
         self._encode = msgspec.msgpack.Encoder().encode
 
     def add(self, arrival: Arrival) -> None:
         """Write an arrival, sooner or later."""
-        self._block.append(arrival)
+        bare = _bare(arrival)
+        bare[_LINES] = list(map(_bare, arrival.lines))
+        self._block.append(bare)
         if len(self._block) == _BLOCK:
             self.flush()
 
@@ -226,6 +245,16 @@ class _ShardWriter:
         payload = self._encode(self._block)
         self._file.write(_LENGTH.pack(len(payload)) + payload)
         self._block.clear()
+
+
+def _bare(of: msgspec.Struct) -> list[object]:
+    """Its fields without what the last ones are anyway: that takes longest to read."""
+    fields = list(msgspec.structs.astuple(of))
+    for default in reversed(of.__struct_defaults__):
+        if fields[-1] != default:
+            break
+        fields.pop()
+    return fields
 
 
 class _ArrivalWriter:
@@ -346,8 +375,9 @@ def read_index(directory: Path) -> Index:
             Call(
                 template=number[template],
                 text=tagged(sql, template).encode(),
-                name=f"replay_{n}".encode() if prepared else b"",
+                name=_name(n) if prepared else b"",
                 simple=prepared is None,
+                number=n,
                 tag=tagged("", template).encode(),
             )
             for n, (template, sql, prepared) in enumerate(document["calls"])
@@ -367,10 +397,14 @@ def read_arrivals(directory: Path) -> np.ndarray:
 
 def read_shard(directory: Path, worker: int) -> Iterator[Arrival]:
     """The arrivals of one worker in order of due, decoded a block at a time as they are asked for."""
+    return chain.from_iterable(_blocks(shard_file(directory, worker)))
+
+
+def _blocks(shard: Path) -> Iterator[tuple[Arrival, ...]]:
     decode = msgspec.msgpack.Decoder(tuple[Arrival, ...]).decode
-    with shard_file(directory, worker).open("rb", buffering=1 << 18) as file:
+    with shard.open("rb", buffering=1 << 18) as file:
         while head := file.read(_LENGTH.size):
-            yield from decode(file.read(_LENGTH.unpack(head)[0]))
+            yield decode(file.read(_LENGTH.unpack(head)[0]))
 
 
 def read_sessions(directory: Path, worker: int) -> np.ndarray:

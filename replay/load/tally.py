@@ -1,17 +1,16 @@
-"""Figures by template while the load runs: HDR histograms, and what is new for Locust's tables.
+"""Figures by template: HDR histograms of a load's times, and what is new for Locust's own tables.
 
-Counted in numpy over whole blocks of records, a few times a second: a histogram's own `record`
-costs more than the statement it counts. The buckets are HdrHistogram's (three significant digits).
+Counted in numpy over whole blocks of records: a histogram's own `record` costs more than the
+statement it counts. The buckets are HdrHistogram's (three significant digits).
 """
 
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from hdrh.histogram import HdrHistogram
 
-from replay.load.record import CODE_OK, DTYPE, outcome_name
+from replay.load.record import CODE_OK, outcome_name
 
 _BITS = 11  # 2048 sub-buckets: three significant digits
 _HALF = 1 << (_BITS - 1)
@@ -19,7 +18,6 @@ _HIGHEST_US = (1 << 32) - 1  # over an hour
 _BUCKETS = (32 - _BITS + 2) * _HALF
 # The parts of a statement's time: latency is from due to the end, and holds the others.
 FIGURES = ("lag", "wait", "service", "latency")
-RECENT = 12  # blocks: the last seconds, for who looks while it runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,20 +29,37 @@ class News:
     failures: dict[str, int]  # outcome -> records
 
 
+def news(records: np.ndarray) -> Iterator[News]:
+    """What a block says of each template that is in it."""
+    order = np.argsort(records["template"], kind="stable")
+    templates, begins = np.unique(records["template"][order], return_index=True)
+    latencies_ms = ((records["ended"] - records["due"]) / 1e6)[order]
+    outcomes = records["outcome"][order]
+    ends = [*begins[1:].tolist(), len(order)]
+    for template, begin, end in zip(templates.tolist(), begins.tolist(), ends, strict=True):
+        of_it = outcomes[begin:end]
+        failed, counted = np.unique(of_it[of_it != CODE_OK], return_counts=True)
+        yield News(
+            template=template,
+            latencies_ms=latencies_ms[begin:end],
+            failures={
+                outcome_name(code): count
+                for code, count in zip(failed.tolist(), counted.tolist(), strict=True)
+            },
+        )
+
+
 class Tally:
     """The times of FIGURES by template, of the statements that were sent."""
 
     def __init__(self, templates: int) -> None:
         # Untouched pages of these cost no memory.
         self._counts = {name: np.zeros(templates * _BUCKETS, dtype=np.int64) for name in FIGURES}
-        self._recent_lag_us: deque[np.ndarray] = deque(maxlen=RECENT)
 
-    def add(self, block: bytes | bytearray) -> Iterator[News]:
-        """Count a block of packed records; yields what it says of each template in it."""
-        records = np.frombuffer(block, dtype=DTYPE)
+    def add(self, records: np.ndarray) -> None:
+        """Count a block of records."""
         sent = records[records["began"] >= 0]
         due, began, ended, lag = (sent[name] for name in ("due", "began", "ended", "lag"))
-        self._recent_lag_us.append(lag // 1000)
         row = sent["template"].astype(np.int64) * _BUCKETS
         for name, took_ns in (
             ("lag", lag),
@@ -53,27 +68,16 @@ class Tally:
             ("latency", ended - due),
         ):
             np.add.at(self._counts[name], row + _bucket(took_ns // 1000), 1)
-        for template in np.unique(records["template"]).tolist():
-            of_it = records[records["template"] == template]
-            failed, counted = np.unique(
-                of_it["outcome"][of_it["outcome"] != CODE_OK], return_counts=True
-            )
-            yield News(
-                template=template,
-                latencies_ms=(of_it["ended"] - of_it["due"]) / 1e6,
-                failures={
-                    outcome_name(code): count
-                    for code, count in zip(failed.tolist(), counted.tolist(), strict=True)
-                },
-            )
 
-    def histogram(self, figure: str, template: int) -> str:
-        """One of FIGURES of a template, µs, in HdrHistogram's base64 encoding."""
-        return _encoded(self._counts[figure][template * _BUCKETS : (template + 1) * _BUCKETS])
-
-    def recent_lag_us(self) -> np.ndarray:
-        """How late the statements of the last seconds were sent."""
-        return np.concatenate(self._recent_lag_us) if self._recent_lag_us else np.zeros(0)
+    def histograms(self, templates: Sequence[str]) -> dict[str, dict[str, str]]:
+        """By figure and template's id, µs, in HdrHistogram's base64 encoding."""
+        return {
+            figure: {
+                name: _encoded(counts[number * _BUCKETS : (number + 1) * _BUCKETS])
+                for number, name in enumerate(templates)
+            }
+            for figure, counts in self._counts.items()
+        }
 
 
 def histogram_of(values_us: np.ndarray) -> str:

@@ -33,7 +33,7 @@ from replay.load.merging import Share, in_words, merge, write_merged
 from replay.load.naming import names
 from replay.load.report import FINISHED, WorkerReport
 from replay.load.shard import Index, read_index
-from replay.load.tally import News
+from replay.load.tally import News, news
 from replay.load.webui import Board, Look, Row, add_tab, trouble
 from replay.load.worker import Worker, WorkerTask
 
@@ -181,7 +181,8 @@ class ReplayUser(User):
             return None if message is None else int(message["origin_ns"])
 
         shards, run = Path(parsed.shards), Path(parsed.run_directory)
-        worker = self._worker(parsed, shards, run, Place(worker=parsed.worker_index))
+        place = Place(worker=parsed.worker_index)
+        worker = self._worker(parsed, shards, run, place, watched=False)
         return Share(exit_code=_exit_code(worker.run(barrier)))
 
     def _run_alone(self, parsed: argparse.Namespace) -> Share:
@@ -230,7 +231,16 @@ class ReplayUser(User):
     def _baked(self, parsed: argparse.Namespace, shards: Path, place: Place) -> Collection[str]:
         return () if parsed.shards else self.bake(parsed, shards, place.worker, place.workers)
 
-    def _worker(self, parsed: argparse.Namespace, shards: Path, run: Path, place: Place) -> Worker:
+    def _worker(
+        self,
+        parsed: argparse.Namespace,
+        shards: Path,
+        run: Path,
+        place: Place,
+        *,
+        watched: bool = True,
+    ) -> Worker:
+        """`watched`: Locust's own tables are filled, for who looks at them."""
         index = read_index(shards)
         work = WorkerTask(
             shards=shards,
@@ -249,8 +259,8 @@ class ReplayUser(User):
             csrf=options.listed(parsed.csrf),
             fresh=options.listed(parsed.fresh),
         )
-        feed = _Feed(self.environment.stats, index)
-        return Worker(work, index, gevent.get_hub().loop, feed.add)
+        tell = _Feed(self.environment.stats, index).add if watched else None
+        return Worker(work, index, gevent.get_hub().loop, tell)
 
 
 class _Feed:
@@ -261,26 +271,30 @@ class _Feed:
         shown = _names(index)
         self._names = [shown[template] for template in index.templates]
 
-    def add(self, news: News) -> None:
-        """Add a template's new figures to its entry and to the sum."""
-        method, name = self._names[news.template]
-        count = len(news.latencies_ms)
+    def add(self, records: np.ndarray) -> None:
+        """Add what is new (record.DTYPE) to each template's entry and to the sum."""
+        for found in news(records):
+            self._add(found)
+
+    def _add(self, found: News) -> None:
+        method, name = self._names[found.template]
+        count = len(found.latencies_ms)
         now = time.time()
         batch = StatsEntry(self._stats, name, method)
         batch.num_requests = count
-        batch.num_failures = sum(news.failures.values())
-        batch.total_response_time = float(news.latencies_ms.sum())
-        batch.min_response_time = float(news.latencies_ms.min())
-        batch.max_response_time = float(news.latencies_ms.max())
+        batch.num_failures = sum(found.failures.values())
+        batch.total_response_time = float(found.latencies_ms.sum())
+        batch.min_response_time = float(found.latencies_ms.min())
+        batch.max_response_time = float(found.latencies_ms.max())
         batch.last_request_timestamp = now
         batch.num_reqs_per_sec[int(now)] = count
         batch.num_fail_per_sec[int(now)] = batch.num_failures
-        whole_ms, times = np.unique(news.latencies_ms.round(), return_counts=True)
+        whole_ms, times = np.unique(found.latencies_ms.round(), return_counts=True)
         for latency_ms, number in zip(whole_ms.tolist(), times.tolist(), strict=True):
             batch.response_times[bucket_response_time(latency_ms)] += number
         self._stats.entries[name, method].extend(batch)
         self._stats.total.extend(batch)
-        for outcome, failed in news.failures.items():
+        for outcome, failed in found.failures.items():
             key = StatsError.create_key(method, name, outcome)
             error = self._stats.errors.setdefault(key, StatsError(method, name, outcome))
             error.occurrences += failed

@@ -9,6 +9,8 @@ import gc
 import logging
 import threading
 import time
+from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +29,13 @@ from replay.load.recorded import Recorded
 from replay.load.report import FAILED, FINISHED, INTERRUPTED, WorkerReport, write_worker
 from replay.load.services import Services
 from replay.load.shard import Index, read_arrivals, read_sessions, read_shard
-from replay.load.tally import FIGURES, RECENT, News, Tally
 from replay.load.webui import Live
 
 log = logging.getLogger(__name__)
 
 _BEAT_S = 0.25  # a crash loses the records of one beat at most
+_RECENT = 12  # beats: the last seconds, for who looks while it runs
+_TOLD = 1024  # records that are told at a time: meanwhile nothing is sent
 _CONNECTING = 8  # sessions of a recording that connect at once
 _YOUNG = 50_000  # objects between two looks for cycles, of which the load makes none
 _CANCEL_S = 3.0  # how long a cancelled statement may take to end
@@ -63,20 +66,27 @@ class Worker:
     """Drives one shard; `stop` ends it early from any greenlet."""
 
     def __init__(
-        self, task: WorkerTask, index: Index, loop: Any, tell: Callable[[News], None]
+        self,
+        task: WorkerTask,
+        index: Index,
+        loop: Any,
+        tell: Callable[[np.ndarray], None] | None = None,
     ) -> None:
-        """`tell` hears of each template what is new, a few times a second."""
+        """`tell` is given the new records (record.DTYPE), a few times a second."""
         self._task = task
         self._index = index
         self._tell = tell
-        self._tally = Tally(len(index.templates))
+        self._recent_lag_ns: deque[np.ndarray] = deque(maxlen=_RECENT)
         self._connections = _connections(task)
         self._over = threading.Event()
         self._stopped = False
         self._disk_full = False
+        self._origin_ns: int | None = None
         self._ended_us: int | None = None  # where it ended by its own judgement
+        self._stopped_us: int | None = None
+        self._arrivals = read_arrivals(task.shards)
         ramp = read_steps(task.shards)
-        self._lookout = Lookout(ramp, read_arrivals(task.shards)["due_us"]) if ramp else None
+        self._lookout = Lookout(ramp, self._arrivals["due_us"]) if ramp else None
         self._cpu = _CpuShare()
         self._engine = self._new_engine(loop)
 
@@ -111,16 +121,24 @@ class Worker:
 
     def live(self) -> Live:
         """How it goes, for who looks while it runs."""
-        lag_us = self._tally.recent_lag_us()
-        p50, p99 = np.percentile(lag_us, (50, 99)).tolist() if len(lag_us) else (0.0, 0.0)
-        running, waiting = self._engine.under_way()
+        lag_ns = np.concatenate(self._recent_lag_ns) if self._recent_lag_ns else np.zeros(0)
+        p50, p99 = np.percentile(lag_ns, (50, 99)).tolist() if len(lag_ns) else (0.0, 0.0)
+        running, following = self._engine.under_way()
         return Live(
-            lag_p50_us=p50,
-            lag_p99_us=p99,
-            per_s=len(lag_us) / (RECENT * _BEAT_S),
+            lag_p50_us=p50 / 1e3,
+            lag_p99_us=p99 / 1e3,
+            per_s=len(lag_ns) / (_RECENT * _BEAT_S),
             running=running,
-            waiting=waiting,
+            waiting=self._engine.queued + self._due_from(following),
         )
+
+    def _due_from(self, number: int) -> int:
+        """How many of the worker's arrivals are due, from one of them on; -1: there is none."""
+        if number < 0 or self._origin_ns is None:
+            return 0
+        now_us = (time.monotonic_ns() - self._origin_ns) // 1000
+        due = bisect_right(self._arrivals["due_us"], now_us, lo=number)
+        return int((self._arrivals["worker"][number:due] == self._task.worker).sum())
 
     def stop(self) -> None:
         """End the run now; what is under way is cancelled."""
@@ -157,6 +175,7 @@ class Worker:
         return report
 
     def _drive(self, origin_ns: int, records: BinaryIO) -> None:
+        self._origin_ns = origin_ns
         for _ in range(_CONNECTING if self._index.recorded else 1):
             _in_background(self._connections.reopen_forever, self._engine)
         _in_background(self._connections.watch_silent, self._engine)
@@ -167,7 +186,7 @@ class Worker:
             block = self._flush(records)
             now = time.monotonic_ns()
             if self._lookout is not None:
-                self._lookout.saw(np.frombuffer(block, DTYPE), origin_ns)
+                self._lookout.saw(block, origin_ns)
                 if self._lookout.passed((now - origin_ns) / 1e9):
                     self._ended_us = (now - origin_ns) // 1000
                     break
@@ -179,12 +198,15 @@ class Worker:
         if self._engine.error is not None:
             raise self._engine.error
 
-    def _flush(self, records: BinaryIO) -> bytearray:
-        block, self._engine.records = self._engine.records, bytearray()
-        if block:
-            for news in self._tally.add(block):
-                self._tell(news)
-            self._write(records, block)
+    def _flush(self, records: BinaryIO) -> np.ndarray:
+        packed, self._engine.records = self._engine.records, bytearray()
+        self._write(records, packed)
+        block = np.frombuffer(packed, DTYPE)
+        if self._tell is not None:
+            self._recent_lag_ns.append(block["lag"][block["began"] >= 0])
+            for begin in range(0, len(block), _TOLD):
+                self._tell(block[begin : begin + _TOLD])
+                time.sleep(0)  # what is due goes first
         return block
 
     def _write(self, records: BinaryIO, block: bytearray) -> None:
@@ -206,6 +228,8 @@ class Worker:
         self._connections.stop_reopening()
         self._over.clear()
         under_way = self._engine.end()
+        if self._origin_ns is not None:
+            self._stopped_us = (time.monotonic_ns() - self._origin_ns) // 1000
         if under_way:
             self._connections.cancel(under_way, _CANCEL_S)
             self._over.wait(_CANCEL_S)
@@ -219,24 +243,17 @@ class Worker:
             log.warning("%s: cannot write the worker's report: %s", self._task.run, error)
 
     def _report(self, state: str, error: str) -> WorkerReport:
-        by_figure = {
-            figure: {
-                name: self._tally.histogram(figure, number)
-                for number, name in enumerate(self._index.templates)
-            }
-            for figure in FIGURES
-        }
         return WorkerReport(
             worker=self._task.worker,
             state=state,
             error=error,
             ended_us=self._ended_us,
+            stopped_us=self._stopped_us,
             cpu_share=self._cpu.share,
             lost_connections=self._engine.lost_connections,
             refused_settings=self._engine.refused_settings,
             out_of_order=self._engine.out_of_order,
             reconnections=self._connections.reopened,
-            **by_figure,
         )
 
 

@@ -55,7 +55,7 @@ def test_workers_read_together_what_was_planned(
             assert call.text.decode().endswith(statement.sql)
             assert call.simple == (statement.prepared is None)
             assert bool(call.name) == bool(statement.prepared)
-            assert (line.values, line.gap_us, line.expected) == (
+            assert (line.bound(), line.gap_us, line.expected) == (
                 statement.values,
                 statement.gap_us,
                 statement.expected_error,

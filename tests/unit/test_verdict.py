@@ -15,7 +15,7 @@ from replay.load.record import CODE_CANCELLED, CODE_OK, CODE_POOL, EXPECTED, FIN
 from replay.load.report import LoadReport, WorkerReport
 from replay.load.settle import Settlement
 from replay.load.shard import PlannedStatement, PlannedTransaction
-from replay.load.tally import Tally
+from replay.load.tally import Tally, news
 from replay.load.verdict import Verdict, in_words, judge
 
 ORIGIN = 10**12
@@ -237,12 +237,26 @@ def test_settling_gives_every_arrival_exactly_one_end(tmp_path: Path) -> None:
 @given(st.lists(st.integers(0, 1 << 31), min_size=1, max_size=60))
 def test_a_tally_is_the_histogram_that_hdrhistogram_would_have_made(took_us: list[int]) -> None:
     tally = Tally(1)
-    news = list(tally.add(b"".join(packed(n, took_ms=us / 1e3) for n, us in enumerate(took_us))))
+    packs = (packed(n, took_ms=us / 1e3) for n, us in enumerate(took_us))
+    records = np.frombuffer(b"".join(packs), dtype=record.DTYPE)
+    tally.add(records)
     expected = HdrHistogram(1, (1 << 32) - 1, 3)
     for value in (record_us for record_us in took_us):
         expected.record_value(int(value / 1e3 * MS) // 1000)
-    counted = HdrHistogram.decode(tally.histogram("latency", 0))
+    counted = HdrHistogram.decode(tally.histograms(["a"])["latency"]["a"])
     assert counted.get_total_count() == len(took_us)
     for percent in (0, 50, 95, 100):
         assert counted.get_value_at_percentile(percent) == expected.get_value_at_percentile(percent)
-    assert sum(len(entry.latencies_ms) for entry in news) == len(took_us)
+    assert sum(len(entry.latencies_ms) for entry in news(records)) == len(took_us)
+
+
+def test_news_are_by_template_with_what_failed() -> None:
+    packs = [
+        packed(0, template=1, took_ms=3),
+        packed(1, template=0, took_ms=1),
+        packed(2, template=1, took_ms=2, outcome=b"40001"),
+    ]
+    found = list(news(np.frombuffer(b"".join(packs), dtype=record.DTYPE)))
+    assert [entry.template for entry in found] == [0, 1]
+    assert [entry.latencies_ms.tolist() for entry in found] == [[1.0], [3.0, 2.0]]
+    assert [entry.failures for entry in found] == [{}, {"40001": 1}]
