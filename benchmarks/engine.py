@@ -2,7 +2,8 @@
 
 `python benchmarks/engine.py [PART...]`: a private server, the peers in turn, several rounds,
 medians. Parts: *saturated* (as fast as it goes, 8 and 50 connections, SELECT and UPDATE by key:
-pgbench -M prepared, pgreplay, a plain Locust task with a psycopg cursor), *paced* (Poisson at 1,000
+pgbench -M prepared, the barest loops that CPython can make of it, pgreplay, a plain Locust task with
+a psycopg cursor), *paced* (Poisson at 1,000
 and 4,000 a second beside pgbench --rate), *idle* (1,000 and 2,000 sessions beside 50 at one rate)
 and *wire* (TCP and TLS). Absolute figures are the machine's: compare within one run.
 """
@@ -18,7 +19,17 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 import psycopg
-from engine_peers import ROWS, Figures, Job, locust_cursor, ours, pgbench, pgreplay
+from engine_peers import (
+    ROWS,
+    Figures,
+    Job,
+    bare_libpq,
+    bare_socket,
+    locust_cursor,
+    ours,
+    pgbench,
+    pgreplay,
+)
 
 from replay import embedded, target
 
@@ -28,6 +39,8 @@ PGBENCH, OURS = "pgbench", "staging-replay"
 PEERS: dict[str, Peer] = {
     PGBENCH: pgbench,
     OURS: ours,
+    "bare socket loop": bare_socket,
+    "bare libpq loop": bare_libpq,
     "pgreplay": pgreplay,
     "locust, cursor": locust_cursor,
 }
@@ -50,7 +63,7 @@ class Place:
 
 
 @contextlib.contextmanager
-def place() -> Iterator[Place]:
+def place(installation: embedded.Installation | None = None) -> Iterator[Place]:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = int(found.getsockname()[1])
@@ -61,7 +74,7 @@ def place() -> Iterator[Place]:
         "listen_addresses": "'127.0.0.1'",
         "port": str(port),
     }
-    with embedded.server(settings) as server:
+    with embedded.server(settings, installation=installation) as server:
         here = Place(server, port)
         target.mark_staging(here.dsn())
         with psycopg.connect(here.dsn(), autocommit=True) as connection:
@@ -154,11 +167,17 @@ def main() -> None:
             }
             found = rounds(base, sessions, options.rounds)
             tell("1,000 a second, sessions mostly idle", found, base="50 sessions")
-        if "wire" in options.parts:
-            encrypt(here)
-            for way in ("unix", "tcp", "tls"):
-                chosen = replace(job, dsn=here.dsn(way))
-                tell(f"saturated, SELECT by key, {way}", rounds(chosen, two, options.rounds))
+    if "wire" in options.parts:
+        wire(job, two, options.rounds)
+
+
+def wire(job: Job, peers: dict[str, Peer], count: int) -> None:
+    """By each way in; the wheel's server has no TLS, so it is the last installation's."""
+    with place(embedded.installations()[-1]) as here:
+        encrypt(here)
+        for way in ("unix", "tcp", "tls"):
+            chosen = replace(job, server=here.server, dsn=here.dsn(way))
+            tell(f"saturated, SELECT by key, {way}", rounds(chosen, peers, count))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -169,19 +169,41 @@ def _write_log(log: Path, job: Job, count: int) -> None:
 
 
 def locust_cursor(job: Job) -> Figures:
+    peer = Path(__file__).parent / "engine_peer.py"
+    command = [
+        *(sys.executable, "-m", "locust", "-f", str(peer), "--headless"),
+        *("-u", str(job.connections), "-r", "200", "-t", str(int(job.seconds) + 8)),
+        *("--only-summary", "--loglevel", "ERROR"),
+    ]
+    settings = {"PEER_RATE": str(job.rate), "PEER_SQL": f"{STATEMENTS[job.kind]}%s"}
+    return _told(command, job, settings)
+
+
+def bare_socket(job: Job) -> Figures:
+    """CPython's floor: the protocol's bytes over the socket, and nothing else."""
+    return _bare(job, "socket")
+
+
+def bare_libpq(job: Job) -> Figures:
+    """The same through libpq."""
+    return _bare(job, "libpq")
+
+
+def _bare(job: Job, way: str) -> Figures:
+    command = [sys.executable, str(Path(__file__).parent / "engine_floor.py")]
+    sql = f"{STATEMENTS[job.kind]}$1"
+    settings = {"PEER_SECONDS": str(job.seconds), "PEER_SQL": sql, "PEER_WAY": way}
+    return _told(command, job, settings)
+
+
+def _told(command: list[str], job: Job, settings: Mapping[str, str]) -> Figures:
+    """What a peer of our own leaves behind."""
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "figures.json"
-        peer = Path(__file__).parent / "engine_peer.py"
-        command = [
-            *(sys.executable, "-m", "locust", "-f", str(peer), "--headless"),
-            *("-u", str(job.connections), "-r", "200", "-t", str(int(job.seconds) + 8)),
-            *("--only-summary", "--loglevel", "ERROR"),
-        ]
         settings = {
+            **settings,
             "PEER_DSN": job.dsn,
             "PEER_USERS": str(job.connections),
-            "PEER_RATE": str(job.rate),
-            "PEER_SQL": f"{STATEMENTS[job.kind]}%s",
             "PEER_OUT": str(out),
         }
         subprocess.run(
