@@ -28,22 +28,26 @@ PRODUCTION_SETTINGS = {
 }
 
 
+def settings_of(installation: embedded.Installation) -> dict[str, str]:
+    """PRODUCTION_SETTINGS, as far as that version has them."""
+    if installation.version >= JSONLOG_SINCE:
+        return PRODUCTION_SETTINGS
+    return PRODUCTION_SETTINGS | {"log_destination": "'csvlog'"}
+
+
 @pytest.fixture(
     scope="session", params=embedded.installations(), ids=lambda found: f"pg{found.version}"
 )
 def any_server(request: pytest.FixtureRequest) -> Iterator[embedded.Server]:
     """A server of each installed version; a test that uses it runs once on each."""
-    settings = dict(PRODUCTION_SETTINGS)
-    if request.param.version < JSONLOG_SINCE:
-        settings["log_destination"] = "'csvlog'"
-    with embedded.server(settings, installation=request.param) as running:
+    with embedded.server(settings_of(request.param), installation=request.param) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[embedded.Server]:
     """The embedded server, production-like: jsonlog of everything, pg_stat_statements."""
-    with embedded.server(PRODUCTION_SETTINGS) as running:
+    with embedded.server(settings_of(embedded.default_installation())) as running:
         yield running
 
 
