@@ -25,7 +25,8 @@ from replay.watch.lockwords import LockWords, Record, read
 
 log = logging.getLogger(__name__)
 
-_FORMATS = ("jsonlog", "csvlog", "stderr")
+# Those that tell most come first; the server refuses names from before their version.
+_FORMATS = {"jsonlog": 150000, "csvlog": 0, "stderr": 0}
 _READ_AT_MOST = 256 * 1024 * 1024  # bytes, the last ones: a chatty log must not fill the memory
 _LEVEL = re.compile(r"^(?P<lead>.{0,300}?)(?P<level>[A-Z]{3,10}\d?):  (?P<said>.*)$")
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?")
@@ -107,7 +108,9 @@ def follow(connection: psycopg.Connection, file: Path | None = None) -> Followed
 
 
 def _own(connection: psycopg.Connection) -> Path | None:
-    for name in _FORMATS:
+    for name, since in _FORMATS.items():
+        if connection.info.server_version < since:
+            continue
         try:
             row = connection.execute(
                 "SELECT current_setting('data_directory'), pg_current_logfile(%s)", (name,)

@@ -107,7 +107,7 @@ def test_14_unpruned_partitions_meet_in_the_lock_table(running, scene, tmp_path)
     found = scene.act(*[repeat(2.0, (UNPRUNED, 3)) for _ in range(8)], foreign=[others])
     assert rules(found)[0] == 14
     assert [culprit.id for culprit in found[0].templates] == [id_of(UNPRUNED)]
-    assert found[0].evidence["locks"] == {id_of(UNPRUNED): 2 * PARTITIONS + 2}
+    assert 2 * PARTITIONS < found[0].evidence["locks"][id_of(UNPRUNED)] <= 2 * PARTITIONS + 2
     assert found[0].evidence["slow_locks"][id_of(UNPRUNED)] > PARTITIONS
 
 
