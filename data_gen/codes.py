@@ -6,6 +6,7 @@ and some of its further common values. Numbers of children are exact to 16, then
 """
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ _SHARES = (5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99)  # of the histogra
 _MORE_EDGES = 12
 _EXACT = 16
 _PER_DOUBLING = 8
+_PACKED = 2**62  # what fits in one number
 _ORDERED = frozenset(
     {"int2", "int4", "int8", "numeric", "float4", "float8", "date", "timestamp", "timestamptz"}
 )
@@ -100,6 +102,22 @@ def _first_slots(spread: Spread, points: Ints) -> Ints:
         low = np.where(is_open & below, middle + 1, low)
         high = np.where(is_open & ~below, middle, high)
     return low
+
+
+def distinct(cells: Ints) -> tuple[Ints, Ints]:
+    """The different rows of a matrix of codes, ascending, and which of them each row is."""
+    if not cells.size:
+        return cells, np.zeros(cells.shape[0], np.int64)
+    low = cells.min(axis=0)
+    spans = cells.max(axis=0) - low + 1
+    if math.prod(spans.tolist()) >= _PACKED:
+        known, kinds = np.unique(cells, axis=0, return_inverse=True)
+        return known, kinds.reshape(-1)
+    packed = np.zeros(cells.shape[0], np.int64)  # as one number each they are sorted much faster
+    for column, span in zip((cells - low).T, spans.tolist(), strict=True):
+        packed = packed * span + column
+    _, first, kinds = np.unique(packed, return_index=True, return_inverse=True)
+    return cells[first], kinds
 
 
 def children(codes: Ints) -> Ints:

@@ -5,7 +5,7 @@ values, or for fewer rows of one value, than the statistics say.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from data_gen.cells import Piece
@@ -51,6 +51,7 @@ class ValueDraft:
     """A column of values."""
 
     wanted: Wanted  # for all rows of its table
+    _families: dict[int, Family] = field(default_factory=dict)  # by what was asked for
 
     @property
     def distinct(self) -> int:
@@ -64,9 +65,12 @@ class ValueDraft:
 
     def family(self, distinct: int = 0) -> Family:
         """The column's values; 0 distinct: as the statistics say."""
-        generator = generator_of(self.wanted.column)
-        assert generator is not None
-        return generator(replace(self.wanted, distinct=distinct or self.wanted.distinct))
+        distinct = distinct or self.wanted.distinct
+        if distinct not in self._families:
+            generator = generator_of(self.wanted.column)
+            assert generator is not None
+            self._families[distinct] = generator(replace(self.wanted, distinct=distinct))
+        return self._families[distinct]
 
     def made(self, rows: int, *, distinct: int = 0, most: int | None = None) -> Made:
         """Common values at their fractions and the rest by the histogram; or each row another."""

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from data_gen.codes import NO_PARENT, NULL, Coder, children
+from data_gen.codes import NO_PARENT, NULL, Coder, children, distinct
 from data_gen.couple import Coupling, Part, Root, Runs
 from data_gen.profile import Joint, JointColumn
 from data_gen.shuffle import Flags, Ints
@@ -39,8 +39,7 @@ class Parents:
 
     @cached_property
     def _known(self) -> tuple[Ints, Ints]:
-        known, kinds = np.unique(self.codes, axis=0, return_inverse=True)
-        return known, kinds.reshape(-1)
+        return distinct(self.codes)
 
     @property
     def kinds(self) -> Ints:
@@ -52,7 +51,7 @@ class Parents:
 
         A kind of parent that the sample does not have would get no children else.
         """
-        looks = np.unique(sampled, axis=0)
+        looks, _ = distinct(sampled)
         known, kinds = self._known
         far = (known[:, None, :] != looks[None, :, :]).sum(axis=2) * _FAR
         far = far + np.abs(known[:, None, :] - looks[None, :, :]).sum(axis=2)
@@ -201,8 +200,8 @@ class Joined:
             return
         wanted = np.stack([one.codes(cells) for one in self._made], axis=1)
         cell, _ = self.coupling.find(np.arange(count, dtype=np.int64))
-        looks, kinds = np.unique(self.coupling.cells, axis=0, return_inverse=True)
-        kind = kinds.reshape(-1)[cell]
+        looks, kinds = distinct(self.coupling.cells)
+        kind = kinds[cell]
         order = np.argsort(kind, kind="stable")
         known, first = np.unique(kind[order], return_index=True)
         free = dict(zip(known.tolist(), map(list, np.split(order, first[1:])), strict=True))

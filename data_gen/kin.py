@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data_gen.codes import NULL, Coder
+from data_gen.codes import NULL, Coder, distinct
 from data_gen.drafts import KeyDraft, ValueDraft
 from data_gen.fans import scaled, shared_out
 from data_gen.joined import Column, Joined, Parents
@@ -74,7 +74,7 @@ class Kin:
             return None
         rows = source.order.rows_at(np.arange(self.rows, dtype=np.int64))
         codes = joined.coupling.cells[joined.coupling.find(rows)[0]]
-        return _kinds(codes), _kinds(codes[:, sorted(joined.children.values())])
+        return distinct(codes)[1], distinct(codes[:, sorted(joined.children.values())])[1]
 
     def own(self, name: str) -> Column | None:
         """A column of values, in no key, that does not follow the rows' order by itself."""
@@ -191,14 +191,6 @@ class Kin:
 
     def _nulls(self, column: ColumnProfile) -> int:
         return 0 if column.not_null else round(column.null_fraction * self.rows)
-
-
-def _kinds(codes: Ints) -> Ints:
-    """A number for each combination of codes."""
-    if not codes.shape[1]:
-        return np.zeros(codes.shape[0], np.int64)
-    _, kinds = np.unique(codes, axis=0, return_inverse=True)
-    return kinds.reshape(-1).astype(np.int64)
 
 
 def _is_clustered(column: ColumnProfile) -> bool:
