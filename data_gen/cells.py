@@ -26,6 +26,7 @@ class Piece:
     data: Octets  # rows × width
     lengths: Ints | None = None  # of each value, how many of the width count; None: all
     rows: Ints | None = None  # of each value, its row of the data; None: one a value, in order
+    where: Flags | None = None  # of each value, whether it has the piece; None: all have
 
     @property
     def count(self) -> int:
@@ -34,8 +35,8 @@ class Piece:
 
     def only(self, where: Flags) -> "Piece":
         """The piece where a flag is set, nothing elsewhere."""
-        lengths = self.data.shape[1] if self.lengths is None else self.lengths
-        return Piece(self.data, np.where(where, lengths, 0), self.rows)
+        both = where if self.where is None else self.where & where
+        return Piece(self.data, self.lengths, self.rows, both)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +75,8 @@ def lengths_of(pieces: Sequence[Piece], count: int) -> Ints:
     """How many bytes each value of some pieces has."""
     total = np.zeros(count, np.int64)
     for piece in pieces:
-        total += piece.data.shape[1] if piece.lengths is None else piece.lengths
+        lengths = piece.data.shape[1] if piece.lengths is None else piece.lengths
+        total += lengths if piece.where is None else np.where(piece.where, lengths, 0)
     return total
 
 
@@ -105,7 +107,7 @@ class _Table:
 
     first: list[int] = field(default_factory=lambda: [0])
     nulls: list[int] = field(default_factory=list)
-    pieces: list[tuple[int, int, int, int, int]] = field(default_factory=list)
+    pieces: list[tuple[int, ...]] = field(default_factory=list)
     held: list[npt.NDArray[np.generic]] = field(default_factory=list)
 
     def add(self, cells: Cells) -> None:
@@ -115,9 +117,10 @@ class _Table:
             width = int(data.shape[1])
             if width > 1 and data.strides[1] != 1:
                 data = np.ascontiguousarray(data)
-            rows, lengths = self._kept(piece.rows, np.int64), self._kept(piece.lengths, np.int64)
             self.held.append(data)
-            self.pieces.append((_address(data), int(data.strides[0]), width, rows, lengths))
+            ours = (_address(data), int(data.strides[0]), width)
+            numbers = (self._kept(piece.rows, np.int64), self._kept(piece.lengths, np.int64))
+            self.pieces.append((*ours, *numbers, self._kept(piece.where, np.bool_)))
         self.first.append(len(self.pieces))
         self.nulls.append(self._kept(cells.null, np.bool_))
 
@@ -135,6 +138,8 @@ def _address(array: npt.NDArray[np.generic]) -> int:
 
 
 def _bytes(piece: Piece, row: int) -> bytes:
+    if piece.where is not None and not piece.where[row]:
+        return b""
     data = piece.data[row if piece.rows is None else piece.rows[row]]
     counted: bytes = (data if piece.lengths is None else data[: piece.lengths[row]]).tobytes()
     return counted

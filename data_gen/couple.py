@@ -114,16 +114,25 @@ class Coupling:
         at = places.shuffle.at(group, places.before[cell] + within)
         return self.cells[cell, number], at, places.shuffle.sizes[group]
 
-    def slots(self, number: int, rows: Ints, runs: "Runs", first: Ints, total: Ints) -> Ints:
-        """The slot that each row takes of a column, whose runs begin there for each cell's code."""
+    def turns(self, number: int, runs: "Runs") -> Ints:
+        """What takes a row of each cell to a slot of a column with such runs; a cell's lie side by side.
+
+        Rows of earlier cells with its code, rows of the code, step and offset of their shuffle, first
+        slot of the code in the runs and how many it has.
+        """
+        places = self.places[number]
+        moved, groups = places.shuffle, places.groups
+        sizes = np.maximum(moved.sizes, 1)
+        ours = (places.before, sizes[groups], moved.steps[groups], moved.offsets[groups])
+        return np.stack((*ours, *runs.of_codes(self.cells[:, number])), axis=1)
+
+    def slots(self, rows: Ints, turns: Ints, runs: "Runs") -> Ints:
+        """The slot of a column that each row takes."""
         from data_gen.loops import coded  # noqa: PLC0415 - the compiler, by who needs it
 
         cell, within = self.find(rows)
-        places, out = self.places[number], np.empty(rows.shape, np.int64)
-        moved = (places.shuffle.sizes, places.shuffle.steps, places.shuffle.offsets)
-        sums = (runs.sums.places, runs.sums.guide, runs.sums.shift)
-        ours = (places.groups, places.before, *moved, first, total)
-        coded(out, cell, within, *ours, *sums, runs.starts)
+        out, sums = np.empty(rows.shape, np.int64), runs.sums
+        coded(out, cell, within, turns, sums.places, sums.guide, sums.shift, runs.starts)
         return out
 
     def swap(self, rows: Ints, others: Ints) -> None:

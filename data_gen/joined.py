@@ -68,21 +68,13 @@ class OfCoupling:
     """A column's points by its code in the coupling."""
 
     coupling: Coupling
-    number: int
+    turns: Ints  # see Coupling
     spread: Spread
     runs: Runs
-    first: Ints  # of each cell of the coupling, where its code's slots begin in the runs
-    total: Ints  # and how many those are
-
-    @classmethod
-    def of(cls, coupling: Coupling, number: int, spread: Spread, runs: Runs) -> "OfCoupling":
-        """Part `number` of a coupling, a column of that spread whose codes have those runs."""
-        return cls(coupling, number, spread, runs, *runs.of_codes(coupling.cells[:, number]))
 
     def points(self, rows: Ints) -> Ints:
         """The next slot of each row's code, and its point."""
-        slots = self.coupling.slots(self.number, rows, self.runs, self.first, self.total)
-        return self.spread.points(slots)
+        return self.spread.points(self.coupling.slots(rows, self.turns, self.runs))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -183,7 +175,9 @@ class Joined:
             if isinstance(one, _Children):
                 self.children[one.column.name, one.column.via] = number
             else:
-                self.sources[one.name] = OfCoupling.of(coupling, number, one.spread, one.runs)
+                self.sources[one.name] = OfCoupling(
+                    coupling, coupling.turns(number, one.runs), one.spread, one.runs
+                )
                 if one.nulls:
                     self.nulls[one.name] = NullsOfCoupling(coupling, number)
 

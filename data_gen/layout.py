@@ -15,8 +15,7 @@ from numba.core import cgutils
 
 from data_gen.loops import inlined
 
-DATA, STRIDE, WIDTH, ROWS, LENGTHS = range(5)  # of a piece; ROWS and LENGTHS may be 0: none
-FIELDS = 5
+_DATA, _STRIDE, _WIDTH, _ROWS, _LENGTHS, _WHERE = range(6)  # of a piece; the last may be 0: none
 
 _NUMBERS = types.Array(types.int64, 1, "C", readonly=True)
 _PIECES = types.Array(types.int64, 2, "C", readonly=True)
@@ -130,18 +129,23 @@ def _lay(out: Any, count: Any, first: Any, nulls: Any, pieces: Any) -> Any:
                 continue
             end = begin
             for piece in range(first[column], first[column + 1]):
-                at, size = row, pieces[piece, WIDTH]
-                if pieces[piece, ROWS]:
-                    at = _number_at(pieces[piece, ROWS] + 8 * row)
-                if pieces[piece, LENGTHS]:
-                    size = _number_at(pieces[piece, LENGTHS] + 8 * row)
-                end += _put(end, pieces[piece, DATA] + pieces[piece, STRIDE] * at, size)
+                if pieces[piece, _WHERE] and not _byte_at(pieces[piece, _WHERE] + row):
+                    continue
+                at, size = row, pieces[piece, _WIDTH]
+                if pieces[piece, _ROWS]:
+                    at = _number_at(pieces[piece, _ROWS] + 8 * row)
+                if pieces[piece, _LENGTHS]:
+                    size = _number_at(pieces[piece, _LENGTHS] + 8 * row)
+                end += _put(end, pieces[piece, _DATA] + pieces[piece, _STRIDE] * at, size)
             _put_length(place, end - begin)
             place = end
     return place - out
 
 
 _compiled = numba.njit(
-    types.int64(types.int64, types.int64, _NUMBERS, _NUMBERS, _PIECES), cache=True, nogil=True
+    types.int64(types.int64, types.int64, _NUMBERS, _NUMBERS, _PIECES),
+    cache=True,
+    nogil=True,
+    _nrt=False,
 )
 lay = cast("Callable[[int, int, Any, Any, Any], int]", _compiled(_lay))

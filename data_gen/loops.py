@@ -19,21 +19,28 @@ COUNTED = numba.types.Array(numba.int64, 1, "A", readonly=True)
 WORDS = numba.types.Array(numba.uint64, 1, "C", readonly=True)
 GUIDE = numba.types.Array(numba.int32, 1, "C", readonly=True)
 FLAGS = numba.types.Array(numba.boolean, 1, "A", readonly=True)
+TURNS = numba.types.Array(numba.int64, 2, "C", readonly=True)
+_SEGMENTS = (COUNTED, COUNTED, COUNTED, FLAGS, COUNTED, GUIDE, I64, FLAG, U64)  # of a spread
 
 
 def compiled(*signature: Any) -> Callable[[F], F]:
-    """Makes of a function one that is compiled, for arguments of these types alone."""
-    made = numba.njit(numba.void(*signature), cache=True, nogil=True, error_model="numpy")
+    """Makes of a function one that is compiled, for arguments of these types alone; it makes no array.
+
+    Nothing counts who holds an array: where functions call one another, that costs as much as they do.
+    """
+    made = numba.njit(
+        numba.void(*signature), cache=True, nogil=True, error_model="numpy", _nrt=False
+    )
     return cast("Callable[[F], F]", made)
 
 
 def inlined(function: F) -> F:
-    """A short function that others of the same file call."""
-    return cast("F", numba.njit(forceinline=True, error_model="numpy")(function))
+    """A short function that others call: their files must change with it, or their cache is stale."""
+    return cast("F", numba.njit(forceinline=True, error_model="numpy", _nrt=False)(function))
 
 
 @inlined
-def _mixed(number: Any, key: Any) -> Any:
+def mixed(number: Any, key: Any) -> Any:
     """As `data_gen.shuffle.mixed`."""
     bits = np.uint64(number) + key
     bits ^= bits >> np.uint64(30)
@@ -44,7 +51,7 @@ def _mixed(number: Any, key: Any) -> Any:
 
 
 @inlined
-def _walked(number: Any, factors: Any, mask: Any, shift: Any, offset: Any, size: Any) -> Any:
+def walked(number: Any, factors: Any, mask: Any, shift: Any, offset: Any, size: Any) -> Any:
     """The place of a number in a permutation: its steps, walked on while they land outside."""
     word = np.uint64(number)
     while True:
@@ -100,7 +107,7 @@ def walk(
 ) -> None:
     """The place of each number in a permutation."""
     for row in range(numbers.size):
-        out[row] = _walked(numbers[row], factors, mask, shift, offset, size)
+        out[row] = walked(numbers[row], factors, mask, shift, offset, size)
 
 
 @compiled(INTS, COUNTED, WORDS, U64, U64, U64, U64)
@@ -128,7 +135,7 @@ def move(
         turn = rows[row] // STRIDE
         grain = rows[row] - turn * STRIDE
         if grain < moved:
-            among = _walked(turn * moved + grain, factors, mask, shift, offset, size)
+            among = walked(turn * moved + grain, factors, mask, shift, offset, size)
             turn = among // moved
             grain = among - turn * moved
         out[row] = turn * STRIDE + grain
@@ -160,7 +167,40 @@ def move_back(
 def draw(out: Any, numbers: Any, key: Any, size: Any) -> None:
     """A number below size for each number, the same for the same."""
     for row in range(numbers.size):
-        out[row] = np.int64(_mixed(numbers[row], key) % size)
+        out[row] = np.int64(mixed(numbers[row], key) % size)
+
+
+@inlined
+def _share(within: Any, points: Any, count: Any) -> Any:
+    """The number of a slot's point among those in use in its segment."""
+    if points == 1:
+        return np.int64(0)
+    if points == count:
+        return np.int64(within)
+    return np.int64(np.uint64(within * points) // np.uint64(count))
+
+
+@inlined
+def _point(share: Any, points: Any, low: Any, width: Any, scattered: Any, key: Any) -> Any:
+    """The point of a number of a segment, in whose part of the width it lies."""
+    point, room = low + share, np.uint64(1)
+    if width != points:
+        room = np.uint64(width) // np.uint64(points)
+        rest = np.uint64(width) - room * np.uint64(points)
+        point = low + np.int64(room) * share
+        if rest:
+            point += np.int64(rest * np.uint64(share) // np.uint64(points))
+    if scattered and room > np.uint64(1):
+        point += np.int64(mixed(point, key) % room)
+    return point
+
+
+@inlined
+def _beside(point: Any, holes: Any, guide: Any, shift: Any) -> Any:
+    """A point of the tail, counted with the common points, which are its holes."""
+    if holes.size and holes[0] <= point:
+        point += _found(holes, guide, shift, point) + 1
+    return point
 
 
 @compiled(INTS, INTS, COUNTED, COUNTED, GUIDE, I64, COUNTED, COUNTED)
@@ -174,20 +214,14 @@ def shares(
     counts: Any,
     distinct: Any,
 ) -> None:
-    """The segment of each slot, and the number of its point among those in use there."""
+    """The segment of each slot, and the number of its point there (see `data_gen.spread`)."""
     for row in range(slots.size):
-        slot = slots[row]
-        segment = _found(starts, guide, shift, slot)
-        within, points = slot - starts[segment], distinct[segment]
-        if points == 1:
-            within = 0
-        elif points != counts[segment]:
-            within = np.int64(np.uint64(within * points) // np.uint64(counts[segment]))
+        segment = _found(starts, guide, shift, slots[row])
         segments[row] = segment
-        out[row] = within
+        out[row] = _share(slots[row] - starts[segment], distinct[segment], counts[segment])
 
 
-@compiled(INTS, COUNTED, COUNTED, COUNTED, COUNTED, COUNTED, FLAGS, COUNTED, GUIDE, I64, FLAG, U64)
+@compiled(INTS, COUNTED, COUNTED, *_SEGMENTS)
 def place(
     out: Any,
     segments: Any,
@@ -202,48 +236,55 @@ def place(
     scattered: Any,
     key: Any,
 ) -> None:
-    """The point of each number of a segment (see `data_gen.spread`)."""
+    """The point of each number of a segment."""
     for row in range(segments.size):
-        segment, share = segments[row], numbers[row]
-        point, room = low[segment] + share, np.uint64(1)
-        if width[segment] != distinct[segment]:
-            points = np.uint64(distinct[segment])
-            room = np.uint64(width[segment]) // points
-            rest = np.uint64(width[segment]) - room * points
-            point = low[segment] + np.int64(room) * share
-            if rest:
-                point += np.int64(rest * np.uint64(share) // points)
-        if scattered and room > np.uint64(1):
-            point += np.int64(_mixed(point, key) % room)
-        if holes.size and tail[segment] and holes[0] <= point:
-            point += _found(holes, guide, shift, point) + 1
-        out[row] = point
+        at = segments[row]
+        point = _point(numbers[row], distinct[at], low[at], width[at], scattered, key)
+        out[row] = _beside(point, holes, guide, shift) if tail[at] else point
 
 
-@compiled(INTS, *(COUNTED,) * 9, COUNTED, GUIDE, I64, COUNTED)
+@compiled(INTS, COUNTED, COUNTED, GUIDE, I64, COUNTED, *_SEGMENTS)
+def points_of(
+    out: Any,
+    slots: Any,
+    starts: Any,
+    guide: Any,
+    shift: Any,
+    counts: Any,
+    distinct: Any,
+    low: Any,
+    width: Any,
+    tail: Any,
+    holes: Any,
+    holes_guide: Any,
+    holes_shift: Any,
+    scattered: Any,
+    key: Any,
+) -> None:
+    """The point of each slot: `shares` and `place` in one."""
+    for row in range(slots.size):
+        at = _found(starts, guide, shift, slots[row])
+        share = _share(slots[row] - starts[at], distinct[at], counts[at])
+        point = _point(share, distinct[at], low[at], width[at], scattered, key)
+        out[row] = _beside(point, holes, holes_guide, holes_shift) if tail[at] else point
+
+
+@compiled(INTS, COUNTED, COUNTED, TURNS, COUNTED, GUIDE, I64, COUNTED)
 def coded(
     out: Any,
     cells: Any,
     within: Any,
-    groups: Any,
-    before: Any,
-    sizes: Any,
-    steps: Any,
-    offsets: Any,
-    first: Any,
-    total: Any,
+    turns: Any,
     sums: Any,
     guide: Any,
     shift: Any,
     starts: Any,
 ) -> None:
-    """The slot of a column that each row of a cell takes (see `data_gen.couple`)."""
+    """The slot of a column that each row of a cell takes (see `Coupling.turns`)."""
     for row in range(cells.size):
-        cell = cells[row]
-        group = groups[cell]
-        size = np.uint64(max(sizes[group], 1))
-        moved = (before[cell] + within[row]) * steps[group] + offsets[group]
-        at = np.int64(np.uint64(moved) % size)
-        place = first[cell] + np.int64(np.uint64(at * total[cell]) // size)
+        turn = turns[cells[row]]
+        size = np.uint64(turn[1])
+        at = np.int64(np.uint64((turn[0] + within[row]) * turn[2] + turn[3]) % size)
+        place = turn[4] + np.int64(np.uint64(at * turn[5]) // size)
         run = _found(sums, guide, shift, place)
         out[row] = starts[run] + place - sums[run]

@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,13 @@ class Spread:
 
     def points(self, slots: Ints) -> Ints:
         """The point of each slot."""
-        return self._point(*self._share(slots))
+        from data_gen.loops import points_of  # noqa: PLC0415 - the compiler, by who needs it
+
+        out = np.empty(slots.shape, np.int64)
+        starts = self._starts
+        own = (starts.places, starts.guide, starts.shift, self.counts)
+        points_of(out, slots, *own, *self._segments())
+        return out
 
     def occurrences(self, slots: Ints) -> Ints:
         """How many earlier slots have the same point."""
@@ -114,11 +121,14 @@ class Spread:
         from data_gen.loops import place  # noqa: PLC0415 - as above
 
         point = np.empty(segment.shape, np.int64)
+        place(point, segment, share, *self._segments())
+        return point
+
+    def _segments(self) -> tuple[Any, ...]:
         holes = self._holes
         own = (self.distinct, self.low, self.width, self.tail)
         scattered = (self.scatter is not None, np.uint64(self.scatter or 0))
-        place(point, segment, share, *own, holes.places, holes.guide, holes.shift, *scattered)
-        return point
+        return (*own, holes.places, holes.guide, holes.shift, *scattered)
 
 
 def ladder(rows: int, bounds: Sequence[int]) -> Spread:

@@ -77,10 +77,11 @@ class Coded:
         if not self.known.points.size:
             return self.maker.pieces(points) if self.maker is not None else ()
         at, hit = self.known.find(points)
+        found = Piece(self.known.data, self.known.lengths[at], at)
         if self.maker is None or hit.all():
-            return (Piece(self.known.data, self.known.lengths[at], at),)
-        found = Piece(self.known.data, np.where(hit, self.known.lengths[at], 0), at)
-        return (found, *(piece.only(~hit) for piece in self.maker.pieces(points)))
+            return (found,)
+        other = ~hit
+        return (found.only(hit), *(piece.only(other) for piece in self.maker.pieces(points)))
 
     def decode(self, raw: bytes) -> str:
         """PostgreSQL's text of one value."""

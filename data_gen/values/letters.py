@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from data_gen.cells import Octets, Piece
-from data_gen.shuffle import Ints, Permutation, drawn, key_of, mixed
-from data_gen.values.spelling import digits
+from data_gen.shuffle import Ints, Permutation, Words, drawn, key_of, mixed
+from data_gen.values.spelling import digits, spell
 from data_gen.values.spelling import words as words_of
 
 Quads = npt.NDArray[np.uint32]  # four characters each
@@ -58,11 +58,29 @@ def codes(points: Ints, width: int, alphabet: str, *, size: int, key: int) -> Oc
 
 def random_words(points: Ints, width: int, alphabet: str, key: int) -> Octets:
     """Random characters, the same for the same point; repetition is possible."""
-    draws = range(0, -(-width // _CHUNK), _CHUNKS_A_DRAW)
-    keys = np.array([key_of(key, chunk) for chunk in draws], np.uint64)
     word = np.empty((points.size, -(-width // _CHUNK)), np.uint32)
-    words_of(word, points, _chunks(alphabet), keys)
+    words_of(word, points, _chunks(alphabet), _keys(key, width))
     return word.view(np.uint8)[:, :width]
+
+
+def numbered_words(
+    points: Ints, widths: Ints, alphabet: str, code: int, *, distinct: int, keys: tuple[int, int]
+) -> Piece:
+    """Random characters of one of the widths, their last `code` the number of the point.
+
+    Numbers are below `distinct`; `keys` are for the characters and for the order of the numbers. A
+    word of digits does not begin with a zero: JSON's numbers allow none.
+    """
+    key, code_key = keys
+    room = -(-(max(int(widths.max()), code)) // _CHUNK) * _CHUNK
+    out, lengths = np.empty((points.size, room), np.uint8), np.empty(points.size, np.int64)
+    spell(
+        *(out, out.view(np.uint32), lengths, points, widths, np.uint64(key)),
+        *(_chunks(alphabet), _leading(alphabet), _keys(key, room)),
+        *(code, np.frombuffer(alphabet.encode(), np.uint8)),
+        *Permutation(max(distinct, 1), code_key).steps,
+    )
+    return Piece(out, lengths)
 
 
 def prose(points: Ints, lengths: Ints, longest: int, key: int) -> Piece:
@@ -70,6 +88,19 @@ def prose(points: Ints, lengths: Ints, longest: int, key: int) -> Piece:
     text = _prose(key, max(_PROSE_LENGTH, 2 * longest))
     windows = np.lib.stride_tricks.sliding_window_view(text, max(longest, 1))
     return Piece(windows, lengths, drawn(points, key, windows.shape[0]))
+
+
+def _keys(key: int, width: int) -> Words:
+    """A key for each 64 bits that so many characters take."""
+    draws = range(0, -(-width // _CHUNK), _CHUNKS_A_DRAW)
+    return np.array([key_of(key, chunk) for chunk in draws], np.uint64)
+
+
+@functools.lru_cache(maxsize=16)
+def _leading(alphabet: str) -> Octets:
+    """The first character of each chunk of a word."""
+    chunks = _chunks(DIGITS[1:] if alphabet == DIGITS else alphabet)
+    return np.ascontiguousarray(chunks.view(np.uint8)[::_CHUNK])
 
 
 @functools.lru_cache(maxsize=16)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_gen.cells import Piece, constant
-from data_gen.shuffle import Ints, drawn, key_of
+from data_gen.shuffle import Ints, key_of
 from data_gen.values import letters
 from data_gen.values.family import Wanted
 
@@ -22,7 +22,6 @@ _LEAST_SAMPLE = 5
 _SHARE = 0.6  # of the sample must have one form; else it is prose
 _CONSTANT = 0.8  # of the sample with one word in a place: it belongs to the form
 _MOST_RUNS = 40
-_NONZERO = letters.DIGITS[1:]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,33 +68,19 @@ class Shape:
 
     def pieces(self, points: Ints) -> tuple[Piece, ...]:
         """Each run as a piece; the longest changing one carries the value's number."""
-        found: list[Piece] = []
-        for place, part in enumerate(self.parts):
-            if isinstance(part, bytes):
-                found.append(constant(part, points.size))
-            else:
-                found += self._word(points, part, key_of(self.key, place))
-        return tuple(found)
-
-    def _word(self, points: Ints, word: Word, key: int) -> list[Piece]:
-        which = drawn(points, key, word.widths.size)
-        lengths = np.maximum(word.widths[which] - word.code, 0)
-        width = int(word.widths.max()) - word.code
-        pieces = []
-        if width > 0:
-            filled = letters.random_words(points, width, word.alphabet, key)
-            if word.alphabet == letters.DIGITS:  # no leading zero: JSON's numbers allow none
-                filled[:, 0] = letters.random_words(points, 1, _NONZERO, key)[:, 0]
-            pieces.append(Piece(filled, lengths))
-        if word.code:
-            pieces.append(
-                Piece(
-                    letters.codes(
-                        points, word.code, word.alphabet, size=self.distinct, key=self.key
-                    )
-                )
+        return tuple(
+            constant(part, points.size)
+            if isinstance(part, bytes)
+            else letters.numbered_words(
+                points,
+                part.widths,
+                part.alphabet,
+                part.code,
+                distinct=self.distinct,
+                keys=(key_of(self.key, place), self.key),
             )
-        return pieces
+            for place, part in enumerate(self.parts)
+        )
 
 
 def shape_of(sample: Sequence[str], wanted: Wanted, limit: int = 1 << 20) -> Shape | None:

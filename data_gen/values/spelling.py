@@ -5,24 +5,35 @@ from typing import Any
 import numba
 import numpy as np
 
-from data_gen.loops import COUNTED, I64, INTS, U64, WORDS, compiled
+from data_gen.loops import COUNTED, I64, INTS, U64, WORDS, compiled, inlined, mixed, walked
 
 _TABLE = numba.types.Array(numba.uint8, 1, "C", readonly=True)
 _MATRIX = numba.types.Array(numba.uint8, 2, "C")
 _QUADS = numba.types.Array(numba.uint32, 2, "C")
 _CHUNKS = numba.types.Array(numba.uint32, 1, "C", readonly=True)
+_TWO_32, _SMALL = np.uint64(1 << 32), np.uint64(1 << 24)  # bases have up to 256 symbols
+
+
+@inlined
+def _put_digits(out: Any, row: Any, begin: Any, end: Any, number: Any, symbols: Any) -> None:
+    """A number in the base of the symbols, from one place of a row to another.
+
+    What is small is divided by a multiplication: exact as long as number · base is below 2 ** 32.
+    """
+    base = np.uint64(symbols.size)
+    inverse = (_TWO_32 + base - np.uint64(1)) // base
+    for place in range(end - 1, begin - 1, -1):
+        small = number < _SMALL
+        quotient = number * inverse >> np.uint64(32) if small else number // base
+        out[row, place] = symbols[number - quotient * base]
+        number = quotient
 
 
 @compiled(_MATRIX, COUNTED, _TABLE)
 def digits(out: Any, numbers: Any, symbols: Any) -> None:
     """Each number in the base of the symbols, as many places as out is wide."""
-    base = np.uint64(symbols.size)
     for row in range(numbers.size):
-        rest = np.uint64(numbers[row])
-        for place in range(out.shape[1] - 1, -1, -1):
-            quotient = rest // base
-            out[row, place] = symbols[rest - quotient * base]
-            rest = quotient
+        _put_digits(out, row, 0, out.shape[1], np.uint64(numbers[row]), symbols)
 
 
 @compiled(_QUADS, COUNTED, _CHUNKS, WORDS)
@@ -32,14 +43,53 @@ def words(out: Any, numbers: Any, chunks: Any, keys: Any) -> None:
         bits = np.uint64(0)
         for chunk in range(out.shape[1]):
             if chunk % 4 == 0:
-                bits = np.uint64(numbers[row]) + keys[chunk // 4]
-                bits ^= bits >> np.uint64(30)
-                bits *= np.uint64(0xBF58476D1CE4E5B9)
-                bits ^= bits >> np.uint64(27)
-                bits *= np.uint64(0x94D049BB133111EB)
-                bits ^= bits >> np.uint64(31)
+                bits = mixed(numbers[row], keys[chunk // 4])
             out[row, chunk] = chunks[bits & np.uint64(0xFFFF)]
             bits >>= np.uint64(16)
+
+
+@compiled(
+    *(_MATRIX, _QUADS, INTS, COUNTED, COUNTED, U64, _CHUNKS, _TABLE, WORDS),
+    *(I64, _TABLE, WORDS, U64, U64, U64, U64),
+)
+def spell(
+    out: Any,
+    quads: Any,
+    lengths: Any,
+    points: Any,
+    widths: Any,
+    key: Any,
+    chunks: Any,
+    leading: Any,
+    keys: Any,
+    code: Any,
+    symbols: Any,
+    factors: Any,
+    mask: Any,
+    shift: Any,
+    offset: Any,
+    size: Any,
+) -> None:
+    """A word for each point: random characters as in `words`, then its number as in `digits`.
+
+    `quads` are the characters of `out` by four. One of `widths` is drawn for each; a number takes
+    `code` of it.
+    """
+    for row in range(points.size):
+        point = points[row]
+        length = max(widths[np.int64(mixed(point, key) % np.uint64(widths.size))] - code, 0)
+        bits = np.uint64(0)
+        for chunk in range((length + 3) // 4):
+            if chunk % 4 == 0:
+                bits = mixed(point, keys[chunk // 4])
+            quads[row, chunk] = chunks[bits & np.uint64(0xFFFF)]
+            if chunk == 0:
+                out[row, 0] = leading[bits & np.uint64(0xFFFF)]
+            bits >>= np.uint64(16)
+        if code:
+            rest = np.uint64(walked(point % np.int64(size), factors, mask, shift, offset, size))
+            _put_digits(out, row, length, length + code, rest, symbols)
+        lengths[row] = length + code
 
 
 @compiled(_MATRIX, INTS, COUNTED, U64, U64, I64, I64)
