@@ -10,9 +10,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import psycopg
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGresult
 
 from replay.bind import Binder
 from replay.load import refuse
@@ -21,7 +24,9 @@ from replay.workload import Statement, Transaction
 
 _REPEATS = 4
 _ENOUGH_S = 0.6  # of measuring; one execution at least
-_CUSTOM = 5  # executions of a prepared statement before the server may settle on a generic plan
+_CUSTOM = (
+    12  # executions of a prepared statement: after the fifth the server may take a generic plan
+)
 _TRIPS = 20
 _TIMEOUT_MS = 10_000
 _LOCK_TIMEOUT_MS = 2000
@@ -80,6 +85,8 @@ class Soloist:
         self._rng = np.random.default_rng([seed, 77])
         self._cpu = _Cpu(connection)
         self._trip_s = _trip_s(connection)
+        self._prepared: dict[bytes, bytes] = {}  # SQL as sent -> name
+        self._settled: set[str] = set()  # SQL of prepared statements
         connection.execute(f"SET statement_timeout = {_TIMEOUT_MS}".encode())
         connection.execute(f"SET lock_timeout = {_LOCK_TIMEOUT_MS}".encode())
 
@@ -88,8 +95,9 @@ class Soloist:
         if not transaction.statements or refuse.first_reason(transaction.statements):
             return None
         # At first it reads what is not cached yet, and what was prepared has not the plan that stays.
-        prepared = any(statement.prepared for statement in transaction.statements)
-        settling, enough_s = (_CUSTOM, 2 * _ENOUGH_S) if prepared else (1, _ENOUGH_S)
+        anew = {s.sql for s in transaction.statements if s.prepared} - self._settled
+        self._settled |= anew
+        settling, enough_s = (_CUSTOM, 2 * _ENOUGH_S) if anew else (1, _ENOUGH_S)
         took: list[list[float]] = []
         locks: tuple[tuple[str, str], ...] = ()
         leaked: tuple[str, ...] = ()
@@ -144,11 +152,25 @@ class Soloist:
         if _is_control(statement.sql):
             return 0.0
         sql, parameters = render(statement.sql, statement.slots, values)
+        if statement.prepared:
+            return self._run_prepared(sql.encode(), parameters)
         began = time.monotonic()
         with psycopg.RawCursor(self._connection) as cursor:
-            cursor.execute(
-                sql.encode(), parameters or None, prepare=bool(statement.prepared and parameters)
-            )
+            cursor.execute(sql.encode(), parameters or None, prepare=False)
+        return time.monotonic() - began
+
+    def _run_prepared(self, sql: bytes, parameters: Sequence[str | None]) -> float:
+        """By libpq itself: psycopg forgets what it has prepared with every ROLLBACK."""
+        server = self._connection.pgconn
+        name = self._prepared.get(sql)
+        if name is None:
+            name = b"replay_solo_%d" % len(self._prepared)
+            _require(self._connection, server.prepare(name, sql))
+            self._prepared[sql] = name
+        given = [None if value is None else value.encode() for value in parameters]
+        values = cast("Sequence[bytes]", given)  # NULL is None, which the declared type leaves out
+        began = time.monotonic()
+        _require(self._connection, server.exec_prepared(name, values))
         return time.monotonic() - began
 
     def _leftovers(self) -> tuple[str, ...]:
@@ -159,6 +181,12 @@ class Soloist:
         if held:
             self._connection.execute("SELECT pg_advisory_unlock_all()")
         return held
+
+
+def _require(connection: psycopg.Connection, result: PGresult) -> None:
+    """Raise the server's error, if that is what it answered."""
+    if result.status not in {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}:
+        raise psycopg.errors.error_from_result(result, connection.info.encoding)
 
 
 def _trip_s(connection: psycopg.Connection) -> float:
