@@ -41,6 +41,7 @@ CAPACITY = "capacity.json"
 _NAME = pa.dictionary(pa.int32(), pa.string())
 
 # One row per statement of a started transaction, and one (ordinal 0) per skipped transaction.
+_BLOCK = 1 << 16  # rows that are read together
 ATTEMPTS = pa.schema(
     [
         ("arrival", pa.int64()),  # number of the planned transaction
@@ -236,6 +237,15 @@ def read_table(path: Path, name: str, *, worker: int | None = None) -> pa.Table:
     if not file.is_file():
         return TABLES[name].empty_table()
     return pq.read_table(file)
+
+
+def read_blocks(path: Path, name: str, *, worker: int | None = None) -> Iterator[pa.Table]:
+    """The same a block of rows at a time, for what may be larger than memory."""
+    file = _table_file(path, name, worker)
+    if file.is_file():
+        with pq.ParquetFile(file) as table:
+            for batch in table.iter_batches(batch_size=_BLOCK):
+                yield pa.Table.from_batches([batch])
 
 
 def _table_file(path: Path, name: str, worker: int | None) -> Path:

@@ -5,15 +5,16 @@ that the waiting session was at (joined by backend pid and time).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from replay import rundir
 from replay.conduct.during import Ran, Script
-from replay.load.transactions import OK, Transactions, transactions
+from replay.load.transactions import OK, Transactions
 from replay.migration import Blocked, Migration, MigrationStatement, Round, Waited
 from replay.outcome import OK as OUTCOME_OK
 
@@ -26,6 +27,7 @@ _SLOW_TIMES, _SLOW_MORE_MS = 3.0, 20.0  # of the p95 before it, whichever is mor
 _DISTURBED_SHARE = 0.2  # of a step's transactions slow or failed, beyond the share before
 _CALM_STEPS = 2  # on end: then the load is itself again
 
+_TIMES = ("pid", "began_us", "ended_us")
 _Key = tuple[str, str, str, str]  # template, lock, relation, state
 
 
@@ -58,19 +60,20 @@ def measure(
     at_s: float,
     repeat: int,
     blocking: pa.Table,
-    attempts: pa.Table,
+    attempts: Callable[[], Iterable[pa.Table]],
+    done: Transactions,
     expected: Iterable[int],
     objective_ms: float,
     duration_s: float,
 ) -> Migration:
     """The migration's record.
 
-    `blocking` and `attempts` are rundir's; `expected` are arrivals whose errors production had too.
+    `blocking` is rundir's, `attempts` gives rundir's by blocks, `done` is their transactions; `expected` are arrivals whose errors production had too.
     """
     pids = {one.pid for one in ran}
-    ends = _ends(attempts, ran, t0_ns)
     of_it = [pc.is_in(blocking[side], pa.array(pids, pa.int32())) for side in ("waiter", "blocker")]
-    waits = list(_waits(blocking.filter(pc.or_(*of_it)), ends))
+    behind = blocking.filter(pc.or_(*of_it))
+    waits = list(_waits(behind, _ends(attempts(), behind["waiter"], ran, t0_ns)))
     statements = tuple(_statement(one, t0_ns) for one in ran)
     return Migration(
         file=script.name,
@@ -80,7 +83,7 @@ def measure(
             _rounds(
                 statements,
                 len(script.steps),
-                transactions(attempts),
+                done,
                 frozenset(expected),
                 objective_ms,
                 duration_s,
@@ -171,10 +174,17 @@ def _blocked(waits: Iterable[Wait]) -> tuple[Blocked, ...]:
 
 
 def _ends(
-    attempts: pa.Table, ran: Sequence[Ran], t0_ns: int
+    attempts: Iterable[pa.Table], waiters: pa.ChunkedArray, ran: Sequence[Ran], t0_ns: int
 ) -> Mapping[int, tuple[np.ndarray, np.ndarray]]:
-    """By pid when its statements began, ascending, and ended; µs since the origin."""
-    sent = attempts.filter(pc.greater_equal(attempts["began_us"], 0))
+    """By pid when a waiter's statements began, ascending, and ended; µs since the origin."""
+    pids = pc.unique(waiters)
+    parts = [
+        block.filter(
+            pc.and_(pc.greater_equal(block["began_us"], 0), pc.is_in(block["pid"], pids))
+        ).select(_TIMES)
+        for block in attempts
+    ]
+    sent = pa.concat_tables([rundir.TABLES["attempts"].empty_table().select(_TIMES), *parts])
     pid = np.append(sent["pid"].to_numpy(), [one.pid for one in ran]).astype(np.int64)
     began = np.append(sent["began_us"].to_numpy(), [(r.began_ns - t0_ns) // 1000 for r in ran])
     ended = np.append(sent["ended_us"].to_numpy(), [(r.ended_ns - t0_ns) // 1000 for r in ran])

@@ -2,15 +2,16 @@
 
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from time import CLOCK_MONOTONIC, clock_gettime_ns
 from typing import Any
 
 import psycopg
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from replay import __version__, bundle, rundir, target
@@ -26,7 +27,7 @@ from replay.errors import InputError
 from replay.load import ramp
 from replay.load.launch import LoadReport, began, launch
 from replay.load.report import FAILED, INTERRUPTED
-from replay.load.transactions import transactions
+from replay.load.transactions import Transactions, transactions
 from replay.load.verdict import judge
 from replay.migration import Migration
 from replay.rundir import RunManifest
@@ -95,7 +96,7 @@ def run(
         if manifest.state == INTERRUPTED:
             raise KeyboardInterrupt
         try:
-            _explain(connection, out, driven.attempts, baked, planned)
+            _explain(connection, out, baked, planned)
         except psycopg.OperationalError as error:
             log.warning("no plans were taken: %s", error)
     return _name_causes(out, workload_path, manifest)
@@ -106,7 +107,7 @@ class _Driven:
     """What a load left."""
 
     report: LoadReport
-    attempts: pa.Table
+    done: Transactions
     missed: int  # samples of the server that did not come
     migration: tuple[Ran, ...]  # what was sent of it
 
@@ -214,7 +215,7 @@ def _drive(
         rundir.write_table(out, "locklog", log_began.table(origin_us))
     return _Driven(
         report=report,
-        attempts=rundir.read_table(out, "attempts"),
+        done=transactions(rundir.read_blocks(out, "attempts")),
         missed=watched.missed,
         migration=ran,
     )
@@ -228,7 +229,8 @@ def _measured(out: Path, script: Script, driven: _Driven, options: RunOptions) -
         at_s=options.migration_at_s,
         repeat=options.repeat,
         blocking=rundir.read_table(out, "blocking"),
-        attempts=driven.attempts,
+        attempts=partial(rundir.read_blocks, out, "attempts"),
+        done=driven.done,
         expected=driven.report.expected,
         objective_ms=options.objective_ms,
         duration_s=options.duration_s,
@@ -245,11 +247,11 @@ def _conclude(
     report = driven.report
     borne_us = None
     if baked.steps:
-        found = ramp.driven(baked.steps, transactions(driven.attempts))
+        found = ramp.driven(baked.steps, driven.done)
         rundir.write_capacity(out, found)
         borne_us = ramp.borne_us(baked.steps, found)
     verdict = judge(
-        driven.attempts,
+        driven.done,
         planned=report.planned if baked.steps else baked.planned.transactions,
         report=report,
         objective_ms=options.objective_ms,
@@ -279,7 +281,6 @@ def _conclude(
 def _explain(
     connection: psycopg.Connection,
     out: Path,
-    attempts: pa.Table,
     baked: Baked,
     before: Mapping[str, Any],
 ) -> None:
@@ -289,20 +290,26 @@ def _explain(
 
     Each stands beside the one that was chosen `before` the run.
     """
-    spent = (
-        attempts.append_column("spent", pc.subtract(attempts["ended_us"], attempts["began_us"]))
-        .filter(pc.greater_equal(attempts["began_us"], 0))
-        .group_by("template")
-        .aggregate([("spent", "sum")])
-        .sort_by([("spent_sum", "descending")])
-    )
-    slowest = spent["template"].to_pylist()[:_EXPLAINED_AT_MOST]
+    slowest = [name for name, _ in _spent_us(out).most_common(_EXPLAINED_AT_MOST)]
     chosen = [name for name in dict.fromkeys([*baked.boosted, *slowest]) if name in baked.examples]
     chosen = chosen or list(baked.examples)[:_EXPLAINED_AT_MOST]  # behind a service nobody knows
     taken = plans.explain(connection, [(name, *baked.examples[name]) for name in chosen])
     rundir.write_plans(
         out, {name: {**entry, "before": before.get(name)} for name, entry in taken.items()}
     )
+
+
+def _spent_us(out: Path) -> Counter[str]:
+    """By template, how long its statements took, all together."""
+    found: Counter[str] = Counter()
+    for block in rundir.read_blocks(out, "attempts"):
+        spent = pc.subtract(block["ended_us"], block["began_us"])
+        sent = block.append_column("spent", spent).filter(pc.greater_equal(block["began_us"], 0))
+        sums = sent.group_by("template").aggregate([("spent", "sum")])
+        found.update(
+            dict(zip(sums["template"].to_pylist(), sums["spent_sum"].to_pylist(), strict=True))
+        )
+    return found
 
 
 def _name_causes(out: Path, workload_path: Path, manifest: RunManifest) -> RunManifest:

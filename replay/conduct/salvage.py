@@ -9,6 +9,7 @@ from replay import rundir
 from replay.conduct.beside import sweep
 from replay.load import launch
 from replay.load.report import FAILED
+from replay.load.transactions import transactions
 from replay.load.verdict import judge
 
 _KILLED = (
@@ -33,7 +34,7 @@ def salvage(run: Path) -> bool:
     if report is None:
         return False
     judged = judge(
-        rundir.read_table(run, "attempts"),
+        transactions(rundir.read_blocks(run, "attempts")),
         planned=report.planned,
         report=report,
         objective_ms=float(str(manifest.options.get("objective_ms", 0.0))),

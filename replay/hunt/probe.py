@@ -140,7 +140,7 @@ def judge(out: Path, manifest: RunManifest, templates: Sequence[str]) -> tuple[b
     if found is not None:
         return True, f"rule {found.rule}, {found.name}"
     attempts = rundir.read_table(out, "attempts")
-    done = transactions(attempts)
+    done = transactions([attempts])
     names = attempts["template"].cast("string")
     chosen = np.isin(
         done.arrival,

@@ -62,16 +62,16 @@ def conclude(
             interrupted=False,
             workers=(worker,),
         )
-    attempts = rundir.read_table(run, "attempts", worker=worker)
+    done = transactions(rundir.read_blocks(run, "attempts", worker=worker))
     steps = ramp.read_steps(shards)
-    capacity = ramp.driven(steps, transactions(attempts)) if steps else None
+    capacity = ramp.driven(steps, done) if steps else None
     judged = verdict.judge(
-        attempts,
+        done,
         planned=report.planned,
         report=report,
         objective_ms=objective_ms,
         boosted=boosted,
         until_us=ramp.borne_us(steps, capacity) if capacity is not None else None,
     )
-    share = share_of(judged, report, attempts, boosted, code)
+    share = share_of(judged, report, done, boosted, code)
     return Concluded(judged=judged, capacity=capacity, share=share)

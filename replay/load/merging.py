@@ -9,12 +9,11 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 
 from replay import documents
 from replay.load.report import LoadReport, WorkerReport
 from replay.load.tally import FIGURES, histogram_of, merged
-from replay.load.transactions import transactions
+from replay.load.transactions import Transactions
 from replay.load.verdict import (
     CPU_SHARE,
     LAG_P99_MS,
@@ -51,10 +50,9 @@ class Share:
 
 
 def share_of(
-    judged: Verdict, report: LoadReport, attempts: pa.Table, boosted: Collection[str], code: int
+    judged: Verdict, report: LoadReport, done: Transactions, boosted: Collection[str], code: int
 ) -> Share:
     """A worker's share, from what it did and its own verdict on that."""
-    done = transactions(attempts)
     ordinary = ~holds_any(report, boosted)[done.arrival]
     return Share(
         exit_code=code,

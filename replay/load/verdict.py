@@ -9,13 +9,11 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from replay.load.report import LoadReport
 from replay.load.schedule import LEFT_OUT_EMPTY, LEFT_OUT_SETS
-from replay.load.transactions import OK, Transactions, transactions
-from replay.outcome import RETRIED_AFTER, Accounting
+from replay.load.transactions import OK, Transactions
+from replay.outcome import Accounting
 
 # Beyond these a run says more of the generator than of the server.
 LAG_P99_MS = 50.0  # or a tenth of what was measured, where that is more: it then decides nothing
@@ -43,7 +41,7 @@ class Verdict:
 
 
 def judge(
-    attempts: pa.Table,
+    done: Transactions,
     *,
     planned: int,
     report: LoadReport,
@@ -52,24 +50,22 @@ def judge(
     until_us: float | None = None,
     left_out: Mapping[str, int] | None = None,
 ) -> Verdict:
-    """Judge a load by its attempts (rundir.ATTEMPTS) and its workers' report.
+    """Judge a load by its transactions and its workers' report.
 
     Healthy and the objective's figures leave out transactions that hold a boosted template: they
     are the load, the others are the service; and what was due after `until_us`.
     `left_out` are transactions that were not even planned, by reason.
     """
-    done = transactions(attempts)
     accounting = _account(done, planned)
     expected = np.isin(done.arrival, list(report.expected))
     ordinary = ~holds_any(report, boosted)[done.arrival]
     if until_us is not None:
         ordinary &= done.due_us < until_us
     objective = _objective(done, ordinary, expected, objective_ms)
-    generator = _generator(attempts, report)
+    generator = _generator(done, report)
     generator["expected_errors"] = float(expected.sum())
-    again = pc.starts_with(attempts["outcome"].cast(pa.string()), RETRIED_AFTER)
-    if retried := pc.sum(again).as_py():
-        generator["retried"] = float(retried)
+    if done.retried:
+        generator["retried"] = float(done.retried)
     if out_of_order := sum(worker.out_of_order for worker in report.workers):
         generator["out_of_order"] = float(out_of_order)
     if refused := sum(worker.refused_settings for worker in report.workers):
@@ -144,9 +140,8 @@ def _objective(
     }
 
 
-def _generator(attempts: pa.Table, report: LoadReport) -> dict[str, float]:
-    sent = attempts.filter(pc.greater_equal(attempts["began_us"], 0))
-    lag_us = sent["lag_us"].to_numpy()
+def _generator(done: Transactions, report: LoadReport) -> dict[str, float]:
+    lag_us = done.statements_lag_us
     return {
         "lag_p50_us": _percentile(lag_us, 50),
         "lag_p99_us": _percentile(lag_us, 99),

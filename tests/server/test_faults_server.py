@@ -24,6 +24,7 @@ from replay.conduct.salvage import salvage
 from replay.errors import EnvironmentFaultError
 from replay.load import shard
 from replay.load.launch import launch
+from replay.load.transactions import transactions
 from replay.load.verdict import judge
 from replay.outcome import LOST, OK
 
@@ -106,7 +107,11 @@ def test_load_comes_back_after_each_fault(frail: embedded.Server, tmp_path: Path
     assert survived == ["terminated", "restarted", "reset", "cut"]
     attempts = rundir.read_table(tmp_path / "a.run", "attempts")
     verdict = judge(
-        attempts, planned=planned.transactions, report=report, objective_ms=250, boosted=()
+        transactions([attempts]),
+        planned=planned.transactions,
+        report=report,
+        objective_ms=250,
+        boosted=(),
     )
     outcomes = Counter(attempts["outcome"].to_pylist())
     assert outcomes[LOST] >= 3

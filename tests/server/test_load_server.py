@@ -38,6 +38,7 @@ from replay.load import schedule, shard
 from replay.load.launch import launch
 from replay.load.report import LoadReport, read_worker
 from replay.load.shard import PlannedStatement, PlannedTransaction
+from replay.load.transactions import transactions
 from replay.load.verdict import Verdict, judge
 from replay.outcome import LOST, OK, SKIPPED_END, SKIPPED_POOL
 from replay.workload import Manifest, Statement, Transaction, Workload
@@ -51,7 +52,7 @@ class Loaded:
 
     def judge(self, *boosted: str) -> Verdict:
         return judge(
-            self.attempts,
+            transactions([self.attempts]),
             planned=self.planned.transactions,
             report=self.report,
             objective_ms=250,

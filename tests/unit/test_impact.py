@@ -9,6 +9,7 @@ from replay import rundir
 from replay.conduct.during import Ran, Script, read_script
 from replay.conduct.impact import measure
 from replay.errors import InputError
+from replay.load.transactions import transactions
 from replay.migration import Migration
 from replay.report.migration import recovery, sentence
 
@@ -93,7 +94,8 @@ def measured(
         at_s=5,
         repeat=1,
         blocking=pa.Table.from_pylist(edges, schema=rundir.BLOCKING),
-        attempts=done,
+        attempts=lambda: [done],
+        done=transactions([done]),
         expected=(),
         objective_ms=250,
         duration_s=20,

@@ -16,6 +16,7 @@ from replay.load.report import LoadReport, WorkerReport
 from replay.load.settle import Settlement
 from replay.load.shard import PlannedStatement, PlannedTransaction
 from replay.load.tally import Tally, news
+from replay.load.transactions import transactions
 from replay.load.verdict import Verdict, in_words, judge
 
 ORIGIN = 10**12
@@ -76,7 +77,7 @@ def judged(
         **fields,  # type: ignore[arg-type]
     )
     return judge(
-        table,
+        transactions(table.slice(begin, 7) for begin in range(0, len(table), 7)),
         planned=planned,
         report=report,
         objective_ms=250,
@@ -202,7 +203,7 @@ def test_books_that_do_not_balance_are_a_fault_of_ours() -> None:
         shapes=((A,),),
     )
     with pytest.raises(AssertionError):
-        judge(table, planned=2, report=report, objective_ms=1, boosted=())
+        judge(transactions([table]), planned=2, report=report, objective_ms=1, boosted=())
 
 
 def test_settling_gives_every_arrival_exactly_one_end(tmp_path: Path) -> None:
