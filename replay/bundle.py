@@ -169,8 +169,11 @@ def read_profile(path: Path) -> SchemaProfile:
     return msgspec.json.decode(file.read_bytes(), type=SchemaProfile)
 
 
-def read_requests(path: Path) -> Requests | None:
-    """Read what a workload holds of requests; None where the capture had no `--http`."""
+def read_requests(path: Path, *, kept: bool = True) -> Requests | None:
+    """Read what a workload holds of requests; None where the capture had no `--http`.
+
+    Without `kept`, the routes alone, and not the requests of them that were kept.
+    """
     _KIND.read_manifest(path)
     file = path / REQUEST_LOG
     if not file.is_file():
@@ -179,7 +182,7 @@ def read_requests(path: Path) -> Requests | None:
     return Requests(
         log=msgspec.json.decode(file.read_bytes(), type=RequestLog),
         routes=tuple(columnar.routes_of(pq.read_table(path / ROUTES))),
-        kept=tuple(columnar.requests_of(pq.read_table(path / REQUESTS))),
+        kept=tuple(columnar.requests_of(pq.read_table(path / REQUESTS))) if kept else (),
         links=tuple(columnar.links_of(pq.read_table(path / LINKS))) if is_linked else (),
         ran=tuple(columnar.ran_of(pq.read_table(path / RAN))) if is_linked else (),
         places=tuple(columnar.places_of(pq.read_table(path / REQUEST_PLACES))) if is_linked else (),

@@ -56,8 +56,7 @@ class BottomK:
 
         A unit has one place in a stratum, however often it is offered at once: its smallest rank.
         """
-        self._grow(int(strata.max(initial=-1)) + 1)
-        below = np.flatnonzero(ranks < self._limits[strata])
+        below = np.flatnonzero(ranks < self.limits(int(strata.max(initial=-1)) + 1)[strata])
         if below.size <= 1:
             return below
         if (np.diff(units[below]) <= 0).any():  # else none of them comes twice
@@ -71,6 +70,11 @@ class BottomK:
         below = below[np.lexsort((ranks[below], strata[below]))]
         found = strata[below]
         return below[np.arange(found.size) - np.searchsorted(found, found) <= self._k]
+
+    def limits(self, strata: int) -> Priorities:
+        """The limits of so many strata: a rank that is not below its stratum's is not wanted."""
+        self._grow(strata)
+        return self._limits
 
     def new_stratum(self) -> int:
         """The number of a stratum that nothing was offered to."""

@@ -4,6 +4,7 @@ import numpy as np
 
 from replay.capture.executions import Executions
 from replay.capture.formats.columns import Ints
+from replay.capture.kernels import Number, inlined, place
 from replay.capture.units import Priorities, mix
 
 # Rank of the slowest: the time from longest to shortest, and of equal ones the priority.
@@ -15,6 +16,13 @@ def slowness(spent_us: Ints, priority: Priorities) -> Priorities:
     """Ranks of executions: the smallest is the slowest's."""
     less = (_LONGEST_US - np.minimum(spent_us, _LONGEST_US)).astype(np.uint64)
     return less << np.uint64(TIE_BITS) | priority >> np.uint64(64 - TIE_BITS)
+
+
+@inlined
+def rank_of(spent_us: Number, priority: np.uint64) -> np.uint64:
+    """`slowness` of one."""
+    less = place(np.int64(_LONGEST_US) - min(np.int64(spent_us), np.int64(_LONGEST_US)))
+    return less << place(TIE_BITS) | priority >> place(64 - TIE_BITS)
 
 
 def shapes(found: Executions, first: Ints, identities: Priorities) -> Priorities:

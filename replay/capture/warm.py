@@ -73,7 +73,9 @@ def _compile_requests() -> None:
         lines = [_IN_JSON.replace("{cookie}", one).replace("{agent}", agent) for one, agent in told]
         as_json.write_text("".join(lines))
         for file in (log, as_json):
-            linker = read_requests([file]).linker()
+            read = read_requests([file])
+            linker = read.linker()
+            read.made(b"none")
     texts, at = np.zeros(20, np.uint8), np.array([0, 20])
     linker.pairs(texts, at, np.array([0, 1]), np.zeros(1, np.int64), np.zeros(1, np.int64))
     linker.alone(np.zeros(1, np.int64), np.zeros(1, np.int64))

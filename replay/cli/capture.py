@@ -180,7 +180,7 @@ def _tell(out: Path, *, as_json: bool) -> None:
     from replay.report.inspect import as_json as document
     from replay.report.inspect import routes, text, views
 
-    requests_read = bundle.read_requests(out)
+    requests_read = bundle.read_requests(out, kept=False)
     if as_json:
         workload = bundle.read(out)
         output.print_document(document.document(workload, workload.templates, requests_read))

@@ -38,6 +38,9 @@ class _Node:
     route: int = -1  # number of the route that ends here
 
 
+_NOWHERE = _Node()  # below a place that is not there yet
+
+
 class Routes:
     """Numbers routes; a number may become another one's when a place folds (`moved`)."""
 
@@ -112,7 +115,7 @@ class Routes:
             if node.folded and part not in node.children and not _is_kind(part):
                 part = NAME  # noqa: PLW2901
             shown.append(part)
-            node = node.children.get(part) or _Node()
+            node = node.children.get(part, _NOWHERE)
         return shown
 
     def _nodes(self, method: str, route: str) -> list[_Node]:

@@ -12,7 +12,8 @@ import numpy as np
 
 from replay.capture.bottomk import BottomK, Weights, weights_of
 from replay.capture.formats.columns import Ints
-from replay.capture.ranks import TIE_BITS, slowness
+from replay.capture.kernels import compiled
+from replay.capture.ranks import TIE_BITS, rank_of, slowness
 from replay.capture.requests.columns import Requests
 from replay.capture.requests.routes import Routes
 from replay.capture.sample import BUCKETS_AT_MOST, SLOWEST
@@ -70,19 +71,32 @@ class Sample:
             return
         units = np.arange(self._count, self._count + count)
         self._count += count
-        offers = (
-            (self._routes, routes * _CLASSES + found.status // 100 % _CLASSES, priorities),
-            (self._slowest, routes, slowness(found.duration_us, priorities)),
-            (self._buckets, self._numbered(found.at_us // 1_000_000), priorities),
-        )
+        buckets = self._numbered(found.at_us // 1_000_000)
         wanted = np.zeros(count, np.bool_)
-        for group, strata, ranks in offers:
-            below = group.wanted(strata, ranks, units)
+        some = _maybe(found, routes, priorities, self._limits(routes, buckets), buckets)
+        for group, rows in zip((self._routes, self._slowest, self._buckets), some, strict=True):
+            ranks, strata = priorities[rows], routes[rows]
+            if group is self._routes:
+                strata = strata * _CLASSES + found.status[rows] // 100 % _CLASSES
+            elif group is self._slowest:
+                ranks = slowness(found.duration_us[rows], ranks)
+            else:
+                strata = buckets[rows]
+            below = group.wanted(strata, ranks, units[rows])
             if below.size:
-                wanted[below] = True
-                group.offer(strata[below], ranks[below], units[below])
+                wanted[rows[below]] = True
+                group.offer(strata[below], ranks[below], units[rows[below]])
         self._hold(found, routes, sessions, priorities, np.flatnonzero(wanted))
         self._settle()
+
+    def _limits(self, routes: Ints, buckets: Ints) -> tuple[Priorities, Priorities, Priorities]:
+        """Of all groups, grown so that these have theirs."""
+        strata = int(routes.max()) + 1
+        return (
+            self._routes.limits(strata * _CLASSES),
+            self._slowest.limits(strata),
+            self._buckets.limits(int(buckets.max()) + 1),
+        )
 
     def moved(self, routes: Routes) -> None:
         """Follow routes that have become others."""
@@ -187,3 +201,44 @@ class Sample:
         self._buckets.renumber(new)
         self._bucket_of = halves
         return halves
+
+
+def _maybe(
+    found: Requests,
+    routes: Ints,
+    priorities: Priorities,
+    limits: tuple[Priorities, Priorities, Priorities],
+    buckets: Ints,
+) -> tuple[Ints, Ints, Ints]:
+    """For each group the rows that it may want: nearly none, once there were many."""
+    rows = np.empty((3, routes.size), np.int64)
+    counts = np.zeros(3, np.int64)
+    columns = routes, found.status, found.duration_us, buckets
+    _below(columns, priorities, limits, rows, counts)
+    one, two, three = (of[:count] for of, count in zip(rows, counts.tolist(), strict=True))
+    return one, two, three
+
+
+@compiled
+def _below(
+    columns: tuple[Ints, Ints, Ints, Ints],
+    priorities: Priorities,
+    limits: tuple[Priorities, Priorities, Priorities],
+    rows: Ints,
+    counts: Ints,
+) -> None:
+    """Rows whose ranks are below the limits of their strata, by group."""
+    routes, status, durations_us, buckets = columns
+    one, two, three = 0, 0, 0
+    for row in range(priorities.size):
+        route, priority = routes[row], priorities[row]
+        if priority < limits[0][route * _CLASSES + status[row] // 100 % _CLASSES]:
+            rows[0, one] = row
+            one += 1
+        if rank_of(durations_us[row], priority) < limits[1][route]:
+            rows[1, two] = row
+            two += 1
+        if priority < limits[2][buckets[row]]:
+            rows[2, three] = row
+            three += 1
+    counts[0], counts[1], counts[2] = one, two, three

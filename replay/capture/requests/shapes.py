@@ -14,6 +14,7 @@ import numpy as np
 from replay.capture.formats.texts import Spans, Texts
 from replay.capture.kernels import (
     ONE,
+    ZERO,
     Bytes,
     Hashes,
     Number,
@@ -32,6 +33,7 @@ _OFFSET, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 _MARK = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(29)
 _BEHIND = re.compile(rb"[?#]")
+_IN_VALUES = re.compile("[0-9@%]")  # one of these is in all that is no word
 
 
 def hashes(methods: Texts, targets: Texts, plain: Hashes) -> Hashes:
@@ -65,19 +67,25 @@ def segments(path: str) -> list[str]:
 @lru_cache(maxsize=1 << 16)
 def kind_of(segment: str) -> int:
     """What kind of value a segment is; WORD where it may be a word."""
-    data = as_bytes(segment.encode())
-    return int(kind(data, place(0), stem(data, place(0), place(data.size))))
+    return _told(segment)[0]
 
 
 @lru_cache(maxsize=1 << 16)
 def shown(segment: str) -> str:
     """A segment as a route shows it: its kind for a value, with the extension it has."""
-    value = kind_of(segment)
+    value, behind = _told(segment)
     if value == WORD:
         return segment
+    return KINDS[value] + segment.encode()[behind:].decode("utf-8", "replace")
+
+
+def _told(segment: str) -> tuple[int, int]:
+    """A segment's kind, and where its extension begins."""
+    if not _IN_VALUES.search(segment):
+        return WORD, len(segment)
     data = as_bytes(segment.encode())
-    behind = int(stem(data, place(0), place(data.size)))
-    return KINDS[value] + data[behind:].tobytes().decode("utf-8", "replace")
+    behind = stem(data, ZERO, place(data.size))
+    return int(kind(data, ZERO, place(behind))), int(behind)
 
 
 def plain_words(words: Sequence[str]) -> Hashes:

@@ -15,6 +15,7 @@ from replay.capture.inputs import Input, Known, find_inputs
 from replay.capture.links.found import Routed
 from replay.capture.links.linker import Linker
 from replay.capture.links.told import Told
+from replay.capture.memory import collected_by_hand
 from replay.capture.requests import formats, patterns
 from replay.capture.requests.assemble import (
     build_requests,
@@ -76,6 +77,10 @@ class ReadRequests:
 
     def made(self, key: bytes, told: Told | None = None) -> Requests:
         """What a workload holds of them, scrubbed with that key; `told` is how they are linked."""
+        with collected_by_hand():
+            return self._made(key, told)
+
+    def _made(self, key: bytes, told: Told | None) -> Requests:
         reading, rows = self.reading, self.rows
         figures = reading.tally.by_route(reading.routes)
         today = datetime.fromtimestamp(reading.tally.end_us / 1_000_000, UTC).date()
@@ -162,9 +167,10 @@ def read_requests(
         end_us=_epoch_us(options.end),
         linked=options.linked,
     )
-    reading.read(found.inputs, progress)
-    _require(reading, [one.name for one in found.inputs])
-    rows, weights = reading.sample.kept()
+    with collected_by_hand():
+        reading.read(found.inputs, progress)
+        _require(reading, [one.name for one in found.inputs])
+        rows, weights = reading.sample.kept()
     return ReadRequests(
         reading=reading, inputs=found.inputs, options=options, rows=rows, weights=weights
     )

@@ -45,7 +45,7 @@ def sections(
         (f"{log.requests:,} requests", "bold"),
         f" of {len(requests.routes):,} routes ({sum(r.rare for r in requests.routes):,} rare), "
         f"{log.sessions:,} sessions, at most {log.peak_concurrency:,} at once, "
-        f"{len(requests.kept):,} kept",
+        f"{sum(r.kept for r in requests.routes):,} kept",
     )
     yield Text(log.format, style="dim")
     yield Text(f"{log.begin:%Y-%m-%d %H:%M:%S} to {log.end:%Y-%m-%d %H:%M:%S %Z}", style="dim")

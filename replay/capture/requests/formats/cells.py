@@ -62,7 +62,7 @@ class Room(NamedTuple):
 
 @compiled
 def take(data: Bytes, shape: Shape, room: Room) -> None:
-    """Take the requests of whole lines."""
+    """Take the requests of whole lines, for all of which there must be room."""
     size, at = place(data.size), place(0)
     row, odd, elsewhere = 0, 0, 0
     fields, numbers = room.fields, room.numbers
