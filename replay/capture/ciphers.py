@@ -9,7 +9,7 @@ of reach.
 
 import numpy as np
 
-from replay.capture.kernels import ONE, Ints, Mask, Number, compiled, making, place
+from replay.capture.kernels import ONE, Hashes, Ints, Mask, Number, compiled, place
 
 _ROUNDS = 4
 _HEX_AT_LEAST = 8  # letters of a word that is taken for a hash, if none is beyond f
@@ -26,16 +26,20 @@ def token_of(word: str, key: tuple[np.uint64, np.uint64]) -> str:
         lower = word  # a letter that has no single small one
     letters = np.fromiter(map(ord, lower), np.int64, len(word))
     upper = np.fromiter(map(str.isupper, word), np.bool_, len(word))
-    tokenise(letters, upper, *key)
+    base, choices = np.empty(len(word), np.int64), np.empty(len(word), np.uint64)
+    tokenise(letters, upper, base, choices, *key)
     return "".join(map(chr, letters.tolist()))
 
 
-@making
-def tokenise(letters: Ints, upper: Mask, key: np.uint64, other_key: np.uint64) -> None:
-    """Put a word's token in the place of its letters, which are small ones; `upper` says which were not."""
+@compiled
+def tokenise(
+    letters: Ints, upper: Mask, base: Ints, choices: Hashes, key: np.uint64, other_key: np.uint64
+) -> None:
+    """Put a word's token in the place of its letters, which are small ones; `upper` says which were not.
+
+    `base` and `choices` are room for as many letters.
+    """
     count = letters.size
-    base = np.empty(count, np.int64)
-    choices = np.empty(count, np.uint64)
     is_number, is_hash = True, count >= _HEX_AT_LEAST
     for at in range(count):
         is_number &= letters[at] < 58

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from replay.capture import forms
 from replay.capture.formats.texts import Texts
 from replay.capture.kernels import Hashes, Ints
-from replay.capture.plain import ASCII, LARGE, LETTER, MARK, ODD, Maps, hash_of, scrub
+from replay.capture.plain import ASCII, LARGE, LETTER, MARK, ODD, Maps, Room, hash_of, scrub
 from replay.capture.tokens import Tokens
 
 _CHARACTERS = 0x110000
@@ -60,7 +60,7 @@ class Distinct:
         # A number gains a digit at most.
         out = np.empty(int(offsets[-1] - offsets[0]) + len(values), np.uint8)
         ends = np.empty(len(values), np.int64)
-        scrub(data, offsets, self._maps, out, ends)
+        scrub(data, offsets, self._maps, out, ends, Room.make())
         plain = _texts(np.maximum.accumulate(ends), out)
         left = np.flatnonzero(ends < 0)
         if not left.size:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from replay.capture.cells import DOUBLED, MINUS, NULL, Growing
 from replay.capture.executions import Mask
-from replay.capture.kernels import Bytes, Hashes, Ints, Number, as_bytes, compiled, making, place
+from replay.capture.kernels import Bytes, Hashes, Ints, Number, as_bytes, compiled, place
 from replay.capture.masks import hash_of
 from replay.sql.literals import number_of
 from replay.sql.slots import Slotted, extract
@@ -138,25 +138,34 @@ def _plainly(written: bytes, kind: int, *, is_negative: bool) -> str | None:
     return written[1:-1].decode().replace("''", "'")
 
 
-@making
 def _literals(data: Bytes, texts: Ints, hashes: Hashes) -> tuple[Ints, Ints]:
     """Hashes of the texts; where each one's literals begin among all, and what hash_of says of those.
 
     A text of very many has none.
     """
-    first = np.zeros(texts.shape[0] + 1, np.int64)
-    spans = np.empty((4 * texts.shape[0] + _LITERALS_AT_MOST, 3), np.int64)
-    for row in range(texts.shape[0]):
+    first = np.zeros(len(texts) + 1, np.int64)
+    spans = np.empty((4 * len(texts) + _LITERALS_AT_MOST, 3), np.int64)
+    room = np.empty(int((texts[:, 1] - texts[:, 0]).max(initial=0)), np.uint8)
+    row = 0
+    while (row := int(_look_at(data, texts, hashes, first, spans, room, row))) < len(texts):
+        spans = np.concatenate((spans, np.empty_like(spans)))
+    return first, spans[: first[-1]]
+
+
+@compiled
+def _look_at(
+    data: Bytes, texts: Ints, hashes: Hashes, first: Ints, spans: Ints, room: Bytes, row: int
+) -> int:
+    """The same from a row on, until there may be no room for another one's literals; says where it ends."""
+    while row < texts.shape[0] and first[row] + _LITERALS_AT_MOST <= spans.shape[0]:
         at = first[row]
-        if at + _LITERALS_AT_MOST > spans.shape[0]:
-            more = np.empty((2 * spans.shape[0], 3), np.int64)
-            more[:at] = spans[:at]
-            spans = more
-        room = spans[at : at + _LITERALS_AT_MOST]
-        one, other, count = hash_of(data, place(texts[row, 0]), place(texts[row, 1]), room)
+        own = spans[at : at + _LITERALS_AT_MOST]
+        begin, end = place(texts[row, 0]), place(texts[row, 1])
+        one, other, count = hash_of(data, begin, end, own, room)
         hashes[row, 0], hashes[row, 1] = one, other
         first[row + 1] = at + (count if count <= _LITERALS_AT_MOST else 0)
-    return first, spans[: first[-1]]
+        row += 1
+    return row
 
 
 @compiled

@@ -19,7 +19,6 @@ from replay.capture.kernels import (
     Number,
     compiled,
     inlined,
-    making,
     place,
 )
 from replay.capture.words import EIGHT, up_to
@@ -44,16 +43,15 @@ _PRIME, _OTHER_PRIME = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB
 _SEED, _OTHER_SEED = np.uint64(0xCBF29CE484222325), np.uint64(0x2545F4914F6CDD1D)
 
 
-@making
+@compiled
 def hash_of(
-    data: Bytes, at: np.uint64, end: np.uint64, literals: Ints
+    data: Bytes, at: np.uint64, end: np.uint64, literals: Ints, text: Bytes
 ) -> tuple[np.uint64, np.uint64, int]:
     """The two halves of the hash of data[at:end], and how many literals it holds.
 
     Begin, end and kind (1 string, 2 number) of the first of them are written to the rows of
-    `literals`, as many as it has.
+    `literals`, as many as it has. `text` is room for the text.
     """
-    text = np.empty(end - at, np.uint8)
     size, count = folded(data, at, end, literals, text)
     one, other = exact_hash(text, ZERO, size, ZERO)
     return one, other, count

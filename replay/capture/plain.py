@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from replay.capture.ciphers import tokenise
-from replay.capture.kernels import Bytes, Hashes, Ints, Mask, Number, compiled, making
+from replay.capture.kernels import Bytes, Hashes, Ints, Mask, Number, compiled
 from replay.capture.moves import dated, numbered
 
 WORD_AT_MOST = 1000  # letters
@@ -49,10 +49,28 @@ class Maps(NamedTuple):
     small: npt.NDArray[np.int32]  # by character
 
 
-@making
-def scrub(data: Bytes, offsets: Ints, maps: Maps, out: Bytes, ends: Ints) -> None:
+class Room(NamedTuple):
+    """Room for the letters of a word."""
+
+    letters: Ints
+    upper: Mask
+    base: Ints
+    choices: Hashes
+
+    @classmethod
+    def make(cls) -> "Room":
+        """For a word as long as any."""
+        return cls(
+            np.empty(WORD_AT_MOST, np.int64),
+            np.empty(WORD_AT_MOST, np.bool_),
+            np.empty(WORD_AT_MOST, np.int64),
+            np.empty(WORD_AT_MOST, np.uint64),
+        )
+
+
+@compiled
+def scrub(data: Bytes, offsets: Ints, maps: Maps, out: Bytes, ends: Ints, room: Room) -> None:
     """Put each value's token behind the one before, and where it ends; LEFT where it has another form."""
-    letters, upper = np.empty(WORD_AT_MOST, np.int64), np.empty(WORD_AT_MOST, np.bool_)
     to = 0
     for row in range(ends.size):
         at, end = offsets[row], offsets[row + 1]
@@ -63,7 +81,7 @@ def scrub(data: Bytes, offsets: Ints, maps: Maps, out: Bytes, ends: Ints) -> Non
         if behind == LEFT:
             behind = dated(data, at, end, maps, out, to)
         if behind == LEFT and not _is_odd(data, at, end):
-            behind = _worded(data, at, end, maps, out, to, letters, upper)
+            behind = _worded(data, at, end, maps, out, to, room)
         ends[row] = behind
         to = max(to, behind)
 
@@ -138,18 +156,12 @@ def _in_uuid(data: Bytes, place: Number, end: Number, run: Number) -> bool:
     return bool(run == _UUID_HEAD and place + 5 < end and data[place + 5] == 45)
 
 
-@making
+@compiled
 def _worded(
-    data: Bytes,
-    at: Number,
-    end: Number,
-    maps: Maps,
-    out: Bytes,
-    to: Number,
-    letters: Ints,
-    upper: Mask,
+    data: Bytes, at: Number, end: Number, maps: Maps, out: Bytes, to: Number, room: Room
 ) -> Number:
     """Words become tokens, what stands between them stays."""
+    letters, upper = room.letters, room.upper
     count, begin = 0, at
     while at <= end:
         letter, behind = _character(data, at, end)
@@ -165,7 +177,8 @@ def _worded(
             if count:
                 if count == _ULID or _is_known(data, begin, at, maps.words):
                     return LEFT
-                tokenise(letters[:count], upper[:count], maps.key, maps.other_key)
+                word = letters[:count]
+                tokenise(word, upper, room.base, room.choices, maps.key, maps.other_key)
                 for place in range(count):
                     to = _put(letters[place], out, to)
                 count = 0

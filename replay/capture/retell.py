@@ -9,7 +9,7 @@ import pyarrow as pa
 from replay.capture.executions import Mask
 from replay.capture.formats.columns import Columns
 from replay.capture.formats.texts import Texts
-from replay.capture.kernels import ONE, ZERO, Bytes, Ints, Number, compiled, making
+from replay.capture.kernels import ONE, ZERO, Bytes, Ints, Number, compiled
 from replay.capture.messages import decoded, parameters
 from replay.capture.registry import Registry
 from replay.capture.stored import Batch
@@ -104,17 +104,21 @@ def _is_failure(severity: pa.DictionaryArray) -> Mask:
     return failed
 
 
-@making
 def lines(texts: Bytes, begins: Ints, ends: Ints) -> Bytes:
     """Pieces of the texts behind one another, each with a line break at its end."""
-    joined = np.empty((ends - begins).sum() + begins.size, np.uint8)
+    joined = np.empty(int((ends - begins).sum()) + begins.size, np.uint8)
+    return joined[: _join(texts, begins, ends, joined)]
+
+
+@compiled
+def _join(texts: Bytes, begins: Ints, ends: Ints, joined: Bytes) -> int:
     out = ZERO
     for row in range(begins.size):
         out += put(joined, out, texts, begins[row], ends[row] - begins[row])
         if begins[row] == ends[row] or texts[ends[row] - 1] != 10:
             joined[out] = 10
             out += ONE
-    return joined[:out]
+    return int(out)
 
 
 @compiled

@@ -7,7 +7,7 @@ from itertools import accumulate, chain, pairwise
 import msgspec
 import numpy as np
 
-from replay.capture.kernels import ZERO, Bytes, Ints, making
+from replay.capture.kernels import ZERO, Bytes, Ints, compiled
 from replay.capture.units import Priorities
 from replay.capture.words import put
 
@@ -144,11 +144,15 @@ def joined(segments: Sequence[Batch]) -> Batch:
     )
 
 
-@making
 def pieces(texts: Bytes, begins: Ints, ends: Ints) -> Bytes:
     """Pieces of the texts behind one another."""
-    joined = np.empty((ends - begins).sum(), np.uint8)
+    joined = np.empty(int((ends - begins).sum()), np.uint8)
+    _join(texts, begins, ends, joined)
+    return joined
+
+
+@compiled
+def _join(texts: Bytes, begins: Ints, ends: Ints, joined: Bytes) -> None:
     out = ZERO
     for row in range(begins.size):
         out += put(joined, out, texts, begins[row], ends[row] - begins[row])
-    return joined

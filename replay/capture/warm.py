@@ -4,6 +4,7 @@ Run as a program it captures small logs, which calls every loop there is: those 
 requests.
 """
 
+import logging
 import os
 import subprocess
 import sys
@@ -12,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from replay.capture import kernels
+from replay.capture import kernels, library
+
+log = logging.getLogger(__name__)
 
 _MARK = "compiled"
-_WARMING = "REPLAY_COMPILES"
+_CACHE = "cache"
 _TIME = "2026-03-01 12:00:00"
 _SQL = "SELECT a FROM t WHERE b = 10 AND c = 'word'"
 _CSV = (
@@ -27,7 +30,7 @@ _JSON = (
     f'"session_start":"{_TIME} UTC","error_severity":"LOG","backend_type":"client backend",'
     f'"message":"duration: 0.100 ms  statement: {_SQL}\\n"}}\n'
 )
-_STDERR = f"{_TIME}.000 UTC [9] {{level}}:  {{message}}\n"
+_STDERR = f"{_TIME}.000 UTC [9] u@d {{level}}:  {{message}}\n"
 _REQUEST = (
     '10.0.0.1 - - [01/Mar/2026:12:00:00 +0000] "GET /a/7b HTTP/1.1" 200 5 "-" "curl/8" 0.100\n'
 )
@@ -39,27 +42,38 @@ _IN_JSON = (
 
 def is_due(*, requests: bool = False) -> bool:
     """Whether loops are to be compiled first, which takes a while."""
-    return _WARMING not in os.environ and not _mark(requests=requests).exists()
+    return kernels.COMPILES not in os.environ and not _mark(requests=requests).exists()
 
 
 def ensure(*, requests: bool = False) -> None:
-    """See to it that all loops are compiled; where they cannot be kept, each run compiles them."""
+    """See to it that all loops are compiled; where they cannot be kept, each run compiles them.
+
+    Where no library can be made of them, numba's own cache is filled.
+    """
     if not is_due(requests=requests):
         return
     directory = Path(kernels.CACHE)
-    done = subprocess.run(
-        [sys.executable, "-m", "replay.capture.warm", *["requests"] * requests],
-        env={**os.environ, _WARMING: "1", "XDG_CACHE_HOME": str(directory.parent.parent)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode == 0:
-        _mark(requests=requests).touch()
+    for where in (kernels.LIBRARY, _CACHE):
+        done = subprocess.run(
+            [sys.executable, "-m", "replay.capture.warm", *["requests"] * requests],
+            env={
+                **os.environ,
+                kernels.COMPILES: where,
+                "XDG_CACHE_HOME": str(directory.parent.parent),
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode == 0:
+            _mark(requests=requests).touch()
+            library.look_again()
+            return
+        log.debug("no %s of loops: %s", where, done.stderr.decode(errors="replace"))
 
 
 def _mark(*, requests: bool) -> Path:
-    return Path(kernels.CACHE) / (_MARK + "-requests" * requests)
+    return Path(kernels.CACHE) / f"{_MARK}{'-requests' * requests}-{library.machine()}"
 
 
 def _compile_requests() -> None:
@@ -85,6 +99,7 @@ def _compile_requests() -> None:
 def _compile() -> None:
     # capture itself asks for this module
     from replay.capture import Options, capture  # noqa: PLC0415
+    from replay.capture.ciphers import token_of  # noqa: PLC0415
     from replay.capture.stored import pieces  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as directory:
@@ -103,10 +118,19 @@ def _compile() -> None:
         captured = capture([csv, jsonlog, stderr], asked=None, key=b"none", options=Options())
         assert len(tuple(captured.workload.transactions)) == 13
     pieces(np.zeros(2, np.uint8), np.array([0]), np.array([1]))
+    token_of("word", (np.uint64(1), np.uint64(2)))
 
 
-if __name__ == "__main__":
-    if "requests" in sys.argv:
+def _main(*, requests: bool) -> None:
+    if requests:
         _compile_requests()
     else:
         _compile()
+    if os.environ.get(kernels.COMPILES) == kernels.LIBRARY:
+        from replay.capture.linking import link  # noqa: PLC0415 - numba is loaded by now
+
+        link("requests" if requests else "logs")
+
+
+if __name__ == "__main__":
+    _main(requests="requests" in sys.argv)

@@ -1,19 +1,12 @@
 """Eight or sixty-four bytes of a log at once, in compiled code, on whatever the processor has for that.
 
-The compiler knows no loads of several bytes from an array of bytes, so they are written in its own
-language. Nothing here looks whether the array goes on so far.
+Nothing here looks whether the array goes on so far, but where it says so.
 """
-
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir
-from numba import extending, types
-from numba.core import cgutils
 
-from replay.capture.kernels import ONE, Bytes, Number, compiled, inlined, place
+from replay.capture.kernels import ONE, Bytes, Instruction, Number, compiled, inlined, place
 
 Places = npt.NDArray[np.uint32]
 
@@ -23,97 +16,12 @@ _HIGH = np.uint64(0x8080808080808080)
 _ZEROS = np.uint64(0x3030303030303030)
 _ABOVE_NINE = np.uint64(0x7676767676767676)
 
-_BYTE, _WORD = ir.IntType(8), ir.IntType(64)
-_MANY = ir.VectorType(_BYTE, 64)
-_Generated = tuple[Any, Callable[..., Any]]
-written: Callable[[Callable[..., _Generated]], Any] = extending.intrinsic
-"""Makes a function of compiled code of one that writes the compiler's language."""
-
-
-def _pointer(context: Any, builder: Any, array: Any, value: Any, at: Any, kind: Any) -> Any:
-    data = context.make_array(array)(context, builder, value).data
-    return builder.bitcast(builder.gep(data, [at]), kind.as_pointer())
-
-
-def _loaded(context: Any, builder: Any, signature: Any, args: Any, kind: Any) -> Any:
-    pointer = _pointer(context, builder, signature.args[0], args[0], args[1], kind)
-    return builder.load(pointer, align=1)
-
-
-def _splat(builder: Any, byte: Any) -> Any:
-    """The byte sixty-four times."""
-    lane, lanes = ir.IntType(32), ir.VectorType(ir.IntType(32), 64)
-    first = builder.insert_element(ir.Constant(_MANY, ir.Undefined), byte, lane(0))
-    return builder.shuffle_vector(first, first, ir.Constant(lanes, [0] * 64))
-
-
-@written
-def word_at(_typing: Any, data: Any, at: Any) -> _Generated:
-    """Eight bytes, the first one lowest."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _loaded(context, builder, signature, args, _WORD)
-
-    return types.uint64(data, at), generate
-
-
-@written
-def within(_typing: Any, data: Any, at: Any, _first: Any, _count: Any) -> _Generated:
-    """Which of sixty-four bytes are among `count` from `first` on: a bit each, the first one lowest."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        loaded = _loaded(context, builder, signature, args, _MANY)
-        above = builder.sub(loaded, _splat(builder, args[2]))
-        found = builder.icmp_unsigned("<", above, _splat(builder, args[3]))
-        return builder.bitcast(found, _WORD)
-
-    return types.uint64(data, at, types.uint8, types.uint8), generate
-
-
-@written
-def alike(_typing: Any, data: Any, one: Any, other: Any) -> _Generated:
-    """Which of sixty-four bytes are the same at two places: a bit each, the first one lowest."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array = signature.args[0]
-        first = builder.load(_pointer(context, builder, array, args[0], args[1], _MANY), align=1)
-        second = builder.load(_pointer(context, builder, array, args[0], args[2], _MANY), align=1)
-        return builder.bitcast(builder.icmp_unsigned("==", first, second), _WORD)
-
-    return types.uint64(data, one, other), generate
-
-
-@written
-def put(_typing: Any, _out: Any, _at: Any, _data: Any, _begin: Any, _size: Any) -> _Generated:
-    """Write so many bytes of the data, from a place on, to a place of another array."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        to = _pointer(context, builder, signature.args[0], args[0], args[1], _BYTE)
-        source = _pointer(context, builder, signature.args[2], args[2], args[3], _BYTE)
-        cgutils.raw_memcpy(builder, to, source, args[4], 1)
-        return args[4]
-
-    return types.uint64(_out, types.uint64, _data, types.uint64, types.uint64), generate
-
-
-@written
-def first_of_bits(_typing: Any, _word: Any) -> _Generated:
-    """The place of the lowest bit that is set; 64 where none is."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        return builder.cttz(args[0], ir.IntType(1)(0))
-
-    return types.uint64(types.uint64), generate
-
-
-@written
-def count_of_bits(_typing: Any, _word: Any) -> _Generated:
-    """How many bits are set."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        return builder.ctpop(args[0])
-
-    return types.uint64(types.uint64), generate
+word_at = Instruction("word_at")
+within = Instruction("within")
+alike = Instruction("alike")
+put = Instruction("put")
+first_of_bits = Instruction("first_of_bits")
+count_of_bits = Instruction("count_of_bits")
 
 
 def places_in(data: Bytes, *, each: bool = False) -> Places:

@@ -5,13 +5,14 @@ generator's own lag. Service time, from began, is what the server took. Percenti
 attempts, those that failed or were given up too: a server that answers nobody must not look fast.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from replay import outcome
 from replay.report.columns import Attempts, Bools, Floats, Grid, Ints
+from replay.report.histograms import captured_quantile
 from replay.workload import Template
 
 _QUANTILES = (0.5, 0.95, 0.99)
@@ -137,19 +138,6 @@ def spread(values_ms: Floats) -> Spread:
         return Spread()
     p50, p95, p99 = (round(float(value), 3) for value in np.quantile(values_ms, _QUANTILES))
     return Spread(p50=p50, p95=p95, p99=p99, max=round(float(values_ms.max()), 3))
-
-
-def captured_quantile(histogram: Sequence[tuple[int, int]], quantile: float = 0.95) -> float | None:
-    """A quantile of production's durations in ms, from a template's or a route's histogram."""
-    total = sum(calls for _, calls in histogram)
-    reached = 0
-    for bucket, calls in sorted(histogram):
-        reached += calls
-        if reached >= quantile * total:
-            # The bucket after it begins where this one ends: see workload.duration_bucket.
-            whole_power, eighth = divmod(bucket + 1, 8)
-            return round(float(2**whole_power * (1 + eighth / 8)) / 1e3, 3)
-    return None
 
 
 def _errors(attempts: Attempts, mine: Bools) -> dict[str, int]:

@@ -124,7 +124,8 @@ def looked_up(templates: Templates, texts: list[bytes]) -> list[int]:
 
 def hashed(text: bytes) -> tuple[int, int]:
     data = np.frombuffer(text, np.uint8)
-    one, other, _ = hash_of(data, np.uint64(0), np.uint64(data.size), np.empty((0, 3), np.int64))
+    room, none = np.empty(data.size, np.uint8), np.empty((0, 3), np.int64)
+    one, other, _ = hash_of(data, np.uint64(0), np.uint64(data.size), none, room)
     return int(one), int(other)
 
 

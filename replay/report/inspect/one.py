@@ -8,10 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from replay.report import wording
+from replay.report.histograms import captured_quantile
 from replay.report.inspect import contention, transactions, views
 from replay.report.inspect.bars import spark
 from replay.report.inspect.mix import Mix, mean_ms, mix
-from replay.report.latency import captured_quantile
 from replay.report.tables import figures_table, headed
 from replay.workload import Template, Workload
 

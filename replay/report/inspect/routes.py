@@ -7,10 +7,10 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from replay.report.histograms import captured_quantile
 from replay.report.inspect import ran
 from replay.report.inspect.bars import spark
 from replay.report.inspect.listing import Line, listing
-from replay.report.latency import captured_quantile
 from replay.report.tables import headed
 from replay.requests import Requests, Route
 from replay.workload import Template

@@ -6,11 +6,11 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from replay.report import wording
+from replay.report.histograms import captured_quantile
 from replay.report.inspect import contention, sampling, transactions
 from replay.report.inspect.bars import bars, spark
 from replay.report.inspect.listing import Line, listing
 from replay.report.inspect.mix import Mix, mean_ms, mix
-from replay.report.latency import captured_quantile
 from replay.report.tables import headed
 from replay.workload import Template, Workload
 
