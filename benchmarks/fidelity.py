@@ -118,15 +118,14 @@ def compared(
         binder = Binder(scrubbed, profile, generated)
         print(f"  bound     {dict(binder.summary)}")
         # What was read may have been written in between; what was written was there before.
-        production = measure(copy, plain, Binder(plain, None, None, identity=True))
-        production |= measure(
-            theirs, plain, Binder(plain, None, None, identity=True), kinds=("select",)
-        )
+        as_captured = Binder(plain, bundle.read_profile(workloads[1]), None, identity=True)
+        production = measure(copy, plain, as_captured)
+        production |= measure(theirs, plain, as_captured, kinds=("select",))
         # What is rolled back leaves its room behind.
         figures = [*sizes(theirs, ours), *statistics(theirs, ours)]
         staging = measure(ours, scrubbed, binder)
         copy.execute("ANALYZE")
-        again = measure(copy, plain, Binder(plain, None, None, identity=True), plans_only=True)
+        again = measure(copy, plain, as_captured, plans_only=True)
         figures += by_template(plain, production, again, staging, truth, verbose=asked.v)
     return figures
 

@@ -160,11 +160,16 @@ def read_manifest(path: Path) -> Manifest:
     return msgspec.convert(_KIND.read_manifest(path)["manifest"], Manifest)
 
 
+def has_profile(path: Path) -> bool:
+    """Whether the capture had `--stats`."""
+    return (path / TABLES).is_file()
+
+
 def read_profile(path: Path) -> SchemaProfile:
     """Read the schema's profile; raises InputError where the capture had no `--stats`."""
     _KIND.read_manifest(path)
     file = path / TABLES
-    if not file.is_file():
+    if not has_profile(path):
         raise InputError(f"{path}: holds no table profile; capture again with --stats DSN")
     return msgspec.json.decode(file.read_bytes(), type=SchemaProfile)
 

@@ -1,4 +1,4 @@
-"""One copy of a kept transaction: its values are drawn, each captured one only once."""
+"""One copy of a kept transaction: its values are drawn, each captured one only once, or as captured."""
 
 from datetime import timedelta
 
@@ -13,6 +13,8 @@ from replay.bind.times import moved
 from replay.bind.values import Sampled
 from replay.workload import Statement
 
+Inserted = dict[tuple[str, str], str]  # (space, captured) -> bound
+
 
 class Copy:
     """What the captured values of one transaction become in one copy of it."""
@@ -25,26 +27,22 @@ class Copy:
         shift: timedelta,
         rng: np.random.Generator,
         made: Made,
+        inserted: Inserted,
     ) -> None:
+        """`inserted` is what the session put in so far."""
         self._heat = heat
         self._sampled = sampled
         self._fresh = fresh
         self._shift = shift
         self._rng = rng
         self._made = made
+        self._inserted = inserted
         self._known: dict[tuple[str, str], str] = {}  # (space, captured) -> bound
         self._steps: dict[str, int] = {}  # space -> what the bounds of its ranges move by
 
     def renew(self, places: tuple[Place, ...], tokens: tuple[str | None, ...]) -> None:
         """Make up what a statement inserts, before any statement that reads it is bound."""
-        for place, text in zip(places, tokens, strict=True):
-            if place.kind is Kind.FRESH and text is not None:
-                assert place.column is not None
-                for token in place.tokens(text):
-                    key = (place.space, token)
-                    if key not in self._known:
-                        like = moved(token, self._shift)
-                        self._known[key] = self._fresh.value(place.column, like)
+        renew(self._fresh, self._inserted, places, tokens, self._shift)
 
     def values(self, statement: Statement, places: tuple[Place, ...]) -> tuple[str | None, ...]:
         """The values of one statement, the transaction's next."""
@@ -68,7 +66,8 @@ class Copy:
     def _one(self, template: str, place: Place, token: str) -> str:
         key = (place.space, token)
         if key not in self._known:
-            self._known[key] = self._drawn(template, place, token)
+            inserted = self._inserted.get(key)
+            self._known[key] = inserted or self._drawn(template, place, token)
         return self._made.linked(place, token, self._known[key])
 
     def _drawn(self, template: str, place: Place, token: str) -> str:
@@ -90,3 +89,46 @@ class Copy:
             step = self._steps[place.space] = drawn - position
         assert place.domain is not None
         return min(max(position + step, 0), place.domain.size - 1)
+
+
+class AsCaptured:
+    """The values themselves, but for what the target makes up: see Copy for the arguments."""
+
+    def __init__(self, fresh: Fresh, made: Made, inserted: Inserted) -> None:
+        self._fresh = fresh
+        self._made = made
+        self._inserted = inserted
+
+    def renew(self, places: tuple[Place, ...], tokens: tuple[str | None, ...]) -> None:
+        """Make up what a statement inserts."""
+        renew(self._fresh, self._inserted, places, tokens, timedelta(0))
+
+    def values(self, statement: Statement, places: tuple[Place, ...]) -> tuple[str | None, ...]:
+        """The values of one statement, the transaction's next."""
+        bound = tuple(
+            token if token is None or place.array or not place.space else self._one(place, token)
+            for place, token in zip(places, statement.values, strict=True)
+        )
+        self._made.after(statement, places, statement.values)
+        return bound
+
+    def _one(self, place: Place, token: str) -> str:
+        known = self._inserted.get((place.space, token), token)
+        return self._made.linked(place, token, known)
+
+
+def renew(
+    fresh: Fresh,
+    inserted: Inserted,
+    places: tuple[Place, ...],
+    tokens: tuple[str | None, ...],
+    shift: timedelta,
+) -> None:
+    """Values that no row has, for those that a statement inserts and that must differ."""
+    for place, text in zip(places, tokens, strict=True):
+        if place.kind is Kind.FRESH and text is not None:
+            assert place.column is not None
+            for token in place.tokens(text):
+                if (place.space, token) not in inserted:
+                    value = fresh.value(place.column, moved(token, shift))
+                    inserted[place.space, token] = value

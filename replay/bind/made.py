@@ -1,10 +1,12 @@
 """Keys that a transaction's own inserts were given by a sequence, and what stands for them in a replay.
 
 Production's client read such a key from RETURNING and sent it back. In the replay the sequence gives
-another one, which the server itself tells: currval() of that sequence, in the same transaction.
+another one, which the server itself tells: currval() of that sequence, in the same transaction, or in
+a later one of the same session where whole sessions are replayed.
 """
 
 import re
+from collections.abc import Callable
 
 from data_gen.profile import ColumnProfile, SchemaProfile
 from replay.bind.slots import Place
@@ -17,10 +19,14 @@ _MEETS = frozenset({"eq", "in", "insert", "set"})
 
 
 class Made:
-    """The keys made so far in one copy of a transaction."""
+    """The keys made so far in one copy of a transaction, or in a session."""
 
-    def __init__(self, profile: SchemaProfile) -> None:
+    def __init__(
+        self, profile: SchemaProfile, is_own: Callable[[str, str], bool] = lambda _, __: True
+    ) -> None:
+        """`is_own` says of a key, by domain and captured value, whether nobody else named it before."""
         self._profile = profile
+        self._is_own = is_own
         self._sequences: dict[str, tuple[str, int]] = {}  # key domain -> sequence, inserts so far
         self._linked: dict[tuple[str, str], int] = {}  # (domain, captured) -> which insert
         self._seen: set[tuple[str, str]] = set()
@@ -51,7 +57,8 @@ class Made:
         key = (place.space, token)
         if key not in self._linked:
             is_old = place.domain.near(token) < _RECENT * place.domain.size - 1
-            if key in self._seen or is_old or count in self._of_domain(place.space):
+            is_taken = count in self._of_domain(place.space)
+            if key in self._seen or is_old or is_taken or not self._is_own(*key):
                 return fallback
             self._linked[key] = count
         if self._linked[key] != count:

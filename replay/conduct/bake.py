@@ -84,7 +84,8 @@ def bake(
 
     def planned() -> Iterator[shard.PlannedTransaction]:
         for due_us, planned_one, more in _arrivals(workload, options, boosts, steps, rngs[0]):
-            transaction, values = _bound(planned_one, binder, options.amplify, rngs[1])
+            session = more.get("session", "")
+            transaction, values = _bound(planned_one, binder, options.amplify, rngs[1], session)
             if asked is not None:
                 yield asked.plan(due_us, transaction, values, more)
                 continue
@@ -119,10 +120,14 @@ def bake(
 
 
 def _bound(
-    transaction: Transaction, binder: Binder, amplify: Amplify | None, rng: np.random.Generator
+    transaction: Transaction,
+    binder: Binder,
+    amplify: Amplify | None,
+    rng: np.random.Generator,
+    session: str,
 ) -> tuple[Transaction, schedule.Values]:
     """One copy of a transaction, and its values; with longer lists where they are asked for."""
-    values = binder.bind(transaction, rng)
+    values = binder.bind(transaction, rng, session=session)
     if amplify is None or amplify.lists == 1 or not amplify.chooses(transaction):
         return transaction, values
     more = [binder.bind(transaction, rng) for _ in range(amplify.lists - 1)]
@@ -255,7 +260,8 @@ def binder_for(
     Raises InputError where the target's data was not generated from this workload.
     """
     if identity:
-        return Binder(workload, None, None, identity=True)
+        profile = bundle.read_profile(workload_path) if bundle.has_profile(workload_path) else None
+        return Binder(workload, profile, None, identity=True)
     generated = target.read_generated(connection)
     if generated is None:
         raise InputError(

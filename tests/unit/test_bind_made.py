@@ -84,6 +84,61 @@ def test_a_key_that_was_there_before_stays_one():
     assert not any(isinstance(v, Linked) for values in bound(INSERT, old) for v in values)
 
 
+def session(*transactions, **fields):
+    """Values of a session's transactions, bound one after the other."""
+    units = tuple(
+        Transaction(id=n, session=name, start_us=n, weight=1.0, shape="", statements=(one,))
+        for n, (name, one) in enumerate(transactions)
+    )
+    captured = made_workload(*units)
+    captured = replace(captured, manifest=replace(captured.manifest, everything=True))
+    generated = Generated(workload_id="w", seed=0, scale=1.0, base_time=NOW)
+    binder = Binder(captured, shop(), None if fields else generated, **fields)
+    rng = np.random.default_rng(0)
+    return [binder.bind(unit, rng, session=unit.session) for unit in units]
+
+
+def test_a_later_transaction_of_the_session_means_the_row_that_it_inserted():
+    update = statement("update orders set note = $1 where id = $2", "y", "1000")
+    other = statement("update orders set note = $1 where id = $2", "y", "999")
+    for fields in ({}, {"identity": True}):
+        _, _, own, foreign = session(
+            ("a", INSERT), ("b", other), ("a", update), ("b", update), **fields
+        )
+        assert isinstance(own[0][1], Linked)
+        assert not isinstance(foreign[0][1], Linked)
+        _, _, seen = session(("a", INSERT), ("b", other), ("a", other), **fields)
+        assert not isinstance(seen[0][1], Linked)
+
+
+def test_what_a_session_inserted_is_what_it_reads_later():
+    insert = statement("insert into lines (id, order_id) values ($1, $2)", "7000", "5")
+    read = statement("select * from lines where id = $1", "7000")
+    put, own = session(("a", insert), ("a", read))
+    assert put[0][0] == own[0][0] != "7000"
+    put, own = session(("a", insert), ("a", read), identity=True)
+    assert put[0][0] == own[0][0] == "7000"
+
+
+def test_as_captured_a_mix_inserts_new_keys_and_reads_the_others_as_they_were():
+    insert = statement("insert into lines (id, order_id) values ($1, $2)", "7000", "5")
+    read = statement("select * from lines where id = $1 and order_id = $2", "7000", "5")
+    unit = Transaction(
+        id=0, session="s", start_us=0, weight=1.0, shape="", statements=(insert, read)
+    )
+    binder = Binder(made_workload(unit), shop(), None, identity=True)
+    rng = np.random.default_rng(0)
+    keys = set()
+    for _ in range(5):
+        put, own = binder.bind(unit, rng)
+        assert put == own
+        assert put[1] == "5"
+        keys.add(put[0])
+    assert len(keys) == 5
+    bare = Binder(made_workload(unit), None, None, identity=True)
+    assert bare.bind(unit, rng) == (("7000", "5"), ("7000", "5"))
+
+
 @pytest.mark.parametrize(
     ("pattern", "value", "made"),
     [
