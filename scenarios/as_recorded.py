@@ -8,6 +8,7 @@ from math import inf
 from replay.load.user import ReplayUser
 from scenarios.baking import Baking
 from scenarios.looking import Looking
+from scenarios.migrating import migrating
 
 
 class AsRecorded(ReplayUser):
@@ -15,3 +16,4 @@ class AsRecorded(ReplayUser):
 
     bake = Baking("as_recorded", duration_s=inf)
     look = Looking()
+    during = staticmethod(migrating)

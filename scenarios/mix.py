@@ -6,6 +6,7 @@ locust -f scenarios/mix.py --headless --workload shop.workload --target DSN --ra
 from replay.load.user import ReplayUser
 from scenarios.baking import Baking
 from scenarios.looking import Looking
+from scenarios.migrating import migrating
 
 
 class Mix(ReplayUser):
@@ -13,3 +14,4 @@ class Mix(ReplayUser):
 
     bake = Baking("mix")
     look = Looking()
+    during = staticmethod(migrating)

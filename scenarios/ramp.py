@@ -6,6 +6,7 @@ locust -f scenarios/ramp.py --headless --workload shop.workload --target DSN --f
 from replay.load.user import ReplayUser
 from scenarios.baking import Baking
 from scenarios.looking import Looking
+from scenarios.migrating import migrating
 
 
 class Ramp(ReplayUser):
@@ -13,3 +14,4 @@ class Ramp(ReplayUser):
 
     bake = Baking("ramp", duration_s=120.0)
     look = Looking()
+    during = staticmethod(migrating)

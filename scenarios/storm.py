@@ -6,6 +6,7 @@ locust -f scenarios/storm.py --headless --workload shop.workload --target DSN --
 from replay.load.user import ReplayUser
 from scenarios.baking import Baking
 from scenarios.looking import Looking
+from scenarios.migrating import migrating
 
 
 class Storm(ReplayUser):
@@ -13,3 +14,4 @@ class Storm(ReplayUser):
 
     bake = Baking("storm")
     look = Looking()
+    during = staticmethod(migrating)

@@ -12,7 +12,7 @@ from replay.errors import NotValidError
 from replay.load import ramp, verdict
 from replay.load.collect import collect
 from replay.load.merging import Share, share_of
-from replay.load.transactions import transactions
+from replay.load.transactions import Transactions, transactions
 from replay.load.verdict import Verdict
 
 
@@ -21,6 +21,8 @@ class Concluded:
     """What one worker's run amounts to."""
 
     judged: Verdict
+    done: Transactions
+    expected: frozenset[int]  # arrivals whose errors production had, too
     capacity: Capacity | None  # of a ramp
     share: Share
 
@@ -74,4 +76,6 @@ def conclude(
         until_us=ramp.borne_us(steps, capacity) if capacity is not None else None,
     )
     share = share_of(judged, report, done, boosted, code)
-    return Concluded(judged=judged, capacity=capacity, share=share)
+    return Concluded(
+        judged=judged, done=done, expected=report.expected, capacity=capacity, share=share
+    )

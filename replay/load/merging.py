@@ -38,6 +38,7 @@ class Share:
     ordinary: int = 0  # transactions of the service: those without a boosted template
     transactions: str = ""  # HDR histogram, µs, of ordinary transactions from due
     report: WorkerReport | None = None
+    told: tuple[str, ...] = ()  # of a migration in the middle, in words
 
     def packed(self) -> dict[str, object]:
         """As Locust's messages carry it."""

@@ -49,6 +49,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "--think", choices=("scale", "keep", "none"), default="scale", help="A recording's own time"
     )
     group.add_argument("--order", choices=("commit",), help="As production's commits")
+    group.add_argument("--during", default="", help="Migration to run in the middle of the load")
+    group.add_argument("--at", type=float, help="Seconds until it begins; a third of the load")
+    group.add_argument("--repeat", type=int, default=1, help="So many times")
     duration = group.add_argument(
         "--duration", type=float, help="Seconds of arrivals; 20, or the ramp"
     )

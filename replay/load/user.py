@@ -12,10 +12,11 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import gevent
 import numpy as np
@@ -29,6 +30,7 @@ from replay.load import options, verdict
 from replay.load.alone import conclude, directories
 from replay.load.channel import Channel
 from replay.load.cluster import Ended, MasterSide, Place, WorkerSide
+from replay.load.hooks import Bake, During
 from replay.load.merging import Share, in_words, merge, write_merged
 from replay.load.naming import names
 from replay.load.report import FINISHED, WorkerReport
@@ -40,15 +42,6 @@ from replay.load.worker import Worker, WorkerTask
 log = logging.getLogger(__name__)
 
 _LEAD_NS = 100_000_000  # from the barrier to the origin, where nobody else sets it
-
-
-class Bake(Protocol):
-    """Plans a scenario's load."""
-
-    def __call__(
-        self, parsed: argparse.Namespace, shards: Path, worker: int, workers: int
-    ) -> Collection[str]:
-        """Write the shard of one worker of so many; returns the templates whose rate is raised."""
 
 
 def _add_options(parser: argparse.ArgumentParser, **_: Any) -> None:
@@ -98,6 +91,8 @@ def _conduct(environment: Any, parsed: argparse.Namespace, runner: MasterRunner)
         )
         for line in in_words(whole, len(ended.shares) + len(ended.lost)):
             print(line)
+        for share in ended.shares.values():
+            print(*share.told, sep="\n", end="\n" if share.told else "")
         if parsed.run_directory:
             write_merged(Path(parsed.run_directory), whole)
         environment.process_exit_code = ended.exit_code or (
@@ -142,6 +137,7 @@ class ReplayUser(User):
     cluster: ClassVar[WorkerSide | None] = None
     master: ClassVar[MasterSide | None] = None
     look: ClassVar[Look]
+    during: ClassVar[During]
     board: ClassVar[Board] = Board()
     running: ClassVar[bool] = False  # a process drives one shard, however many users it is given
 
@@ -197,11 +193,16 @@ class ReplayUser(User):
                 origin_ns = time.monotonic_ns() + _LEAD_NS
             else:
                 origin_ns = cluster.barrier(index.planned, self.board.names)
+            if middle is not None:
+                middle.start(origin_ns)
             return origin_ns
 
-        with directories(parsed.shards, parsed.run_directory) as (shards, run):
+        with ExitStack() as stack:
+            found = directories(parsed.shards, parsed.run_directory)
+            shards, run = stack.enter_context(found)
             boosted = self._baked(parsed, shards, place)
             parsed.duration = parsed.duration or options.DURATION_S
+            middle = stack.enter_context(self.during(parsed)) if not place.worker else None
             index = read_index(shards)
             self.board.names = {name: shown for name, (_, shown) in _names(index).items()}
             worker = self._worker(parsed, shards, run, place)
@@ -210,6 +211,8 @@ class ReplayUser(User):
                 code = _exit_code(worker.run(barrier))
             except gevent.GreenletExit:  # stopped: what was done is told all the same
                 code = INTERRUPTED_EXIT_CODE
+            if middle is not None:
+                middle.stop()
             concluded = conclude(
                 shards,
                 run,
@@ -220,13 +223,21 @@ class ReplayUser(User):
                 boosted=boosted,
                 code=code,
             )
+            told = (
+                ()
+                if middle is None
+                else middle.told(run, place.worker, concluded, self.board.names)
+            )
+            share = replace(concluded.share, told=tuple(told))
         if cluster is not None:
-            return concluded.share
+            return share
+        for line in share.told:
+            print(line)
         for line in verdict.in_words(concluded.judged):
             print(line)
         if concluded.capacity is not None:
             print(concluded.capacity.in_words())
-        return replace(concluded.share, exit_code=concluded.exit_code)
+        return replace(share, exit_code=concluded.exit_code)
 
     def _baked(self, parsed: argparse.Namespace, shards: Path, place: Place) -> Collection[str]:
         return () if parsed.shards else self.bake(parsed, shards, place.worker, place.workers)

@@ -28,6 +28,18 @@ def section(migration: Migration, texts: Mapping[str, str]) -> RenderableType:
     return Group(*parts)
 
 
+def in_words(migration: Migration, texts: Mapping[str, str]) -> Iterator[str]:
+    """The same in plain lines."""
+    if not migration.statements:
+        yield f"{migration.file} never began"
+    for one in migration.rounds:
+        yield f"{migration.file}: {recovery(one)}"
+        for statement in migration.statements:
+            if _within(statement, one):
+                yield f"  line {statement.line}: {_short(statement.sql)}"
+                yield from (f"    {line}" for line in sentence(statement, texts))
+
+
 def recovery(one: Round) -> str:
     """How the load bore one run of the file, and when it was itself again."""
     usual = f"p95 before {wording.ms(one.before_p95_ms)}, at worst {wording.ms(one.worst_p95_ms)}"

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from made_load import READ as READS
+from made_load import arrivals, bare_locust, make_staging
+from made_load import statement as planned
 from made_replay import statement, transaction, write
 
 from replay import rundir, target
@@ -93,6 +96,26 @@ def test_ddl_behind_a_long_reader_stops_everybody(staging: str, tmp_path: Path) 
     page = html.render(summary)
     assert "ALTER TABLE t ADD c int" in page
     assert "was itself again" in page
+
+
+def test_a_bare_locust_runs_it_too(new_database: str, tmp_path: Path) -> None:
+    make_staging(new_database)
+    migration = tmp_path / "release.sql"
+    migration.write_text("BEGIN;\nALTER TABLE t ADD c int;\nSELECT pg_sleep(0.7);\nCOMMIT;\n")
+    reads = arrivals(
+        60, 4.0, lambda n: (planned(READS, "SELECT n FROM t WHERE id = $1", str(n + 1)),)
+    )
+    options = ["--duration", "4", "--pool", "30", "--during", str(migration), "--at", "1.5"]
+    with bare_locust(new_database, reads, tmp_path, *options) as process:
+        said, _ = process.communicate(timeout=60)
+    assert "release.sql: done in" in said, said
+    assert "line 3: SELECT pg_sleep(0.7)" in said
+    assert "planned 240 = started 240 + skipped 0" in said
+    asleep = migration_of(tmp_path).statements[2]
+    assert asleep.outcome == "ok"
+    assert asleep.blocked[0].sessions > 3
+    assert asleep.blocked[0].lock == "relation AccessShareLock"
+    assert f"blocked {asleep.blocked[0].sessions} sessions for" in said
 
 
 def test_its_own_transactions_and_concurrently_work(staging: str, tmp_path: Path) -> None:
