@@ -25,7 +25,7 @@ from data_gen.profile import TableProfile
 Block = tuple[int, memoryview]  # rows, and their bytes
 Sent = Callable[[int], None]  # so many rows more
 
-_CHUNK = 1 << 17  # bytes handed to libpq at once: with more it moves what it holds about
+_CHUNK = 1 << 18  # bytes handed to libpq at once: with more it moves what it holds about
 _AHEAD_SINCE = 160_000  # from this version on a bulk load extends a file by many pages at once
 _MOST_AHEAD = 64  # pages (MAX_BUFFERS_TO_EXTEND_BY)
 _TRUNCATED = 1 / 16  # of a file's pages: VACUUM gives so many empty ones at its end back

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
+from data_gen import fill, rows
+from data_gen.copying import Target
 from data_gen.errors import DataGenError
 from data_gen.introspect import introspect
 from data_gen.load import Order, generate
@@ -101,6 +103,31 @@ def test_the_same_seed_gives_the_same_rows_whatever_the_jobs_and_slices(
     keys = "SELECT conname FROM pg_constraint WHERE contype IN ('p', 'f') ORDER BY 1"
     assert told(sliced, keys) == told(target, keys)
     assert told(sliced, "SELECT to_regclass('replay.filled')") == [(None,)]
+
+
+def test_a_table_that_is_most_of_the_work_has_several_streams_and_the_same_rows(
+    profile, target, any_server, monkeypatch
+):
+    found, _ = profile
+    alone = {"seed": 5, "tables": ("public.wide",)}
+    made(found, target, jobs=1, **alone)
+    monkeypatch.setattr(fill, "_LEAST_SPLIT", 1000)
+    monkeypatch.setattr(rows, "_BLOCK_ROWS", 500)
+    copies = []
+    monkeypatch.setattr(Target, "copy", counted(Target.copy, copies))
+    split = database(any_server)
+    made(found, split, jobs=2, **alone)
+    assert len(set(copies)) > 1
+    assert content(split) == content(target)
+    assert told(split, "SELECT count(*) FROM wide") == [(20_000,)]
+
+
+def counted(copy, copies):
+    def counting(self, connection, blocks, sent, **how):
+        copies.append(connection.info.backend_pid)
+        return copy(self, connection, blocks, sent, **how)
+
+    return counting
 
 
 def test_an_interrupted_run_goes_on_where_it_broke_off(profile, target):
