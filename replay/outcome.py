@@ -15,6 +15,9 @@ SKIPPED_END = "skipped:end"  # still waiting for the pool when the run ended
 SKIPPED_REFUSED = "skipped:refused"  # the target let none of the pool's sessions in
 RETRIED_AFTER = "retried:"  # and a SQLSTATE: of a statement after which its transaction began again
 LOST = "lost"  # the connection broke; counted as failed
+UNANSWERED = (
+    "unanswered"  # the service let the connection go instead; may not be sent twice: failed
+)
 
 
 _REFUSED = 400  # the first status of HTTP that is no success

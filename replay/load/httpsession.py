@@ -3,7 +3,8 @@
 As `session`, but HTTP/1.1: geventhttpclient's parser reads the answer, a plain non-blocking socket
 carries it. A connection that the service closes behind an answer, or lets go while it is idle, is
 opened again when the next request needs it, as browsers and clients do; how long that takes is part
-of that request's time.
+of that request's time. What a kept connection took and did not answer is sent again only where twice is
+as good as once (RFC 9110, 9.2.2: idempotent methods); of anything else the service may have done it.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ from geventhttpclient.response import HTTPParseError, HTTPResponse
 
 from replay.load.carrier import READ, WRITE, Heard
 from replay.load.clients import Clients
-from replay.load.record import CODE_OK
+from replay.load.record import CODE_OK, CODE_UNANSWERED
 from replay.load.session import LOST, RUNNING, Session
 from replay.load.shard import Call, Line
 from replay.load.wire import Plain, Tls
@@ -25,6 +26,7 @@ from replay.service import Service
 
 _CHUNK = 1 << 16
 _END = b"\r\n"
+_IDEMPOTENT = (b"GET ", b"HEAD ", b"PUT ", b"DELETE ", b"OPTIONS ", b"TRACE ")
 
 
 class _Closed:
@@ -52,6 +54,7 @@ class HttpSession(Session):
         "_response",
         "_service",
         "_sock",
+        "_taken",
         "_wire",
         "_writer",
     )
@@ -101,6 +104,9 @@ class HttpSession(Session):
 
     def _transmit(self) -> None:
         self._response = HTTPResponse("HEAD" if self._request.startswith(b"HEAD ") else "GET")
+        self._taken = False
+        if self._sock is not None and not self._may_come_twice() and self._is_let_go(self._sock):
+            self.close()
         self._fresh = self._sock is None
         try:
             if self._fresh:
@@ -146,6 +152,7 @@ class HttpSession(Session):
         if not self._outgoing and data:
             with contextlib.suppress(BlockingIOError):
                 data = data[self._sock.send(data) :]
+                self._taken = True
         if data and not self._outgoing:
             self._writer.start(self._writable)
         self._outgoing += data
@@ -212,10 +219,26 @@ class HttpSession(Session):
         self.close()
         if self.state != RUNNING:
             return
-        if stale:
+        if not stale:
+            self.heard.broken(self)
+        elif self._may_come_twice() or not self._taken:
             self._transmit()
         else:
-            self.heard.broken(self)
+            self.heard.answered(self, CODE_UNANSWERED, -1)
+
+    def _may_come_twice(self) -> bool:
+        return self._request.startswith(_IDEMPOTENT)
+
+    @staticmethod
+    def _is_let_go(sock: socket.socket) -> bool:
+        """Whether the service has ended an idle connection, or said on it what nobody asked for."""
+        try:
+            sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass
+        return True
 
     def close(self) -> None:
         """End the connection, if there is one; the next request opens another."""

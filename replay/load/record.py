@@ -19,6 +19,7 @@ from replay.outcome import (
     SKIPPED_END,
     SKIPPED_POOL,
     SKIPPED_REFUSED,
+    UNANSWERED,
 )
 from replay.rundir import ATTEMPTS
 
@@ -50,6 +51,7 @@ RETRIED = 4  # flag: the transaction began again after this
 CODE_OK = b"ok"
 CODE_CANCELLED = b"cancl"
 CODE_LOST = b"lost"
+CODE_UNANSWERED = b"unans"
 CODE_POOL = b"pool"
 CODE_END = b"end"
 CODE_REFUSED = b"refus"
@@ -57,6 +59,7 @@ _NAMES = {
     CODE_OK: OK,
     CODE_CANCELLED: CANCELLED,
     CODE_LOST: LOST,
+    CODE_UNANSWERED: UNANSWERED,
     CODE_POOL: SKIPPED_POOL,
     CODE_END: SKIPPED_END,
     CODE_REFUSED: SKIPPED_REFUSED,

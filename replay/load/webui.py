@@ -72,7 +72,7 @@ def _lag_row(worker: str, live: Live) -> Row:
         "statement": "",
         "seconds": f"{live.lag_p99_us / 1e6:.6f}",
         "told": f"p50 {live.lag_p50_us:.0f} µs, p99 {live.lag_p99_us:.0f} µs; "
-        f"{live.per_s:.0f} statements/s; {live.running} transactions under way, "
+        f"{live.per_s:.0f} answered/s; {live.running} transactions under way, "
         f"{live.waiting} waiting for a session",
     }
 

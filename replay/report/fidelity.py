@@ -36,6 +36,8 @@ class TemplateRate:
 class Fidelity:
     """The run beside the capture."""
 
+    of: str  # what was sent: statements or requests
+    kinds: str  # of these: templates or routes
     expected_per_s: float | None  # statements, with rate, speed and boosts; None: of a ramp
     replayed_per_s: float
     mix_overlap: float  # of the templates' shares, 0 … 1
@@ -68,6 +70,8 @@ def fidelity(workload: Workload, attempts: Attempts, manifest: RunManifest) -> F
     errors = sum((Counter(dict(t.error_states)) for t in logged), Counter())
     began, ended = attempts.began_us[sent], attempts.ended_us[sent]
     return Fidelity(
+        of="requests" if through_service else "statements",
+        kinds="routes" if through_service else "templates",
         expected_per_s=None if is_ramp else round(sum(expected.values()), 3),
         replayed_per_s=round(sum(replayed.values()), 3),
         mix_overlap=_overlap(expected, replayed),

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from replay import bundle, rundir
+from replay.outcome import UNANSWERED
 from replay.requests import Route
 from replay.rundir import RunManifest
 
@@ -40,6 +42,7 @@ class RequestFigures:
     mismatch: (
         float | None
     )  # over all requests that were sent; None: none was, or no workload is here
+    unanswered: int  # sent on a connection that the service let go, and not sent again
     routes: tuple[RouteAnswers, ...]  # the largest mismatch first
 
 
@@ -49,12 +52,14 @@ def figures(run: Path, manifest: RunManifest, workload: Path | None) -> RequestF
         return None
     requests = bundle.read_requests(workload) if workload is not None else None
     known = {route.id: route for route in requests.routes} if requests is not None else {}
-    found = _answers(rundir.read_table(run, "attempts"), known)
+    attempts = rundir.read_table(run, "attempts")
+    found = _answers(attempts, known)
     sent = sum(one.sent for one in found)
     return RequestFigures(
         planned=_counts(manifest, "requests"),
         left_out=_counts(manifest, "left_out"),
         mismatch=round(sum(one.sent * one.mismatch for one in found) / sent, 4) if sent else None,
+        unanswered=pc.sum(pc.equal(attempts["outcome"].cast(pa.string()), UNANSWERED)).as_py() or 0,
         routes=tuple(sorted(found, key=lambda one: (-one.mismatch, -one.sent))),
     )
 

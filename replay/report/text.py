@@ -53,7 +53,8 @@ def _parts(summary: Summary) -> Iterable[RenderableType]:
         title = "Sessions on average, beside production's"
         yield headed(title, activity.table(summary.activity))
     if summary.templates:
-        yield headed("Latency by template, in ms", _latency(summary.templates))
+        kind = "route" if summary.requests else "template"
+        yield headed(f"Latency by {kind}, in ms", _latency(summary.templates))
     if summary.coverage:
         yield headed("Rare paths", _coverage(summary.coverage))
     yield from _requests(summary)

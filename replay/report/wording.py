@@ -145,13 +145,13 @@ def fidelity_facts(found: "Fidelity") -> Iterator[tuple[str, str]]:
     if found.expected_per_s:
         ratio, wanted = found.replayed_per_s / found.expected_per_s, figure(found.expected_per_s)
         rate = f"{figure(found.replayed_per_s)} of {wanted} asked for ({share(ratio)})"
-        yield "statements a second", rate
-    yield "templates' shares in common", share(found.mix_overlap)
+        yield f"{found.of} a second", rate
+    yield f"{found.kinds}' shares in common", share(found.mix_overlap)
     if found.shape_overlap is not None:
         yield "transactions' shapes in common", share(found.shape_overlap)
     there = f"{figure(found.production_concurrency)}, at most {found.production_peak}"
     here = f"{figure(found.replayed_concurrency)}, at most {found.replayed_peak}"
-    yield "statements in flight", f"{here} (production {there})"
+    yield f"{found.of} in flight", f"{here} (production {there})"
     for state in dict.fromkeys([*found.production_errors, *found.replayed_errors]):
         now, then = (of.get(state, 0.0) for of in (found.replayed_errors, found.production_errors))
         yield f"{state} in a thousand", f"{now:g} (production {then:g})"
@@ -166,6 +166,8 @@ def request_facts(found: "RequestFigures") -> Iterator[tuple[str, str]]:
         yield f"left out: {reason}", f"{count:,} ({share(count / total)})"
     if found.mismatch is not None:
         yield "answers of another class than production's", share(found.mismatch)
+    if found.unanswered:
+        yield "let go by the service without an answer, not sent again", f"{found.unanswered:,}"
     for one in found.routes[:_ROUTES_APART]:
         if one.mismatch >= _APART:
             yield one.route, f"{_classes(one.replayed)} (production {_classes(one.production)})"

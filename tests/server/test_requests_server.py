@@ -104,6 +104,30 @@ def test_a_connection_that_was_closed_is_opened_again(plain):
         assert found[f"GET {path}"] == {("ok", 200): ROUNDS}
 
 
+def test_what_a_kept_connection_took_is_sent_again_only_where_twice_is_as_good_as_once(tmp_path):
+    """The service takes what comes below `/drops` on a connection that it knows, and lets go of that."""
+    asked = [
+        *(("GET", "/drops/a"), ("POST", "/drops/b"), ("PUT", "/drops/c"), ("POST", "/lets-go")),
+        *(("POST", "/after"), ("GET", "/drops/a")),
+    ]
+    both = []
+    for at, (method, path) in enumerate(asked):
+        body = None if method == "GET" else b"{}"
+        both += [
+            request(120 * at, "GET", "/quick"),
+            request(120 * at + 60, method, path, body=body),
+        ]
+    with serving() as made:
+        found, _ = driven(tmp_path, made.url, both, pool=1)
+    assert found["GET /quick"] == {("ok", 200): len(asked)}
+    assert found["GET /drops/a"] == {("ok", 200): 2}
+    assert found["PUT /drops/c"] == {("ok", 200): 1}
+    assert found["POST /drops/b"] == {("unanswered", -1): 1}
+    assert found["POST /after"] == {("ok", 200): 1}
+    assert len(made.of("/drops/b")) == len(made.of("/after")) == len(made.of("/lets-go")) == 1
+    assert len(made.of("/drops/c")) == 2
+
+
 def test_redirects_are_not_followed(plain):
     _, _, made = plain
     assert not made.of("/elsewhere")

@@ -160,7 +160,9 @@ def test_a_recording_sends_every_request_in_its_session(replayed):
 def test_answers_are_of_the_class_that_production_gave(replayed, capsys):
     _, directory = replayed
     assert status(["report", str(directory / "recorded.run"), "--json"]) in (0, 3)
-    found = json.loads(capsys.readouterr().out)["requests"]
+    document = json.loads(capsys.readouterr().out)
+    found, close = document["requests"], document["fidelity"]
+    assert (close["of"], close["kinds"], found["unanswered"]) == ("requests", "routes", 0)
     assert found["mismatch"] < 0.02
     assert set(found["planned"]) == {
         "as captured",
