@@ -5,6 +5,7 @@ which only the first `lengths` bytes count. Nothing is copied until rows are lai
 Source of the format: PostgreSQL 18 manual, COPY, "Binary Format".
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -61,6 +62,7 @@ class Cells:
         ]
 
 
+@functools.lru_cache(maxsize=256)
 def constant(text: bytes, count: int) -> Piece:
     """The same bytes in every value."""
     return Piece(np.broadcast_to(np.frombuffer(text, np.uint8), (count, len(text))))
@@ -134,7 +136,8 @@ class _Table:
 
 
 def _address(array: npt.NDArray[np.generic]) -> int:
-    return int(array.ctypes.data)
+    address: int = array.__array_interface__["data"][0]
+    return address
 
 
 def _bytes(piece: Piece, row: int) -> bytes:

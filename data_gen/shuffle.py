@@ -5,6 +5,7 @@ A permutation of 0 … n-1 is made of invertible steps on the next power of two 
 xor-shift), walked on while it lands outside; its inverse takes the same steps backwards.
 """
 
+import functools
 import hashlib
 from dataclasses import dataclass
 
@@ -78,6 +79,12 @@ class Permutation:
         out = np.empty(places.shape, np.int64)
         walk_back(out, places, *self.backwards)
         return out
+
+
+@functools.lru_cache(maxsize=512)
+def permutation(size: int, key: int) -> Permutation:
+    """A permutation that is asked for again with every block of rows."""
+    return Permutation(size, key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_gen.cells import Octets, Piece
-from data_gen.shuffle import Ints, Permutation, Words, drawn, key_of, mixed
+from data_gen.shuffle import Ints, Words, drawn, key_of, mixed, permutation
 from data_gen.values.spelling import digits, spell
 from data_gen.values.spelling import words as words_of
 
@@ -50,7 +50,7 @@ def code_width(distinct: int, symbols: int = len(CODE)) -> int:
 
 def codes(points: Ints, width: int, alphabet: str, *, size: int, key: int) -> Octets:
     """Numbers below `size` as words of one width, all different, in no visible order."""
-    rest = Permutation(size, key).forward(points % size) if size > 1 else np.zeros_like(points)
+    rest = permutation(size, key).forward(points % size) if size > 1 else np.zeros_like(points)
     word = np.empty((points.size, width), np.uint8)
     digits(word, rest, np.frombuffer(alphabet.encode(), np.uint8))
     return word
@@ -78,7 +78,7 @@ def numbered_words(
         *(out, out.view(np.uint32), lengths, points, widths, np.uint64(key)),
         *(_chunks(alphabet), _leading(alphabet), _keys(key, room)),
         *(code, np.frombuffer(alphabet.encode(), np.uint8)),
-        *Permutation(max(distinct, 1), code_key).steps,
+        *permutation(max(distinct, 1), code_key).steps,
     )
     return Piece(out, lengths)
 
@@ -90,6 +90,7 @@ def prose(points: Ints, lengths: Ints, longest: int, key: int) -> Piece:
     return Piece(windows, lengths, drawn(points, key, windows.shape[0]))
 
 
+@functools.lru_cache(maxsize=512)
 def _keys(key: int, width: int) -> Words:
     """A key for each 64 bits that so many characters take."""
     draws = range(0, -(-width // _CHUNK), _CHUNKS_A_DRAW)

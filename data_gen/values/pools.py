@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_gen.cells import Octets, Piece, constant
-from data_gen.shuffle import Ints, Permutation
+from data_gen.shuffle import Ints, permutation
 from data_gen.values import letters
 from data_gen.values.family import Wanted
 
@@ -80,7 +80,7 @@ class Combined:
 
     def pieces(self, points: Ints) -> tuple[Piece, ...]:
         """Each part as a piece; the value's number in mixed radix says which words."""
-        number = Permutation(self.distinct, self.key).forward(points % self.distinct)
+        number = permutation(self.distinct, self.key).forward(points % self.distinct)
         chosen: dict[int, Ints] = {}
         for place, part in enumerate(self.parts):
             if isinstance(part, Pool):
