@@ -2,8 +2,11 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
+
+from replay import multipart
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -15,8 +18,12 @@ class _Number(str):
 
 
 def named_values(body: str, kind: str) -> Iterator[tuple[str, str]]:
-    """What each value of a body is called, and the value, in order; JSON but for a form."""
-    if kind == FORM:
+    """What each value of a body is called, and the value, in order; JSON but for a form. Files have none."""
+    if multipart.is_form(kind):
+        for part in multipart.parts(body, kind):
+            if part.file is None:
+                yield part.name, part.content
+    elif kind == FORM:
         yield from parse_qsl(body, keep_blank_values=True)
     else:
         yield from _leaves(_read(body), "")
@@ -25,6 +32,12 @@ def named_values(body: str, kind: str) -> Iterator[tuple[str, str]]:
 def filled(body: str, kind: str, values: Sequence[str | None]) -> bytes:
     """The body with other values, in the order of `named_values`."""
     given = iter(values)
+    if multipart.is_form(kind):
+        made = (
+            part if part.file is not None else replace(part, content=next(given) or "")
+            for part in multipart.parts(body, kind)
+        )
+        return multipart.written(made).encode()
     if kind == FORM:
         pairs = parse_qsl(body, keep_blank_values=True)
         return urlencode([(name, next(given) or "") for name, _ in pairs]).encode()

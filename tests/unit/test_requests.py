@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from replay import multipart
 from replay.capture import blocks
 from replay.capture.formats.texts import Texts
 from replay.capture.requests import formats, patterns, shapes
@@ -238,6 +239,17 @@ def test_too_many_words_at_a_place_are_values_but_the_frequent_ones():
     assert numbered(routes, ["/users/somebody-new", "/users/me"]) == ["/users/{name}", "/users/me"]
 
 
+def test_what_services_do_is_no_name_however_late_it_comes():
+    routes = Routes()
+    numbered(
+        routes, [f"/users/n{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(CHILDREN + 9)]
+    )
+    late = ["/users/export", "/users/Search", "/users/export.csv", "/users/anna/deactivate"]
+    names = ["/users/new-york", "/users/exporter", "/users/export.qx", "/users/anna"]
+    assert numbered(routes, late) == [*late[:3], "/users/{name}/deactivate"]
+    assert set(numbered(routes, names)) == {"/users/{name}"}
+
+
 def test_named_routes_come_first(tmp_path):
     file = tmp_path / "routes.txt"
     file.write_text("GET /users/me   # the plainer first\n/users/{id}\n/v/2/{rest*}\n\n")
@@ -432,6 +444,45 @@ def test_bodies_keep_their_form_and_no_value(tmp_path):
     assert any(re.fullmatch(r"title=\w+%20\w+&csrf_token=\w+&n=5", body) for body in bodies)
     raw = capture_requests([file], key=KEY, options=RequestOptions(keep_values=True))
     assert '{"title":"qmarker","tags":["qmarker",31337421],"n":5}' in {r.body for r in raw.kept}
+
+
+UPLOAD = (
+    '--b1\r\nContent-Disposition: form-data; name="title"\r\n\r\nqmarker one\r\n'
+    '--b1\r\nContent-Disposition: form-data; name="csrf_token"\r\n\r\nqmarker\r\n'
+    '--b1\r\nContent-Disposition: form-data; name="of"\r\nContent-Type: application/json\r\n\r\n'
+    '{"n": 5}\r\n'
+    '--b1\r\nContent-Disposition: form-data; name="photo"; filename="qmarker.png"\r\n'
+    f"Content-Type: image/png\r\n\r\n{'qmarker' * 9000}\r\n--b1--\r\n"
+)
+
+
+def test_forms_with_files_keep_their_parts_and_no_value(tmp_path):
+    kind = "multipart/form-data; boundary=b1"
+    head = f"POST /t HTTP/1.1\r\nHost: shop.test\r\nContent-Type: {kind}\r\n\r\n"
+    (tmp_path / "a.gor").write_text(f"1 9f {AT_US * 1000}\n{head}{UPLOAD}\n🐵🙈🙉\n")
+    params = [
+        {"name": "title", "value": "qmarker one"},
+        {"name": "csrf_token", "value": "qmarker"},
+        {"name": "of", "value": '{"n": 5}', "contentType": "application/json"},
+        {"name": "photo", "fileName": "qmarker.png", "contentType": "image/png"},
+    ]
+    (tmp_path / "b.har").write_text(har([{"mimeType": kind, "params": params}]))
+    from_gor, from_har = (
+        capture_requests([tmp_path / name], key=KEY).kept[0] for name in ("a.gor", "b.har")
+    )
+    assert "qmarker" not in repr((from_gor, from_har))
+    assert from_gor.content_type == from_har.content_type == multipart.CONTENT_TYPE
+    parts = [multipart.parts(one.body, one.content_type) for one in (from_gor, from_har)]
+    assert parts[0][:3] == parts[1][:3]
+    title, token, of, photo = parts[0]
+    assert (title.name, token.name, of.content, of.kind) == (
+        *("title", "csrf_token", '{"n":5}'),
+        "application/json",
+    )
+    assert title.content
+    assert token.content
+    assert (photo.name, photo.kind, len(photo.content)) == ("photo", "image/png", 4096)
+    assert photo.file.endswith(".png")
 
 
 def test_bodies_of_goreplays_files_and_of_access_logs(tmp_path):

@@ -3,12 +3,14 @@
 import json
 import random
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from replay import multipart
 from replay.conduct import bodies, visits
 from replay.conduct.openapi import OpenApi
 from replay.errors import InputError
@@ -128,6 +130,25 @@ def test_values_of_a_body_are_named_and_exchanged():
     assert list(bodies.named_values(body, "")) == [("id", "7"), ("tags", "x")]
     assert bodies.filled(body, "", ["8", 'y"']) == b'{"task":{"id":8,"tags":["y\\"",true]}}'
     assert bodies.filled("a=1&b=x+y", bodies.FORM, ["2", "&"]) == b"a=2&b=%26"
+
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=8)
+
+
+@given(st.lists(st.tuples(texts, st.booleans()), min_size=1))
+def test_a_form_with_files_takes_other_values_and_keeps_its_parts(told):
+    parts = [
+        multipart.Part(name=f"n{at}", content=content, file=f"f{at}.png" if is_file else None)
+        for at, (content, is_file) in enumerate(told)
+    ]
+    kind, body = multipart.CONTENT_TYPE, multipart.written(parts)
+    assert multipart.parts(body, kind) == tuple(parts)
+    fields = [part for part in parts if part.file is None]
+    assert list(bodies.named_values(body, kind)) == [(one.name, one.content) for one in fields]
+    sent = bodies.filled(body, kind, ["7"] * len(fields)).decode()
+    assert multipart.parts(sent, kind) == tuple(
+        part if part.file is not None else replace(part, content="7") for part in parts
+    )
 
 
 def request(method, *, body=None, target="/v1/tasks/5", status=200):

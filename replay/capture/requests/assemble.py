@@ -11,7 +11,7 @@ import numpy as np
 from replay.capture import rarity
 from replay.capture.bottomk import Weights
 from replay.capture.inputs import Input
-from replay.capture.requests.bodies import media_type, scrubbed_body
+from replay.capture.requests.bodies import scrubbed_body
 from replay.capture.requests.reading import Reading
 from replay.capture.requests.routes import Key
 from replay.capture.requests.sample import Kept
@@ -46,25 +46,32 @@ def build_requests(
     numbers = reading.routes.now(np.array([row.route for row in rows], np.int64)).tolist()
     keys = reading.routes.keys
     return tuple(
-        Request(
-            id=place,
-            route=route_id(keys[number]),
-            session=scrub.token(f"session {row.session}"),
-            start_us=row.at_us - reading.tally.begin_us,
-            duration_us=row.duration_us,
-            method=row.method.decode("ascii", "replace"),
-            target=scrubbed(row.target, keys[number][1], scrub),
-            status=row.status,
-            size=row.size,
-            agent=agent_class(row.agent),
-            trace=_token(trace_of(row.trace), scrub),
-            request_id=_token(row.request_id, scrub),
-            weight=float(weight),
-            priority=row.priority,
-            content_type=media_type(row.content_type),
-            body=scrubbed_body(row.body, media_type(row.content_type), scrub),
-        )
+        _request(reading, place, row, keys[number], float(weight), scrub)
         for place, (row, number, weight) in enumerate(zip(rows, numbers, weights, strict=True))
+    )
+
+
+def _request(
+    reading: Reading, place: int, row: Kept, key: Key, weight: float, scrub: Scrubber
+) -> Request:
+    content_type, body = scrubbed_body(row.body, row.content_type, scrub)
+    return Request(
+        id=place,
+        route=route_id(key),
+        session=scrub.token(f"session {row.session}"),
+        start_us=row.at_us - reading.tally.begin_us,
+        duration_us=row.duration_us,
+        method=row.method.decode("ascii", "replace"),
+        target=scrubbed(row.target, key[1], scrub),
+        status=row.status,
+        size=row.size,
+        agent=agent_class(row.agent),
+        trace=_token(trace_of(row.trace), scrub),
+        request_id=_token(row.request_id, scrub),
+        weight=weight,
+        priority=row.priority,
+        content_type=content_type,
+        body=body,
     )
 
 

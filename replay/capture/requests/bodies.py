@@ -1,16 +1,20 @@
 """Bodies of kept requests: what form they have stays, what values they hold becomes tokens.
 
-JSON and forms alone have a form that can be told; of all else nothing is kept.
+JSON and forms, with files or without, alone have a form that can be told; of all else nothing is kept, and of
+a file nothing but its kind and about how long it is.
 """
 
 import json
 from collections.abc import Iterator
+from pathlib import PurePath
 
+from replay import multipart
 from replay.capture.requests.targets import SECRET, is_name, query
 from replay.capture.scrub import Scrubber
 
 FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
+_SUFFIX = 6  # characters of a file's name that say what it is, at most, with the point
 _FIRST_OF_JSON = (b"{", b"[")
 
 
@@ -25,8 +29,36 @@ def media_type(content_type: bytes) -> str:
     return content_type.decode("utf-8", "replace").partition(";")[0].strip().lower()
 
 
-def scrubbed_body(body: bytes, kind: str, scrub: Scrubber) -> str | None:
-    """A body of that media type with tokens for values; None for one that is none, or of another."""
+def scrubbed_body(body: bytes, content_type: bytes, scrub: Scrubber) -> tuple[str, str | None]:
+    """The media type, and the body with tokens for values; None for one that is none, or of another.
+
+    That of a form with files has the boundary that its parts now have.
+    """
+    kind, told = media_type(content_type), content_type.decode("utf-8", "replace")
+    if not multipart.is_form(told):
+        return kind, _scrubbed(body, kind, scrub)
+    try:
+        parts = multipart.parts(body.decode("utf-8", "replace"), told)
+    except ValueError:  # not what it says it is
+        return kind, None
+    made = multipart.written(_part(one, scrub) for one in parts)
+    return multipart.CONTENT_TYPE, made
+
+
+def _part(part: multipart.Part, scrub: Scrubber) -> multipart.Part:
+    name = part.name if is_name(part.name) else scrub.value(part.name) or ""
+    if part.file is None:
+        as_json = _scrubbed(part.content.encode(), part.kind, scrub) if part.kind == _JSON else None
+        content = as_json if as_json is not None else _token(part.content, scrub, part.name)
+        return multipart.Part(name=name, content=content, kind=part.kind)
+    file = PurePath(part.file)
+    stem = scrub.value(file.stem) or ""
+    suffix = file.suffix if file.suffix[1:].isalnum() and len(file.suffix) <= _SUFFIX else ""
+    content = multipart.filler(part.content)
+    return multipart.Part(name=name, content=content, file=stem + suffix, kind=part.kind)
+
+
+def _scrubbed(body: bytes, kind: str, scrub: Scrubber) -> str | None:
     text = body.strip()
     is_json = kind == _JSON or kind.endswith("+json") or (not kind and text[:1] in _FIRST_OF_JSON)
     try:

@@ -3,7 +3,8 @@
 A route that the service or the user names is taken as it is. Of the others, a place below which more
 than CHILDREN different words stand becomes `{name}`: user names, slugs, search words. Words that most
 of the place's requests have stay words, and so do places that lead to different paths below: a service
-runs other SQL for `/users/me/settings` than for `/users/anna`.
+runs other SQL for `/users/me/settings` than for `/users/anna`. So do words by which services call what they
+do (`actions`), however rare they are and however late they come: `/users/export`.
 """
 
 from collections import Counter
@@ -15,6 +16,7 @@ import numpy as np
 from replay.capture.formats.columns import Ints
 from replay.capture.kernels import Hashes
 from replay.capture.requests import shapes
+from replay.capture.requests.actions import is_action
 from replay.capture.requests.counted import Numbers
 from replay.capture.requests.patterns import Patterns
 
@@ -112,7 +114,7 @@ class Routes:
         node = self._trees.setdefault(method, _Node())
         shown = []
         for part in parts:
-            if node.folded and part not in node.children and not _is_kind(part):
+            if node.folded and part not in node.children and not _stays(part):
                 part = NAME  # noqa: PLW2901
             shown.append(part)
             node = node.children.get(part, _NOWHERE)
@@ -133,7 +135,7 @@ class Routes:
         values = {
             word: child
             for word, child in node.children.items()
-            if not _is_kind(word) and child.calls <= _STAYS * node.calls
+            if not _stays(word) and child.calls <= _STAYS * node.calls
         }
         lengths = {word: _below(child) for word, child in values.items()}
         alike = Counter(lengths.values())
@@ -164,8 +166,9 @@ class Routes:
             waiting += [(f"{ahead}/{word}", child) for word, child in node.children.items()]
 
 
-def _is_kind(part: str) -> bool:
-    return part.startswith("{")
+def _stays(part: str) -> bool:
+    """Whether that is no word that may be a value."""
+    return part.startswith("{") or is_action(part)
 
 
 def _below(node: _Node) -> tuple[int, ...]:

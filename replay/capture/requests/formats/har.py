@@ -6,6 +6,7 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
+from replay import multipart
 from replay.capture.formats.columns import Broken
 from replay.capture.requests.columns import UNTIMED, Requests
 from replay.capture.requests.formats.made import Row, columns, instant_us, is_request
@@ -68,22 +69,30 @@ def _row(entry: dict[str, Any], place: int) -> Row:
         authorization=headers.get("authorization", ""),
         trace=headers.get("traceparent", ""),
         request_id=headers.get("x-request-id", ""),
-        content_type=headers.get("content-type", "") or str(sent.get("mimeType", "")),
-        body=str(sent.get("text") or "") or _form(sent.get("params")),
         host=parts.netloc,
+        **_body(sent, headers.get("content-type", "") or str(sent.get("mimeType", ""))),
     )
 
 
-def _form(params: object) -> str:
-    """A form's fields, where they stand for the body; files are left out."""
-    pairs = params if isinstance(params, list) else []
-    return urlencode(
-        [
-            (str(pair.get("name", "")), str(pair.get("value", "")))
-            for pair in pairs
-            if isinstance(pair, dict) and not pair.get("fileName")
-        ]
-    )
+def _body(sent: dict[str, Any], kind: str) -> dict[str, str]:
+    """What was sent, and its type; a form's fields, where they stand for its text."""
+    params = sent.get("params")
+    if sent.get("text") or not isinstance(params, list):
+        return {"body": str(sent.get("text") or ""), "content_type": kind}
+    fields = [
+        multipart.Part(
+            name=str(one.get("name", "")),
+            content=str(one.get("value") or ""),
+            file=str(one["fileName"]) if one.get("fileName") else None,
+            kind=str(one.get("contentType") or ""),
+        )
+        for one in params
+        if isinstance(one, dict)
+    ]
+    if fields and multipart.is_form(kind):
+        return {"body": multipart.written(fields), "content_type": multipart.CONTENT_TYPE}
+    pairs = [(field.name, field.content) for field in fields if field.file is None]
+    return {"body": urlencode(pairs), "content_type": kind}
 
 
 def _us(took_ms: object) -> int:

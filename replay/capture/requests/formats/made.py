@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from replay import multipart
 from replay.capture.formats.columns import Broken, Ints
 from replay.capture.formats.texts import Texts
 from replay.capture.kernels import as_bytes
@@ -52,6 +53,9 @@ def is_request(method: str, target: str) -> bool:
 
 def columns(rows: Sequence[Row], broken: Sequence[Broken] = ()) -> Requests:
     """Requests by columns."""
+    for row in rows:  # uploads are long, and nothing of them is kept
+        if multipart.is_form(row.content_type):
+            row.body, row.content_type = multipart.lightened(row.body, row.content_type)
 
     def ints(name: str) -> Ints:
         return np.fromiter((getattr(row, name) for row in rows), np.int64, len(rows))
