@@ -11,6 +11,7 @@ from replay.capture.formats.columns import Format
 from replay.capture.inputs import Input, open_stream, position
 from replay.capture.kernels import as_bytes
 from replay.capture.packed import BREAKS_OFF
+from replay.capture.slots import NOWHERE, Slots
 from replay.capture.words import count_in
 
 _BLOCK = 16 << 20  # bytes
@@ -27,6 +28,7 @@ class Block:
     offset: int  # in the unpacked input
     first_line: int
     read: int  # bytes on disk, up to the block's end or beyond
+    slot: int = NOWHERE  # that it lies in
 
     def place_of(self, offset: int) -> str:
         """`file:line` of an offset in the block."""
@@ -36,19 +38,23 @@ class Block:
 BrokeOff = Callable[[Input, Exception], None]
 
 
-def blocks_of(inputs: Sequence[Input], broke_off: BrokeOff) -> Iterator[Block]:
+def blocks_of(
+    inputs: Sequence[Input], broke_off: BrokeOff, slots: Slots | None = None
+) -> Iterator[Block]:
     """All blocks of inputs that come in order of their first record.
 
-    `broke_off` is told of an input that cannot be read to its end.
+    `broke_off` is told of an input that cannot be read to its end. They are read into slots, as far
+    as some are free.
     """
+    slots = slots or Slots(0)
     if len(inputs) == 1:
-        yield from _blocks(inputs[0], broke_off)
+        yield from _blocks(inputs[0], broke_off, slots)
         return
     waiting = list(reversed(inputs))
     heads: list[tuple[int, int, Block, Iterator[Block]]] = []
     while waiting or heads:
         while waiting and (not heads or waiting[-1].started_us <= heads[0][0]):
-            _push(heads, len(waiting), _blocks(waiting.pop(), broke_off))
+            _push(heads, len(waiting), _blocks(waiting.pop(), broke_off, slots))
         if heads:
             _, order, block, rest = heapq.heappop(heads)
             yield block
@@ -71,18 +77,22 @@ def _first_us(block: Block) -> int:
     return int(columns.at_us[0]) if len(columns) else block.input.started_us
 
 
-def _blocks(log: Input, broke_off: BrokeOff) -> Iterator[Block]:
+def _blocks(log: Input, broke_off: BrokeOff, slots: Slots) -> Iterator[Block]:
     offset, first_line = 0, 1
-    for data, end, read in _whole_records(log, broke_off):
-        whole = data[:end]
-        yield Block(input=log, data=whole, offset=offset, first_line=first_line, read=read)
-        offset += end
-        first_line += lines_in(whole)
+    for whole, slot, read in _whole_records(log, broke_off, slots):
+        lines = lines_in(whole)
+        yield Block(
+            input=log, data=whole, offset=offset, first_line=first_line, read=read, slot=slot
+        )
+        offset += len(whole)
+        first_line += lines
 
 
-def _whole_records(log: Input, broke_off: BrokeOff) -> Iterator[tuple[memoryview, int, int]]:
-    """Buffers, where the whole records in each end, and how many bytes were read on disk."""
-    rest: bytes | memoryview = b""
+def _whole_records(
+    log: Input, broke_off: BrokeOff, slots: Slots
+) -> Iterator[tuple[memoryview, int, int]]:
+    """Whole records, the slot that they lie in, and how many bytes were read on disk."""
+    rest = b""
     read, ended = 0, False
     with ExitStack() as stack:
         try:
@@ -91,7 +101,7 @@ def _whole_records(log: Input, broke_off: BrokeOff) -> Iterator[tuple[memoryview
             broke_off(log, error)
             return
         while not ended:
-            data = np.empty(len(rest) + _BLOCK, np.uint8).data
+            data, slot = slots.take(len(rest) + _BLOCK)
             data[: len(rest)] = rest
             filled = len(rest)
             try:
@@ -103,9 +113,11 @@ def _whole_records(log: Input, broke_off: BrokeOff) -> Iterator[tuple[memoryview
                 ended = True
             ended = ended or filled < len(data)
             end = _end_of(log.format, data[:filled], whole_file=ended)
+            rest = bytes(data[end:filled])
             if end:
-                yield data, end, read
-            rest = data[end:filled]
+                yield data[:end], slot, read
+            else:
+                slots.give_back(slot)
 
 
 def _end_of(log_format: Format, data: memoryview, *, whole_file: bool) -> int:

@@ -72,6 +72,11 @@ def write(directory: str, name: str, code: bytes, index: dict[str, tuple[str, st
         part.replace(stem.with_suffix(suffix))
 
 
+def names(directory: str) -> set[str]:
+    """Names of the loops that libraries there have."""
+    return {key.partition(" ")[0] for library in _libraries(directory) for key in library.index}
+
+
 def look_again() -> None:
     """See libraries that were made since."""
     _libraries.cache_clear()

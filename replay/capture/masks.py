@@ -25,9 +25,9 @@ from replay.capture.words import EIGHT, up_to
 
 _STRING, _NUMBER, _BLANK, _BREAK = 1, 2, 32, 10
 _IN_DOLLARS, _OPEN = 3, 4  # strings that no other joins
-_NAME = np.zeros(256, np.bool_)  # bytes of names
-_NAME[[*b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789$"]] = True
-_NAME[0x80:] = True
+NAME = np.zeros(256, np.bool_)  # bytes of names
+NAME[[*b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789$"]] = True
+NAME[0x80:] = True
 _SPACE = np.zeros(256, np.bool_)
 _SPACE[[*b" \t\n\r\f\v"]] = True
 _SMALL = np.arange(256, dtype=np.uint8)
@@ -35,7 +35,7 @@ _SMALL[[*b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"]] += 32
 # What a byte begins; what is 0 stands for itself.
 _LETTER, _DIGIT, _DOLLAR, _WHITE, _QUOTE, _NAME_QUOTE, _COMMENT = range(1, 8)
 _KIND = np.zeros(256, np.uint8)
-_KIND[_NAME] = _LETTER
+_KIND[NAME] = _LETTER
 _KIND[[*b"0123456789"]] = _DIGIT
 _KIND[_SPACE] = _WHITE
 _KIND[[*b"$'\"-/"]] = [_DOLLAR, _QUOTE, _NAME_QUOTE, _COMMENT, _COMMENT]
@@ -85,14 +85,14 @@ def folded(
     while at < end:
         byte, start = data[at], at
         kind = _KIND[byte]
-        if kind == _LETTER or (kind in (_DIGIT, _DOLLAR) and _NAME[before]):
+        if kind == _LETTER or (kind in (_DIGIT, _DOLLAR) and NAME[before]):
             word = out
-            while at < end and _NAME[data[at]]:
+            while at < end and NAME[data[at]]:
                 text[out] = _SMALL[data[at]]
                 at += ONE
                 out += ONE
             is_by = out - word == TWO and text[word] == 98 and text[word + ONE] == 121
-            if is_by and not _NAME[before]:
+            if is_by and not NAME[before]:
                 by_depth = depth
             before = int(text[out - ONE])
             continue
@@ -112,11 +112,11 @@ def folded(
             if kind == _DIGIT:
                 while at < end and 48 <= data[at] <= 57:
                     at += ONE
-                keeps = bool(at < end and _NAME[data[at]])  # 0x1F, 1e5
+                keeps = bool(at < end and NAME[data[at]])  # 0x1F, 1e5
                 if by_depth >= 0 and at - start <= TWO:
                     keeps = keeps or _begins_item(text, out)
             elif kind == _QUOTE:
-                escapes = before == 101 and not (at >= begin + TWO and _NAME[data[at - TWO]])
+                escapes = before == 101 and not (at >= begin + TWO and NAME[data[at - TWO]])
                 at, token = _after_string(data, at + ONE, end, escapes)
             else:
                 at = _after_dollar_quote(data, at, end)
@@ -235,7 +235,7 @@ def _after_dollar_quote(data: Bytes, at: np.uint64, end: np.uint64) -> np.uint64
     """Where a quoted string ends that begins with `$tag$`; behind the dollar where none does."""
     close = at + ONE
     while close < end and data[close] != 36:
-        if not _NAME[data[close]] or (close == at + ONE and 48 <= data[close] <= 57):
+        if not NAME[data[close]] or (close == at + ONE and 48 <= data[close] <= 57):
             return at + ONE
         close += ONE
     if close >= end:

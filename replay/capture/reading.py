@@ -24,7 +24,7 @@ from replay.capture.store import Store
 from replay.capture.tally import Tally
 from replay.capture.templates import NO_TEMPLATE
 from replay.capture.units import Sources, Units
-from replay.capture.workers import digested
+from replay.capture.workers import digested, slots_for
 from replay.sql.fingerprint import fingerprint
 from replay.workload import Skip
 
@@ -91,9 +91,10 @@ class Reading:
         self._places = {one.path: place for place, one in enumerate(inputs)}
         total = sum(log_file.bytes for log_file in inputs)
         with stopping() as stop, collected_by_hand():
-            blocks = stop.until_asked(blocks_of(inputs, self._broke_off))
+            slots = slots_for(jobs)
+            blocks = stop.until_asked(blocks_of(inputs, self._broke_off, slots))
             try:
-                for worker, block, digest in digested(blocks, self._filters, jobs):
+                for worker, block, digest in digested(blocks, self._filters, jobs, slots):
                     self._take(worker, block, digest)
                     read[block.input.path] = block.read
                     if progress is not None:

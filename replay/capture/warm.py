@@ -99,6 +99,7 @@ def _compile_requests() -> None:
 def _compile() -> None:
     # capture itself asks for this module
     from replay.capture import Options, capture  # noqa: PLC0415
+    from replay.capture.bottomk import SORTED_AT_MOST, BottomK  # noqa: PLC0415
     from replay.capture.ciphers import token_of  # noqa: PLC0415
     from replay.capture.stored import pieces  # noqa: PLC0415
 
@@ -119,6 +120,8 @@ def _compile() -> None:
         assert len(tuple(captured.workload.transactions)) == 13
     pieces(np.zeros(2, np.uint8), np.array([0]), np.array([1]))
     token_of("word", (np.uint64(1), np.uint64(2)))
+    many = np.arange(SORTED_AT_MOST + 1)
+    BottomK(1).wanted(np.zeros_like(many), many.astype(np.uint64), many)
 
 
 def _main(*, requests: bool) -> None:

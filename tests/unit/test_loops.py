@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+from importlib import import_module
+from pkgutil import walk_packages
 
 import numpy as np
 import pytest
 from made_lines import csv_line, json_line
 
+from replay import capture
 from replay.capture import library, warm
-from replay.capture.kernels import Loop, as_bytes, compiled, place
+from replay.capture.kernels import CACHE, LOOPS, Loop, as_bytes, compiled, place
 
 LINKS = """
 import sys
@@ -107,6 +110,23 @@ def test_a_capture_starts_without_the_compiler(tmp_path):
     line = "2026-03-01 12:10:00.123 UTC [9] LOG:  duration: 0.1 ms  statement: SELECT 'word'\n"
     logs[2].write_text(line * 3)
     ran(CAPTURES, "capture", *logs, "-o", tmp_path / "a.workload", "--jobs", "2")
+
+
+def test_the_library_has_all_loops_that_python_calls():
+    for requests in (False, True):
+        warm.ensure(requests=requests)
+    for found in walk_packages(capture.__path__, "replay.capture."):
+        if found.name.rpartition(".")[2] not in ("linking", "instructions"):  # numba's
+            import_module(found.name)
+    loops = [loop for loop in LOOPS if loop.name.startswith("replay.")]
+    inner = {
+        callee.name
+        for loop in loops
+        for name in loop.__wrapped__.__code__.co_names
+        if isinstance(callee := loop.__wrapped__.__globals__.get(name), Loop)
+    }
+    outer = {loop.name for loop in loops if not loop.makes_arrays} - inner
+    assert outer - library.names(CACHE) == set()
 
 
 def test_a_loop_is_known_by_its_module():

@@ -74,7 +74,18 @@ PIECES = [
     b"N'1'",
     b"$$ 'b' $$",
     b"$1",
+    b"$2",
+    b"$3",
+    b"$01",
     b"$12",
+    b"in ($1)",
+    b"in ($1, $2)",
+    b"in ($1,$2 ,$3)",
+    b"in ($2, $3)",
+    b"in ($1, $1)",
+    b"in ($2, $1)",
+    b"in ($1, 1)",
+    b"values ($1, $2), ($3, $4)",
     b"$q$",
     b"$q1$",
     b"12",
@@ -297,6 +308,14 @@ def test_texts_that_are_seen_again_cost_no_fingerprint(monkeypatch):
         ([f"SELECT a FROM t ORDER BY a LIMIT {n}" for n in range(1, 50)], 1),
         (["SELECT f(1)", "SELECT f(1, 2)", "SELECT f(1, 2, 3)"], 3),
         (["SELECT a IN (b, 1)", "SELECT a IN (b, 1, 2)"], 2),
+        (
+            [
+                f"SELECT $1 IN ({', '.join(f'${at}' for at in range(2, n + 2))}), ${n + 2}"
+                for n in range(1, 50)
+            ],
+            1,
+        ),
+        (["SELECT $1 IN ($2, $3), $4", "SELECT $1 IN ($2), $3", "SELECT $1 IN ($2), $2"], 2),
     ],
 )
 def test_lists_of_any_length_cost_one_fingerprint(monkeypatch, texts, differ):
