@@ -23,9 +23,11 @@ from replay.sql.positions import positions
 from replay.sql.scanner import Lexeme, lexeme, scan, takes_sign
 from replay.sql.text import folded, joined
 
-_LETTERS = {Lexeme.STRING: "s", Lexeme.NUMBER: "n", Lexeme.BITS: "b"}
+_LETTERS = {Lexeme.STRING: "s", Lexeme.NUMBER: "n", Lexeme.BITS: "b", Lexeme.PARAMETER: "p"}
+_NO_LITERAL = ("", "p")
 _LITERAL = {"s": string_literal, "n": number_literal, "b": bits_literal}
-_COMMON = {token: lexeme(token) for token in ("(", ")", ",", ".", "=", "select", "and")}
+_KNOWN_AT_MOST = 16_384
+_known: dict[str, tuple[str, str]] = {}  # tokens but literals -> letter, as they stand in the text
 _PIECE = re.compile(r'"(?:[^"]|"")*+"|[A-Za-z_\x80-\U0010ffff][\w$]*+|\$([0-9]++)')
 # Types whose length is no expression in PostgreSQL's grammar: varchar(40) stays as it is.
 _MODIFIED = frozenset(
@@ -70,25 +72,24 @@ def extract(sql: str) -> Slotted:
     in the text.
     """
     scanned = scan(sql)
-    tokens = [(token, _COMMON.get(token) or lexeme(token)) for token in scanned]
+    known = _known.get
+    tokens = [known(token) or _look(token) for token in scanned]
     places = positions(scanned)
-    parameters = [int(token[1:]) for token, kind in tokens if kind is Lexeme.PARAMETER]
+    parameters = [int(word[1:]) for letter, word in tokens if letter == "p"] if "$" in sql else []
     slots = ["p"] * max(parameters, default=0)
     words: list[str] = []
     literals: list[str] = []
     fixed: list[int] = []
     passwords = "password" in sql.lower()
-    for at, (token, kind) in enumerate(tokens):
-        if kind is Lexeme.WORD:
-            words.append(folded(token))
-        elif kind not in _LETTERS:
-            words.append(token)
-        elif at in places or (kind is Lexeme.NUMBER and _is_modifier(words)):
+    for at, (letter, word) in enumerate(tokens):
+        if letter in _NO_LITERAL:
+            words.append(word)
+        elif at in places or (letter == "n" and _is_modifier(words)):
             fixed.append(len(literals) + len(fixed))
-            words.append(token)
+            words.append(word)
         else:
-            literals.append(_value(token, kind, words))
-            slots.append(_LETTERS[kind])
+            literals.append(_value(word, letter, words))
+            slots.append(letter)
             words.append(f"${len(slots)}")
         if passwords and words[-2:-1] == ["password"] and is_bare_password(words, len(words) - 1):
             literals.append(words.pop().strip('"'))
@@ -161,11 +162,23 @@ def _cut(sql: str, slots: str) -> tuple[tuple[str, ...], tuple[tuple[int, int], 
     return (*pieces, sql[at:]), tuple(inline)
 
 
-def _value(token: str, kind: Lexeme, words: list[str]) -> str:
+def _look(token: str) -> tuple[str, str]:
+    """A token's letter, if it is a value, and what it is in the text; all but literals come again."""
+    kind = lexeme(token)
+    letter = _LETTERS.get(kind, "")
+    if letter not in _NO_LITERAL:
+        return letter, token
+    if len(_known) >= _KNOWN_AT_MOST:
+        _known.clear()
+    found = _known[token] = letter, folded(token) if kind is Lexeme.WORD else token
+    return found
+
+
+def _value(token: str, letter: str, words: list[str]) -> str:
     """What the literal means; takes the signs before a number off the words."""
-    if kind is Lexeme.STRING:
+    if letter == "s":
         return text_of(token)
-    if kind is Lexeme.BITS:
+    if letter == "b":
         return bits_of(token)
     negative = False
     while words and words[-1] in {"-", "+"} and takes_sign(words[-2] if len(words) > 1 else ""):

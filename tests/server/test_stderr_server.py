@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -15,8 +16,9 @@ import pytest
 from psycopg import sql
 
 from replay import embedded
-from replay.capture.formats.columns import Columns, Hints
+from replay.capture.formats.columns import Columns, Hints, Ints
 from replay.capture.formats.stderr import recognise
+from replay.capture.formats.texts import Texts
 
 SETTINGS = {
     "log_destination": "'csvlog,stderr'",
@@ -171,13 +173,18 @@ def _by_process(
     order = np.argsort(pids, kind="stable")
     columns = Columns(
         **{
-            field.name: value[order] if isinstance(value, np.ndarray) else value.take(order)
+            field.name: _in_order(getattr(columns, field.name), order)
             for field in dataclasses.fields(columns)
             if field.name != "broken"
-            for value in [getattr(columns, field.name)]
         }
     )
     return columns, sorted(expected, key=lambda row: int(row["pid"]))
+
+
+def _in_order(column: Any, order: Ints) -> Any:
+    if isinstance(column, Texts):
+        return column.only(order)
+    return column[order] if isinstance(column, np.ndarray) else column.take(order)
 
 
 def _compare_times(columns: Columns, expected: list[dict[str, str]], prefix: str) -> None:
