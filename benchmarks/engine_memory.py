@@ -1,4 +1,4 @@
-"""Peak memory of planning, driving and bringing in a load, by its size.
+"""Peak memory of planning, driving, bringing in and judging a load, by its size.
 
 `python benchmarks/engine_memory.py --statements 1_000_000 10_000_000`: each size in processes of its
 own, on a private server, as fast as it goes. What grows with the load shows here.
@@ -18,10 +18,12 @@ import numpy as np
 import psutil
 import psycopg
 
-from replay import embedded, target
+from replay import embedded, rundir, target
 from replay.load import shard
 from replay.load.launch import launch
 from replay.load.shard import PlannedStatement, PlannedTransaction
+from replay.load.transactions import transactions
+from replay.load.verdict import judge
 
 ROWS = 100_000
 POOL = 16
@@ -81,11 +83,20 @@ def drive(count: int, rate: float) -> None:
             drain_s=seconds,
         )
         over.set()
+        brought_in_mb = peak_mb()
+        judged = judge(
+            transactions(rundir.read_blocks(here, "attempts"), count),
+            planned=count,
+            report=report,
+            objective_ms=250,
+            boosted=(),
+        )
         megabytes = sum(file.stat().st_size for file in here.iterdir()) / (1 << 20)
     print(
         f"{count:12,} statements, {megabytes:6,.0f} MB on disk: planned in {planned_s:.0f} s and "
-        f"{planned_mb:.0f} MB, worker {max(workers_mb):.0f} MB, brought in with {peak_mb():.0f} MB; "
-        f"{report.state}",
+        f"{planned_mb:.0f} MB, worker {max(workers_mb):.0f} MB, brought in with "
+        f"{brought_in_mb:.0f} MB, judged with {peak_mb():.0f} MB; {report.state}, "
+        f"{judged.accounting.ok:,} ok",
         flush=True,
     )
 

@@ -215,7 +215,7 @@ def _drive(
         rundir.write_table(out, "locklog", log_began.table(origin_us))
     return _Driven(
         report=report,
-        done=transactions(rundir.read_blocks(out, "attempts")),
+        done=transactions(rundir.read_blocks(out, "attempts"), len(report.shape_of)),
         missed=watched.missed,
         migration=ran,
     )

@@ -15,10 +15,7 @@ from replay import outcome as outcomes
 
 OK, FAILED, CANCELLED, SKIPPED = range(4)
 _NEVER = -1  # of outcomes: no attempt has this arrival
-# Of its first statement, but the end and the worst of its outcomes: OK < FAILED …
-_TRANSACTION = np.dtype(
-    [("due", "<i8"), ("waited", "<i8"), ("lag", "<i8"), ("ended", "<i8"), ("outcome", "i1")]
-)
+_LONG_AGO = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,53 +32,71 @@ class Transactions:
     retried: int  # times that a transaction began again
 
 
-def transactions(attempts: Iterable[pa.Table]) -> Transactions:
-    """The transactions of a run's attempts (blocks of rundir.ATTEMPTS, in any order)."""
-    found = _nothing(0)
-    lags: list[np.ndarray] = []
-    retried = 0
+def transactions(attempts: Iterable[pa.Table], count: int = 0) -> Transactions:
+    """The transactions of a run's attempts (blocks of rundir.ATTEMPTS, in any order).
+
+    `count` is how many were planned, where it is known: room for more is made as they come.
+    """
+    found = _Found(count)
+    lags = [np.zeros(0, dtype=np.float32)]
     for block in attempts:
-        arrival = block["arrival"].to_numpy()
-        if len(arrival) and (most := int(arrival.max())) >= len(found):
-            found = np.concatenate([found, _nothing(max(most + 1 - len(found), len(found)))])
-        again = _take_in(found, arrival, block)
-        retried += again
+        found.take_in(block)
         sent = block["began_us"].to_numpy() >= 0
-        lags.append(block["lag_us"].to_numpy()[sent])
-    number = np.flatnonzero(found["outcome"] != _NEVER)
-    found = found[number]
+        lags.append(block["lag_us"].to_numpy()[sent].astype(np.float32))
+    number = np.flatnonzero(found.outcome != _NEVER)
+    whole = slice(len(number)) if len(number) == len(found.outcome) else number
+    due_us, ended_us = found.due_us[whole], found.ended_us[whole]
     return Transactions(
         arrival=number,
-        outcome=found["outcome"],
-        due_us=found["due"],
-        latency_ms=(found["ended"] - found["due"]) / 1e3,
-        pool_wait_ms=np.maximum(found["waited"] - found["due"] - found["lag"], 0) / 1e3,
-        lag_ms=found["lag"] / 1e3,
-        statements_lag_us=np.concatenate(lags) if lags else np.zeros(0),
-        retried=retried,
+        outcome=found.outcome[whole],
+        due_us=due_us,
+        latency_ms=_ms(ended_us - due_us),
+        pool_wait_ms=found.pool_wait_ms[whole],
+        lag_ms=found.lag_ms[whole],
+        statements_lag_us=np.concatenate(lags),
+        retried=found.retried,
     )
 
 
-def _nothing(count: int) -> np.ndarray:
-    none = np.zeros(count, dtype=_TRANSACTION)
-    none["ended"] = np.iinfo(np.int64).min
-    none["outcome"] = _NEVER
-    return none
+class _Found:
+    """What is known of each arrival until now, by its number."""
+
+    def __init__(self, count: int) -> None:
+        self.outcome = np.full(count, _NEVER, dtype=np.int8)  # the worst: OK < FAILED …
+        self.due_us = np.zeros(count, dtype=np.int64)
+        self.ended_us = np.full(count, _LONG_AGO, dtype=np.int64)
+        self.pool_wait_ms = np.zeros(count, dtype=np.float32)
+        self.lag_ms = np.zeros(count, dtype=np.float32)
+        self.retried = 0
+
+    def take_in(self, block: pa.Table) -> None:
+        """Add a block's statements to their transactions."""
+        arrival, due, began, ended, lag = (
+            block[name].to_numpy()
+            for name in ("arrival", "due_us", "began_us", "ended_us", "lag_us")
+        )
+        self._make_room(int(arrival.max(initial=-1)) + 1)
+        kind, again = _outcomes(block["outcome"])
+        self.retried += again
+        np.maximum.at(self.outcome, arrival, kind)
+        np.maximum.at(self.ended_us, arrival, ended)
+        first = block["ordinal"].to_numpy() == 0
+        whose, due, lag = arrival[first], due[first], lag[first]
+        waited = np.where(began < 0, ended, began)[first]
+        self.due_us[whose] = due
+        self.pool_wait_ms[whose] = _ms(np.maximum(waited - due - lag, 0))
+        self.lag_ms[whose] = _ms(lag)
+
+    def _make_room(self, count: int) -> None:
+        if count > len(self.outcome):
+            more = _Found(max(count - len(self.outcome), len(self.outcome)))
+            for name in ("outcome", "due_us", "ended_us", "pool_wait_ms", "lag_ms"):
+                setattr(self, name, np.concatenate([getattr(self, name), getattr(more, name)]))
 
 
-def _take_in(found: np.ndarray, arrival: np.ndarray, block: pa.Table) -> int:
-    """Add a block's statements to their transactions; how many of them began again after it."""
-    due, began, ended, lag = (
-        block[name].to_numpy() for name in ("due_us", "began_us", "ended_us", "lag_us")
-    )
-    kind, again = _outcomes(block["outcome"])
-    np.maximum.at(found["outcome"], arrival, kind)
-    np.maximum.at(found["ended"], arrival, ended)
-    first = block["ordinal"].to_numpy() == 0
-    whose = arrival[first]
-    found["due"][whose], found["lag"][whose] = due[first], lag[first]
-    found["waited"][whose] = np.where(began[first] < 0, ended[first], began[first])
-    return again
+def _ms(value_us: np.ndarray) -> np.ndarray:
+    """Seven digits are more than a clock has."""
+    return (value_us / 1e3).astype(np.float32)
 
 
 def _outcomes(column: pa.ChunkedArray) -> tuple[np.ndarray, int]:
