@@ -103,11 +103,15 @@ def one_table(server: embedded.Server, scratch: Path, rows: int, rounds: int) ->
     drop(server, "people_made")
     print(f"people      {rows:,} rows, {text.stat().st_size / 2**20:,.0f} MiB of text", flush=True)
 
+    analysing: list[float] = []
+
     def copied(file: Path, options: str = "") -> Callable[[], Cost]:
         def build(dsn: str) -> None:
             create(dsn, profile)
             load(dsn, "people", file, options)
+            began = time.perf_counter()
             execute(dsn, "ANALYZE people")
+            analysing.append(time.perf_counter() - began)
 
         return lambda: timed(server, build)
 
@@ -128,6 +132,7 @@ def one_table(server: embedded.Server, scratch: Path, rows: int, rounds: int) ->
     print(f"  {'Faker by row':14} {faked:>10,.0f} rows/s")
     best = rows / statistics.median(cost.wall for cost in costs["ours, 1"])
     bound = ratio(costs, "COPY text", "COPY binary")
+    print(f"  ANALYZE takes {statistics.median(analysing):.2f} s of each")
     print(f"  the server can take binary {bound:.2f} times as fast as text")
     return {
         "one connection": ratio(costs, "COPY text", "ours, 1"),
