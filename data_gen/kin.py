@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data_gen.codes import NULL, Coder, distinct
+from data_gen.codes import NULL, Coder, children, distinct
 from data_gen.drafts import KeyDraft, ValueDraft
 from data_gen.fans import scaled, shared_out
 from data_gen.joined import Column, Joined, Parents
@@ -68,13 +68,15 @@ class Kin:
             self._joined.pin(rows, np.array([cell for _, cell in known], np.int64), table.rows)
 
     def looks(self, key: str) -> tuple[Ints, Ints] | None:
-        """Kinds of the rows by position of a key: by all parts of the coupling, and by children alone."""
+        """What the rows look like by position of a key: kinds by their values, and all their children."""
         joined, source = self.join(), self.source(key)
         if joined.coupling is None or source is None or self.rows > _MOST_PARENTS:
             return None
         rows = source.order.rows_at(np.arange(self.rows, dtype=np.int64))
         codes = joined.coupling.cells[joined.coupling.find(rows)[0]]
-        return distinct(codes)[1], distinct(codes[:, sorted(joined.children.values())])[1]
+        parts = sorted(joined.children.values())
+        kinds = distinct(np.delete(codes, parts, axis=1))[1]
+        return kinds, children(codes[:, parts]).sum(axis=1)
 
     def own(self, name: str) -> Column | None:
         """A column of values, in no key, that does not follow the rows' order by itself."""

@@ -79,7 +79,7 @@ def looks(
     seed: int,
     base_time: datetime,
 ) -> tuple[Ints, Ints] | None:
-    """What the rows of a key look like, by position of the key: kinds by all that is known, and by children.
+    """What the rows of a key look like, by position of the key: kinds by their values, and their children.
 
     Rows of one kind have the same codes in the table's joint. None where that has none.
     """

@@ -86,7 +86,11 @@ class Binder:
         copy = (
             AsCaptured(self._fresh, made, inserted)
             if self._identity
-            else Copy(self._heat, self._sampled, self._fresh, self._shift, rng, made, inserted)
+            else Copy(
+                *(self._heat, self._sampled, self._fresh, self._shift),
+                *(rng, made, inserted),
+                whole=bool(session),
+            )
         )
         bound = [(statement, self._of(statement)) for statement in transaction.statements]
         if not (self._identity and session):  # of a recording each is inserted once

@@ -28,8 +28,10 @@ class Copy:
         rng: np.random.Generator,
         made: Made,
         inserted: Inserted,
+        *,
+        whole: bool,
     ) -> None:
-        """`inserted` is what the session put in so far."""
+        """`inserted` is what the session put in so far; `whole`: every transaction comes once."""
         self._heat = heat
         self._sampled = sampled
         self._fresh = fresh
@@ -37,6 +39,7 @@ class Copy:
         self._rng = rng
         self._made = made
         self._inserted = inserted
+        self._whole = whole
         self._known: dict[tuple[str, str], str] = {}  # (space, captured) -> bound
         self._steps: dict[str, int] = {}  # space -> what the bounds of its ranges move by
 
@@ -77,8 +80,11 @@ class Copy:
         position = self._heat.position(place, token)
         if place.is_range:
             position = self._stepped(template, place, position, hot=hot)
-        elif not hot:
-            position = self._heat.drawn(template, place, position, self._rng)
+        elif not (hot and self._whole):
+            again = self._heat.again(template, place, token, self._rng) if hot else None
+            position = (
+                self._heat.drawn(template, place, position, self._rng) if again is None else again
+            )
         return place.domain.at(position)
 
     def _stepped(self, template: str, place: Place, position: int, *, hot: bool) -> int:
