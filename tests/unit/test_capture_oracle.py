@@ -195,7 +195,7 @@ def test_digests_come_in_the_blocks_order_each_from_whom_the_block_was_given_to(
     for number, block, digest in workers._together(blocks(), own, team):
         assert digest == (number, block.data)
         seen.append(block.data)
-        assert taken - len(seen) <= workers._WAITING_AT_MOST * (len(team) + 1)
+        assert taken - len(seen) <= workers._AT_WORK * len(team) + 1
     assert seen == list(range(40))
     assert not any(one.at_work for one in team)
 
