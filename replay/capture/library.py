@@ -129,7 +129,8 @@ class Library:
         given: Any = type("Given", (ctypes.Structure,), {"_fields_": fields})
         pointers: list[Any] = [ctypes.POINTER(given), ctypes.POINTER(ctypes.c_void_p)]
         address = self._engine.get_function_address(symbol)
-        call = ctypes.CFUNCTYPE(ctypes.c_int32, *pointers, *types)(address)
+        call: Any = ctypes.CFUNCTYPE(ctypes.c_int32, *pointers, *types)(address)
+        call.code = self._engine  # which lives as long as it can be called, whoever looks again
 
         def run(*args: Any) -> Any:
             parts: list[Any] = []

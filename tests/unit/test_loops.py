@@ -30,6 +30,17 @@ kernels.CACHE = sys.argv[1]
 import test_loops
 print(test_loops.calls(), "numba" in sys.modules)
 """
+LOOKS_AGAIN = """
+import gc, sys
+from replay.capture import kernels, library
+kernels.CACHE = sys.argv[1]
+import test_loops
+before = test_loops.calls()
+library.look_again()
+gc.collect()
+held = [bytearray(1 << 20) for _ in range(64)]  # where the code was, if it went
+print(before == test_loops.calls())
+"""
 CAPTURES = """
 import sys
 from replay.cli import status
@@ -83,6 +94,7 @@ def test_a_library_gives_what_numba_gives_and_does_not_need_it(tmp_path):
     expected = [(2, 5 + 9 + 3 + 97 + 1, True)] * 2
     assert ran(RUNS, tmp_path) == f"{calls()} False\n"
     assert calls()[:2] == expected
+    assert ran(LOOKS_AGAIN, tmp_path) == "True\n"
     (code,) = tmp_path.glob("*.o")
     code.write_bytes(b"damaged")
     assert ran(RUNS, tmp_path) == f"{calls()} True\n"
