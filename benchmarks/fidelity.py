@@ -93,7 +93,7 @@ def one_set(
         before = production.dsn("before")
         figures = compared(workloads, source, before, made, truth, asked)
         if not asked.no_locks:
-            figures += lock_share(workloads, production, made, Path(scratch))
+            figures += lock_share(name, workloads, production, made, Path(scratch), KEY)
         return figures
 
 

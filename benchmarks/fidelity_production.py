@@ -98,9 +98,18 @@ def read(name: str) -> tuple[Mapping[str, str], Sequence[Line]]:
     return samplers, lines
 
 
-def drive(name: str, dsn: str, *, seed: int = 1) -> Truth:
-    """Run the traffic over several connections; rows touched by statement and values."""
+def drive(name: str, dsn: str, *, seed: int = 1, times: int = 0) -> Truth:
+    """Run the traffic over several connections, logged; rows touched by statement and values.
+
+    With `times` only what updates rows runs, so many times as often, and without its pauses.
+    """
     samplers, lines = read(name)
+    if times:
+        lines = [
+            Line(line.calls * times, line.statements)
+            for line in lines
+            if any("UPDATE" in statement for statement in line.statements)
+        ]
     with psycopg.connect(dsn, autocommit=True) as connection:
         pools = {
             sampler: [str(row[0]) for row in connection.execute(query) if row[0] is not None]
@@ -113,7 +122,10 @@ def drive(name: str, dsn: str, *, seed: int = 1) -> Truth:
     random.Random(seed).shuffle(work)
     truth: dict[Any, list[int]] = defaultdict(list)
     threads = [
-        threading.Thread(target=_client, args=(dsn, work[n::CLIENTS], pools, truth, seed + n))
+        threading.Thread(
+            target=_client,
+            args=(dsn, work[n::CLIENTS], pools, truth, seed + n, 0.0 if times else _WORK_S),
+        )
         for n in range(CLIENTS)
     ]
     for thread in threads:
@@ -122,6 +134,8 @@ def drive(name: str, dsn: str, *, seed: int = 1) -> Truth:
         thread.join()
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SET log_min_duration_statement = -1")
+        connection.execute("ALTER SYSTEM RESET log_min_duration_statement")
+        connection.execute("SELECT pg_reload_conf()")
         connection.execute("VACUUM (ANALYZE)")
     return truth
 
@@ -132,11 +146,12 @@ def _client(
     pools: Mapping[str, Sequence[str]],
     truth: dict[Any, list[int]],
     seed: int,
+    pause_s: float,
 ) -> None:
     rng = random.Random(seed)
     with psycopg.connect(dsn, autocommit=True, application_name="shop") as connection:
         for number, line in work:
-            _unit(connection, line, number % 2 == 0, rng, pools, truth)
+            _unit(connection, line, number % 2 == 0, rng, pools, truth, pause_s)
 
 
 def _unit(
@@ -146,6 +161,7 @@ def _unit(
     rng: random.Random,
     pools: Mapping[str, Sequence[str]],
     truth: dict[Any, list[int]],
+    pause_s: float,
 ) -> None:
     """Run a transaction; one that fails is told, and ends there."""
     known: dict[str, str] = {}
@@ -153,7 +169,7 @@ def _unit(
         if len(line.statements) == 1:
             known = {}
         elif text in _ENDS:
-            time.sleep(_WORK_S)
+            time.sleep(pause_s)
         sql, values, taken = _filled(text, bound, rng, pools, known)
         try:
             with psycopg.RawCursor(connection) as cursor:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from data_gen.runs import Runs, Spare, Turns
 from data_gen.shuffle import Ints, key_of
 from data_gen.steps import Steps
 
@@ -114,26 +115,24 @@ class Coupling:
         at = places.shuffle.at(group, places.before[cell] + within)
         return self.cells[cell, number], at, places.shuffle.sizes[group]
 
-    def turns(self, number: int, runs: "Runs") -> Ints:
-        """What takes a row of each cell to a slot of a column with such runs; a cell's lie side by side.
+    def turns(self, number: int, runs: Runs, *, exact: bool) -> Turns:
+        """What takes a row of each cell to a slot of a column with such runs.
 
-        Rows of earlier cells with its code, rows of the code, step and offset of their shuffle, first
-        slot of the code in the runs and how many it has.
+        Where it is exact, no slot is taken twice while another is free.
         """
         places = self.places[number]
         moved, groups = places.shuffle, places.groups
-        sizes = np.maximum(moved.sizes, 1)
-        ours = (places.before, sizes[groups], moved.steps[groups], moved.offsets[groups])
-        return np.stack((*ours, *runs.of_codes(self.cells[:, number])), axis=1)
+        codes = self.cells[:, number]
+        known = np.unique(codes)
+        spare = Spare.of(runs, known, moved.sizes) if exact else Spare.none(known.size)
+        sizes = np.maximum(moved.sizes, 1)[groups]
+        ours = (places.before, sizes, moved.steps[groups], moved.offsets[groups])
+        cells = np.stack((*ours, *runs.of_codes(codes), spare.before[groups]), axis=1)
+        return Turns(cells, runs, spare)
 
-    def slots(self, rows: Ints, turns: Ints, runs: "Runs") -> Ints:
+    def slots(self, rows: Ints, turns: Turns) -> Ints:
         """The slot of a column that each row takes."""
-        from data_gen.loops import coded  # noqa: PLC0415 - the compiler, by who needs it
-
-        cell, within = self.find(rows)
-        out, sums = np.empty(rows.shape, np.int64), runs.sums
-        coded(out, cell, within, turns, sums.places, sums.guide, sums.shift, runs.starts)
-        return out
+        return turns.slots(*self.find(rows))
 
     def swap(self, rows: Ints, others: Ints) -> None:
         """Let rows take the cells of others, and these theirs; no row twice."""
@@ -169,36 +168,6 @@ class _Places:
         before[order] = sums - numbers[order] - base[groups[order]]
         sizes = np.bincount(groups, numbers, known.size).astype(np.int64)
         return cls(groups, before, Shuffle.of(sizes, key))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Runs:
-    """The slots of each code, as runs of neighbouring ones."""
-
-    codes: Ints  # ascending
-    first: Ints  # of each code, in `sums`
-    total: Ints  # slots of each code
-    sums: Steps  # slots before each run, runs sorted by code
-    starts: Ints  # first slot of each run
-
-    @classmethod
-    def of(cls, starts: Ints, codes: Ints, end: int) -> "Runs":
-        """Runs that begin at these slots, ascending, each of one code; the last ends before `end`."""
-        lengths = np.diff(np.append(starts, end))
-        order = np.argsort(codes, kind="stable")
-        sums = np.concatenate(([0], np.cumsum(lengths[order])))
-        known, first = np.unique(codes[order], return_index=True)
-        total = np.diff(np.append(sums[first], sums[-1]))
-        return cls(known, sums[first], total, Steps.of(sums[:-1]), starts[order])
-
-    def of_codes(self, codes: Ints) -> tuple[Ints, Ints]:
-        """Where the slots of each code begin among all, and how many they are.
-
-        A code without slots has all of them.
-        """
-        at = np.minimum(np.searchsorted(self.codes, codes), self.codes.size - 1)
-        known = (self.codes[at] == codes) & (self.total[at] > 0)
-        return np.where(known, self.first[at], 0), np.where(known, self.total[at], self.total.sum())
 
 
 def _complete(root: Root, roots: Ints, cells: Ints, weights: Weights) -> tuple[Ints, Ints, Weights]:

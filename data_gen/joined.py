@@ -13,8 +13,9 @@ from typing import Protocol
 import numpy as np
 
 from data_gen.codes import NO_PARENT, NULL, Coder, children, distinct
-from data_gen.couple import Coupling, Part, Root, Runs
+from data_gen.couple import Coupling, Part, Root
 from data_gen.profile import Joint, JointColumn
+from data_gen.runs import Runs, Turns
 from data_gen.shuffle import Flags, Ints
 from data_gen.sources import Own
 from data_gen.spread import Spread
@@ -68,13 +69,12 @@ class OfCoupling:
     """A column's points by its code in the coupling."""
 
     coupling: Coupling
-    turns: Ints  # see Coupling
+    turns: Turns
     spread: Spread
-    runs: Runs
 
     def points(self, rows: Ints) -> Ints:
         """The next slot of each row's code, and its point."""
-        return self.spread.points(self.coupling.slots(rows, self.turns, self.runs))
+        return self.spread.points(self.coupling.slots(rows, self.turns))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,9 +175,9 @@ class Joined:
             if isinstance(one, _Children):
                 self.children[one.column.name, one.column.via] = number
             else:
-                self.sources[one.name] = OfCoupling(
-                    coupling, coupling.turns(number, one.runs), one.spread, one.runs
-                )
+                # A key's parents have as many children as were counted; values go by their looks.
+                turns = coupling.turns(number, one.runs, exact=isinstance(one, _Key))
+                self.sources[one.name] = OfCoupling(coupling, turns, one.spread)
                 if one.nulls:
                     self.nulls[one.name] = NullsOfCoupling(coupling, number)
 

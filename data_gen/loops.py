@@ -20,7 +20,8 @@ WORDS = numba.types.Array(numba.uint64, 1, "C", readonly=True)
 GUIDE = numba.types.Array(numba.int32, 1, "C", readonly=True)
 FLAGS = numba.types.Array(numba.boolean, 1, "A", readonly=True)
 TURNS = numba.types.Array(numba.int64, 2, "C", readonly=True)
-_SEGMENTS = (COUNTED, COUNTED, COUNTED, FLAGS, COUNTED, GUIDE, I64, FLAG, U64)  # of a spread
+_STEPS = (COUNTED, GUIDE, I64)
+_SEGMENTS = (COUNTED, COUNTED, COUNTED, FLAGS, *_STEPS, FLAG, U64)  # of a spread
 
 
 def compiled(*signature: Any) -> Callable[[F], F]:
@@ -269,22 +270,49 @@ def points_of(
         out[row] = _beside(point, holes, holes_guide, holes_shift) if tail[at] else point
 
 
-@compiled(INTS, COUNTED, COUNTED, TURNS, COUNTED, GUIDE, I64, COUNTED)
+@inlined
+def _passed_on(number: Any, sums: Any, guide: Any, shift: Any, lines: Any) -> Any:
+    """The slot of a row that is over, by its number among those; -1 where none is left for it."""
+    if number >= sums[sums.size - 1]:
+        return np.int64(-1)
+    code = _found(sums, guide, shift, number)
+    turn = number - sums[code] + 1
+    first, rows, left = lines[code, 0], lines[code, 1], lines[code, 2]
+    return first + (turn * rows + left - 1) // left + turn - 1
+
+
+@compiled(INTS, COUNTED, COUNTED, TURNS, *_STEPS, TURNS, *_STEPS, COUNTED)
 def coded(
     out: Any,
     cells: Any,
     within: Any,
     turns: Any,
+    left: Any,
+    left_guide: Any,
+    left_shift: Any,
+    lines: Any,
     sums: Any,
     guide: Any,
     shift: Any,
     starts: Any,
 ) -> None:
-    """The slot of a column that each row of a cell takes (see `Coupling.turns`)."""
+    """The slot of a column that each row of a cell takes (see `data_gen.runs`).
+
+    Of a code with s slots and r rows, row a takes slot a·s/r; of more rows than slots, those that
+    would take one a second time are over.
+    """
     for row in range(cells.size):
         turn = turns[cells[row]]
         size = np.uint64(turn[1])
         at = np.int64(np.uint64((turn[0] + within[row]) * turn[2] + turn[3]) % size)
-        place = turn[4] + np.int64(np.uint64(at * turn[5]) // size)
+        nth = np.int64(np.uint64(at * turn[5]) // size)
+        place = turn[4] + nth
+        if turn[6] >= 0:
+            kept = (at * turn[5] + turn[1] - 1) // turn[1]
+            if kept * turn[1] // turn[5] != at:
+                passed = _passed_on(turn[6] + at - kept, left, left_guide, left_shift, lines)
+                place = passed if passed >= 0 else place
+            else:
+                place = turn[4] + kept
         run = _found(sums, guide, shift, place)
         out[row] = starts[run] + place - sums[run]
