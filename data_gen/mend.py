@@ -19,6 +19,8 @@ from data_gen.profile import TableProfile
 from data_gen.sizes import unique_keys
 
 _DONORS = 10_000
+_NTH = "replay_nth"  # a name that no column has
+_UNCHECKED = (" NOT VALID", " NOT ENFORCED")
 _PREDICATE = re.compile(r" WHERE (?P<predicate>.*)\Z", re.DOTALL)
 
 
@@ -40,13 +42,14 @@ def mend(connection: psycopg.Connection[Any], table: TableProfile) -> int:
             sets = ", ".join(f"{quoted(name)} = donor.{quoted(name)}" for name in fault.columns)
             place = place_of(table)
             cursor = connection.execute(  # names are quoted, expressions are the schema's own
-                f"WITH wrong AS MATERIALIZED (SELECT ctid, row_number() OVER () - 1 AS n"  # noqa: S608
+                f"WITH wrong AS MATERIALIZED (SELECT ctid, row_number() OVER () - 1 AS {_NTH}"  # noqa: S608
                 f" FROM ({fault.wrong}) AS w),"
-                f" donor AS MATERIALIZED (SELECT {names}, row_number() OVER () - 1 AS n"
+                f" donor AS MATERIALIZED (SELECT {names}, row_number() OVER () - 1 AS {_NTH}"
                 f" FROM (SELECT {names} FROM ONLY {place} WHERE {fault.right}"
                 f" LIMIT {_DONORS}) AS d)"
                 f" UPDATE ONLY {place} AS t SET {sets} FROM wrong JOIN donor"
-                f" ON donor.n = wrong.n % nullif((SELECT count(*) FROM donor), 0) WHERE t.ctid = wrong.ctid".encode()
+                f" ON donor.{_NTH} = wrong.{_NTH} % nullif((SELECT count(*) FROM donor), 0)"
+                f" WHERE t.ctid = wrong.ctid".encode()
             )
             mended += max(cursor.rowcount, 0)
     return mended
@@ -58,7 +61,7 @@ def _faults(table: TableProfile) -> Iterator[Fault]:
     keys |= {column.name for column in table.columns if column.generated or column.identity}
     place = place_of(table)
     for constraint in table.constraints:
-        if constraint.kind == "c" and not constraint.definition.endswith(" NOT VALID"):
+        if constraint.kind == "c" and not constraint.definition.endswith(_UNCHECKED):
             check = expression(constraint.definition)
             yield Fault(
                 wrong=f"SELECT ctid FROM ONLY {place} WHERE NOT {check}",  # noqa: S608
