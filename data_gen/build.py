@@ -22,8 +22,9 @@ Connect = Callable[[], psycopg.Connection[Any]]
 # Keys, references and plain indexes: what any server can make of tables that stand.
 _PLAIN = re.compile(
     r"ALTER TABLE \S+ ADD CONSTRAINT \S+ (PRIMARY KEY|UNIQUE|FOREIGN KEY) \([^()]*\)"
-    r"( REFERENCES \S+\([^()]*\))?( ON (UPDATE|DELETE) (CASCADE|RESTRICT|SET NULL|SET DEFAULT))*"
-    r"( DEFERRABLE)?( INITIALLY DEFERRED)?\Z"
+    r"( REFERENCES \S+\([^()]*\))?( MATCH FULL)?"
+    r"( ON (UPDATE|DELETE) (CASCADE|RESTRICT|SET (NULL|DEFAULT)( \([^()]*\))?))*"
+    r"( DEFERRABLE)?( INITIALLY DEFERRED)?( NOT VALID| NOT ENFORCED)?\Z"
     r"|CREATE (UNIQUE )?INDEX \S+ ON \S+ USING btree \([^()]*\)\Z"
 )
 _SHOWN = 100  # characters of a statement in a reason

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_gen.couple import Runs
 from data_gen.profile import ColumnProfile
+from data_gen.runs import Runs
 from data_gen.shuffle import Ints
 from data_gen.spread import Spread
 from data_gen.values.family import Family

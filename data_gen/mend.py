@@ -6,7 +6,7 @@ Keys are never touched; what no row satisfies is left as it is, and told when th
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,14 +60,15 @@ def _faults(table: TableProfile) -> Iterator[Fault]:
     keys |= {name for key in table.foreign_keys if len(key.columns) > 1 for name in key.columns}
     keys |= {column.name for column in table.columns if column.generated or column.identity}
     place = place_of(table)
-    for constraint in table.constraints:
-        if constraint.kind == "c" and not constraint.definition.endswith(_UNCHECKED):
-            check = expression(constraint.definition)
-            yield Fault(
-                wrong=f"SELECT ctid FROM ONLY {place} WHERE NOT {check}",  # noqa: S608
-                right=f"{check} IS TRUE",
-                columns=[name for name in columns_in(check, table) if name not in keys],
-            )
+    for checks in _together(table, keys):
+        columns = dict.fromkeys(name for _, names in checks for name in names)
+        holds = "TRUE" if len(checks) == 1 else "NOT FALSE"
+        wrong = " OR ".join(f"NOT {check}" for check, _ in checks)
+        yield Fault(
+            wrong=f"SELECT ctid FROM ONLY {place} WHERE {wrong}",  # noqa: S608
+            right=" AND ".join(f"{check} IS {holds}" for check, _ in checks),
+            columns=tuple(columns),
+        )
     for index in table.indexes:
         partial = _PREDICATE.search(index.definition)
         if index.unique and index.valid and partial is not None and "" not in index.columns:
@@ -83,3 +84,20 @@ def _faults(table: TableProfile) -> Iterator[Fault]:
                 right=f"({where}) IS NOT TRUE",
                 columns=[name for name in here if name not in index.columns],
             )
+
+
+def _together(table: TableProfile, keys: Collection[str]) -> list[list[tuple[str, Sequence[str]]]]:
+    """Checks with the columns of theirs that may change; those that share one are mended at once.
+
+    One after the other, a row would break the first again while it is mended for the second.
+    """
+    groups: list[list[tuple[str, Sequence[str]]]] = []
+    for constraint in table.constraints:
+        if constraint.kind != "c" or constraint.definition.endswith(_UNCHECKED):
+            continue
+        check = expression(constraint.definition)
+        names = tuple(name for name in columns_in(check, table) if name not in keys)
+        near = [group for group in groups if any(set(names).intersection(n) for _, n in group)]
+        groups = [group for group in groups if group not in near]
+        groups.append([one for group in near for one in group] + [(check, names)])
+    return groups

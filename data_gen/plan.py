@@ -5,13 +5,14 @@ unique keys of several columns, in which one column leads and the others count o
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
 import numpy as np
 
+from data_gen.borrow import Borrowing
 from data_gen.bounds import ANY, held, units
 from data_gen.checks import InOrder, understood
 from data_gen.drafts import Draft, KeyDraft, Made, ValueDraft
@@ -22,11 +23,10 @@ from data_gen.labels import allowed_values
 from data_gen.moments import epoch_us, shift_us
 from data_gen.pairing import paired
 from data_gen.pairs import in_order
-from data_gen.profile import ColumnProfile, ForeignKey, SchemaProfile, TableProfile
-from data_gen.shuffle import Ints, Order, Permutation, key_of
+from data_gen.profile import ColumnProfile, SchemaProfile, TableProfile
+from data_gen.shuffle import Order, Permutation, key_of
 from data_gen.sizes import distinct_values, foreign_key_of, row_counts, unique_keys
 from data_gen.sources import (
-    Borrowed,
     CellSource,
     Filled,
     Following,
@@ -38,7 +38,7 @@ from data_gen.sources import (
     Source,
     null_rows,
 )
-from data_gen.spread import Spread, ladder, shared
+from data_gen.spread import Spread, ladder
 from data_gen.stacked import Stacked
 from data_gen.toast import outside
 from data_gen.values import generator_of
@@ -114,9 +114,8 @@ class _Table:
 
     def planned(self) -> Mapping[str, CellSource]:
         """A source for each column."""
-        for key in self.table.foreign_keys:
-            if len(key.columns) > 1 or not self._is_key(key.columns[0]):
-                self._borrow(key)
+        borrowing = Borrowing(self)
+        borrowing.draw()
         for names in self.keys:
             self._lead(names)
         joined = self.kin.join()
@@ -130,6 +129,7 @@ class _Table:
         self.kin.pin()
         for order in self.checks.orders:
             self._set_in_order(order)
+        borrowing.match()
         return {column.name: self.filled[column.name] for column in self.columns}
 
     def _unique(self) -> set[str]:
@@ -183,55 +183,9 @@ class _Table:
             )
         )
 
-    def _is_key(self, column: str) -> bool:
+    def is_key(self, column: str) -> bool:
+        """Whether the column is a key, or leads to one."""
         return (self.table.qualified, column) in self.plan.domains
-
-    def _borrow(self, key: ForeignKey) -> None:
-        """A foreign key of several columns: all of them show one row of the parent.
-
-        Where one of them alone is a key, it goes by its own statistics and finds the row.
-        """
-        parent = self.plan.profile.table(key.parent)
-        if parent is None or not self.plan.counts[parent.qualified]:
-            return
-        theirs = self.plan.columns(parent)
-        pairs = dict(zip(key.columns, key.parent_columns, strict=True))
-        names = [name for name in pairs if name in self.drafts and pairs[name] in theirs]
-        domains = self.plan.domains
-        anchors = (
-            name
-            for name in names
-            if (domain := domains.get((self.table.qualified, name))) is not None
-            if (domain.table, domain.column) == (parent.qualified, pairs[name])
-            if isinstance(theirs[pairs[name]], Filled)
-        )
-        anchor = next(anchors, None)
-        parent_rows = (
-            self._drawn(key, names)
-            if anchor is None
-            else self._found(anchor, theirs[pairs[anchor]])
-        )
-        for name in names:
-            if name != anchor and name not in self.filled:
-                column = self._column(name)
-                self.filled[name] = Borrowed(parent_rows, theirs[pairs[name]], self._nulls(column))
-
-    def _found(self, anchor: str, root: CellSource) -> Callable[[Ints], Ints]:
-        """Rows of the parent by the key in one column."""
-        assert isinstance(root, Filled)
-        assert isinstance(root.source, Own)
-        order, sources = root.source.order, self.sources
-        return lambda rows: order.rows_at(sources[anchor].points(rows))
-
-    def _drawn(self, key: ForeignKey, names: Sequence[str]) -> Callable[[Ints], Ints]:
-        """Rows of the parent, evenly, as many different ones as the columns show."""
-        last = self.plan.counts[key.parent] - 1
-        distinct = max((self.drafts[name].distinct for name in names), default=1)
-        seed = key_of(self.plan.seed, "parents", self.table.qualified, key.name)
-        spread = shared(
-            self.rows, common=(), bounds=(0, last), distinct=min(distinct, last + 1), scatter=seed
-        )
-        return Own(spread, Order.of(self.rows, 0.0, table=seed, column=seed)).points
 
     def _lead(self, key: tuple[str, ...]) -> None:
         """A unique key of several columns: the one with most values leads, the others follow."""
@@ -256,7 +210,7 @@ class _Table:
         if not led:
             spread = made[lead].spread
             self.leads[lead] = Own(spread, self._order(self._column(lead), spread))
-            self._place(lead, self.leads[lead], made[lead])
+            self.place(lead, self.leads[lead], made[lead])
         self._follow(self.leads[lead], followers, made)
 
     def _follow(self, lead: Own, followers: Sequence[str], made: Mapping[str, Made]) -> None:
@@ -265,13 +219,13 @@ class _Table:
             seed = key_of(self.plan.seed, "pair", self.table.qualified, name)
             found = paired(lead.spread, made[name].spread, seed)
             if found is not None:
-                self._place(name, Paired(lead, found), made[name])
+                self.place(name, Paired(lead, found), made[name])
                 return
         step = 1
         for name in followers:
             seed = key_of(self.plan.seed, "follow", self.table.qualified, name)
             key = seed if self.drafts[name].rotates else None
-            self._place(name, Following(lead, made[name].spread, step, key), made[name])
+            self.place(name, Following(lead, made[name].spread, step, key), made[name])
             step *= made[name].spread.values
 
     def _couple(self, name: str, joined: Joined) -> None:
@@ -284,12 +238,12 @@ class _Table:
         """By its own statistics."""
         name = column.name
         domain = self.plan.domains.get((self.table.qualified, name))
-        nulls = self._nulls(column)
+        nulls = self.nulls(name)
         if domain is not None and (domain.table, domain.column) == (self.table.qualified, name):
             spread = ladder(self.rows, (0, self.rows - 1))
             made = Made(spread, domain.encode, domain.family.values.decode)
             known = column if column.analyzed else replace(column, correlation=1.0)
-            self._place(name, Own(spread, self._order(known, spread)), made)
+            self.place(name, Own(spread, self._order(known, spread)), made)
         elif (
             nulls is not None
             and nulls.count < self.rows
@@ -297,7 +251,7 @@ class _Table:
             and not nulls.begin
         ):
             made = self.drafts[name].made(self.rows - nulls.count)
-            self._place(name, Packed(made.spread, nulls), made)
+            self.place(name, Packed(made.spread, nulls), made)
         elif nulls is not None and nulls.count < self.rows and self._is_counted(column, joined):
             made = self.drafts[name].made(self.rows - nulls.count)
             source = Gapped(made.spread, self._order(column, made.spread), nulls.count)
@@ -305,7 +259,7 @@ class _Table:
             self.filled[name] = Filled(source, made.encode, made.text, source)
         else:
             made = self.drafts[name].made(self.rows)
-            self._place(name, Own(made.spread, self._order(column, made.spread)), made)
+            self.place(name, Own(made.spread, self._order(column, made.spread)), made)
 
     def _is_counted(self, column: ColumnProfile, joined: Joined) -> bool:
         """Whether a key's rows are counted by parent, and nothing else tells which are NULL."""
@@ -318,17 +272,17 @@ class _Table:
         kept = {*self.unique, *(name for key in self.keys for name in key)}
         one, other = self.filled.get(order.low), self.filled.get(order.high)
         free = not kept.intersection((order.low, order.high)) and not any(
-            self._is_key(name) for name in (order.low, order.high)
+            self.is_key(name) for name in (order.low, order.high)
         )
         if isinstance(one, Filled) and isinstance(other, Filled) and free:
             pair = in_order(one, other, strict=order.strict)
             if pair is not None:
                 self.filled[order.low], self.filled[order.high] = pair
 
-    def _place(self, name: str, source: Source, made: Made) -> None:
+    def place(self, name: str, source: Source, made: Made) -> None:
+        """A column by the points of a source."""
         self.sources[name] = source
-        nulls = self._nulls(self._column(name))
-        self.filled[name] = Filled(source, made.encode, made.text, nulls)
+        self.filled[name] = Filled(source, made.encode, made.text, self.nulls(name))
 
     def _column(self, name: str) -> ColumnProfile:
         return next(column for column in self.columns if column.name == name)
@@ -342,7 +296,9 @@ class _Table:
             column=key_of(seed, "order", name, column.name),
         )
 
-    def _nulls(self, column: ColumnProfile) -> Nulls | None:
+    def nulls(self, name: str) -> Nulls | None:
+        """Which rows of a column are NULL; None for none."""
+        column = self._column(name)
         count = 0 if column.not_null else round(column.null_fraction * self.rows)
         limits = held(self.plan.profile, self.table, column)
         if limits.only_null or (not column.not_null and self._parentless(column)):

@@ -197,7 +197,7 @@ class Borrowed:
 
     parent_rows: Callable[[Ints], Ints]
     column: CellSource
-    nulls: Nulls | None = None
+    nulls: NullFlags | None = None
 
     def cells(self, rows: Ints) -> Cells:
         """The parent's cells."""

@@ -177,6 +177,36 @@ INSERT INTO changed_rows SELECT i, now() FROM generate_series(1, 100) AS i;
 CREATE STATISTICS staff_pairs (dependencies, mcv) ON boss, team FROM staff;
 ALTER STATISTICS staff_pairs SET STATISTICS 200;
 
+-- A tenant in every key: keys of several columns that share it, lead back to their table, number within
+-- a parent; checks that speak of the same columns; a column named as one of ours might be.
+CREATE TABLE tenants (id uuid PRIMARY KEY, plan text NOT NULL CHECK (plan IN ('free', 'pro')));
+INSERT INTO tenants SELECT md5('t' || i)::uuid, (ARRAY['free', 'pro'])[1 + i % 2] FROM generate_series(1, 60) AS i;
+CREATE TABLE members (
+    tenant uuid REFERENCES tenants, id bigint GENERATED ALWAYS AS IDENTITY, boss bigint, n int CHECK (n % 7 > 0),
+    PRIMARY KEY (tenant, id), FOREIGN KEY (tenant, boss) REFERENCES members
+);
+INSERT INTO members (tenant, n) SELECT md5('t' || 1 + floor(60 * power(random(), 3)))::uuid, 1 + i % 6 FROM generate_series(1, 600) AS i;
+UPDATE members AS m SET boss = (SELECT min(id) FROM members AS b WHERE b.tenant = m.tenant) WHERE id % 3 > 0;
+CREATE TABLE tasks (
+    tenant uuid, id bigint GENERATED ALWAYS AS IDENTITY, owner bigint NOT NULL, helper bigint, number int NOT NULL,
+    state text NOT NULL, paid timestamptz, failed timestamptz, PRIMARY KEY (tenant, id), UNIQUE (tenant, owner, number),
+    FOREIGN KEY (tenant, owner) REFERENCES members MATCH FULL ON DELETE CASCADE,
+    FOREIGN KEY (tenant, helper) REFERENCES members ON DELETE SET NULL (helper),
+    CHECK (state <> 'paid' OR paid IS NOT NULL), CHECK (NOT (paid IS NOT NULL AND failed IS NOT NULL))
+);
+INSERT INTO tasks (tenant, owner, helper, number, state, paid, failed)
+SELECT tenant, id, CASE WHEN id % 2 = 0 THEN boss END, i, (ARRAY['open', 'paid', 'lost'])[1 + i % 3],
+       CASE WHEN i % 3 = 1 THEN now() - i * interval '1 hour' END, CASE WHEN i % 3 = 2 THEN now() END
+FROM members, generate_series(1, 2 + id::int % 3) AS i;
+CREATE TABLE remarks (
+    tenant uuid, task bigint, seq int, parent int, words text NOT NULL, PRIMARY KEY (tenant, task, seq),
+    FOREIGN KEY (tenant, task) REFERENCES tasks, FOREIGN KEY (tenant, task, parent) REFERENCES remarks
+);
+INSERT INTO remarks SELECT tenant, id, i, CASE WHEN i = 2 THEN 1 END, 'w' || i FROM tasks, generate_series(1, id::int % 4) AS i;
+CREATE TABLE helpers (tenant uuid, task bigint, member bigint, PRIMARY KEY (tenant, task, member),
+    FOREIGN KEY (tenant, task) REFERENCES tasks, FOREIGN KEY (tenant, member) REFERENCES members);
+INSERT INTO helpers SELECT t.tenant, t.id, m.id FROM tasks AS t JOIN members AS m USING (tenant) WHERE (t.id + m.id) % 9 = 0;
+
 -- Views of every kind, triggers on, off and on views, rules, policies.
 CREATE VIEW busy WITH (security_barrier = true) AS SELECT * FROM staff WHERE boss IS NOT NULL;
 CREATE VIEW bosses AS SELECT s.id, s.team, count(*) FROM staff s JOIN busy b ON b.boss = s.id GROUP BY s.id;
