@@ -142,7 +142,8 @@ def _plan_all(
                 why_not="" if mine else why,
             )
         )
-    say(f"plans       {len(planned)} of {len(checked)} statements")
+    served = sum(not one.why_not for one in checked)
+    say(f"plans       {len(planned)} of {served} statements, with several values each")
     return checked, planned
 
 
