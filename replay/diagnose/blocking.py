@@ -14,11 +14,14 @@ from types import MappingProxyType
 import pyarrow as pa
 
 from replay.diagnose.attempts import Attempts
-from replay.diagnose.edges import Edge, read, roots, waits, whole_waits
+from replay.diagnose.edges import PREPARED, Edge, read, roots, waits, whole_waits
 from replay.diagnose.sums import summed
 from replay.diagnose.timeline import PAUSE, Timeline
 
 _ALL_OF_IT = "AccessExclusiveLock"
+# Modes in which DDL waits for a table, and that keep writers behind it (manual, 13.3.1).
+_FROM_WRITERS = frozenset({"ShareLock", "ShareRowExclusiveLock", "ExclusiveLock"})
+_READS = "AccessShareLock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +49,8 @@ class Episode:
     to_us: int
     idle_s: float  # of blocked_s: while the root's session sat idle
     startup_s: float  # of blocked_s: while the root was a standby's recovery
-    heads: Mapping[str, tuple[float, int]]  # who waits for AccessExclusive -> seconds that others
-    #   waited behind it, most of them at once
+    heads: Mapping[str, tuple[float, int]]  # who waits for a table as DDL does -> seconds that
+    #   others waited behind it, most of them at once
     leaked_by: str  # who took the session's advisory lock in an earlier transaction; "" for none
 
 
@@ -179,11 +182,15 @@ def _grown(growing: _Growth, root: int, at_us: int, tag: str, timeline: Timeline
 def _add_head(
     grown: _Growing, blocker: list[Edge] | None, edge: Edge, weight: float, crowd: int
 ) -> None:
-    """Where the wait is for a relation, and behind one that itself waits for all of it: count that."""
-    if blocker and edge.lock_type == "relation" and blocker[0].mode == _ALL_OF_IT:
+    """Where the wait is for a relation, and behind one that itself waits for it as DDL does: count that."""
+    if blocker and edge.lock_type == "relation" and _keeps_off(blocker[0].mode, edge.mode):
         name = blocker[0].waiter_template
         grown.heads.append((name, weight))
         grown.crowd[name] = max(grown.crowd.get(name, 0), crowd)
+
+
+def _keeps_off(waited_for: str, mode: str) -> bool:
+    return waited_for == _ALL_OF_IT or (waited_for in _FROM_WRITERS and mode != _READS)
 
 
 def _add_wait(
@@ -201,7 +208,7 @@ def _add_wait(
     grown.longest_us = max(grown.longest_us, edge.wait_us)
     grown.held_up.add((edge.at_us, edge.waiter))
     if grown.transaction is None:
-        idle = state.startswith("idle")
+        idle = state.startswith("idle") or state == PREPARED
         grown.profile.append((PAUSE if idle else before_root.blocker_template, weight))
         return
     from_us = max(edge.at_us - edge.wait_us, grown.hold_from_us)

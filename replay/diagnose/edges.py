@@ -10,7 +10,8 @@ from replay.diagnose.timeline import Timeline
 
 _APART_US = 10_000  # the log's time has milliseconds, and clocks differ
 _TOLD_US = 1_100_000  # deadlock_timeout after a wait began the log tells of it; 1 s by default
-_NAMELESS = frozenset({"startup", "prepared"})  # a standby's recovery, a prepared transaction
+PREPARED = "prepared"  # state of a prepared transaction, which has no session
+_NAMELESS = frozenset({"startup", PREPARED})  # the other is a standby's recovery
 ROW_LOCKS = frozenset({"transactionid", "tuple"})  # lock types of a wait for a row
 
 

@@ -11,6 +11,7 @@ from replay.diagnose.sums import merged, summed
 _FRAMES = frozenset({"begin", "start", "commit", "rollback", "end", "abort"})
 _IDLE = 0.5  # of the hold
 _PLACES = 3
+_LONGEST = 5  # episodes told one by one
 _SENTENCE = 90  # characters of a statement
 
 
@@ -49,7 +50,31 @@ def of_episodes(episodes: Sequence[Episode]) -> dict[str, object]:
         "waiting_s": {
             name: round(spent, 3) for name, spent in merged(e.waiting for e in episodes).items()
         },
+        "longest": of_longest(episodes),
     }
+
+
+def of_longest(episodes: Sequence[Episode]) -> list[dict[str, object]]:
+    """The episodes that blocked longest, each with its root, who waited for it, and when."""
+    ranked = sorted(episodes, key=lambda episode: -episode.blocked_s)
+    return [
+        {
+            "pid": one.root,
+            "template": one.culprit,
+            "transaction": list(one.statements),
+            "idle_share": one.pause_share,
+            "lock": f"{one.lock_type} {one.mode}".strip(),
+            "relation": one.relation,
+            "key": one.key,
+            "waiters": list(one.waiting),
+            "sessions": one.sessions,
+            "depth": one.depth,
+            "blocked_s": round(one.blocked_s, 3),
+            "from_s": round(one.from_us / 1e6, 3),
+            "to_s": round(one.to_us / 1e6, 3),
+        }
+        for one in ranked[:_LONGEST]
+    ]
 
 
 def _places(episodes: Sequence[Episode]) -> list[str]:

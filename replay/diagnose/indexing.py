@@ -17,6 +17,7 @@ from replay.sql.resolve import ColumnUse
 
 _FEW_ROWS = 1000  # left to look through: further columns are not worth their upkeep
 _COLUMNS_AT_MOST = 3
+_COARSE = " USING brin "  # leads to ranges of pages, of which each row is looked at
 
 
 def propose(evidence: Evidence, template: str) -> Fix | None:
@@ -27,7 +28,7 @@ def propose(evidence: Evidence, template: str) -> Fix | None:
     if scan is None or table is None:
         return None
     columns = candidate(scan, evidence.columns.get(template, ()), table)
-    if not columns or _is_served(columns, table):
+    if not columns or is_served(columns, table):
         return None
     listed = ", ".join(map(quoted, columns))
     return Fix(
@@ -84,8 +85,18 @@ def _rows_left(columns: Iterable[str], table: TableProfile) -> float:
     return left
 
 
-def _is_served(columns: Sequence[str], table: TableProfile) -> bool:
-    """Whether a whole, valid index begins with these columns, in any order."""
-    begins = [i.columns for i in table.indexes if i.valid and " WHERE " not in i.definition]
+def is_served(columns: Sequence[str], table: TableProfile) -> bool:
+    """Whether a valid index begins with these columns, in any order, and serves an equality on them.
+
+    It is one of the whole table, or leaves out only rows in which one of them is NULL.
+    """
+    begins = [i.columns for i in table.indexes if i.valid and _serves(i.definition, columns)]
     begins += [c.columns for c in table.constraints if c.kind in {"p", "u"}]
     return any(set(index[: len(columns)]) == set(columns) for index in begins)
+
+
+def _serves(definition: str, columns: Iterable[str]) -> bool:
+    before, partial, only = definition.partition(" WHERE ")
+    return _COARSE not in before and (
+        not partial or only in {f"({quoted(column)} IS NOT NULL)" for column in columns}
+    )

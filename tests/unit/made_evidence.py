@@ -21,6 +21,7 @@ from replay.workload import Manifest, Statement, Template, Transaction, Workload
 
 READ, SCAN, WRITE_SCAN, BUMP, COMMIT, NAP = (f"{n:016x}" for n in range(1, 7))
 CHILD, DELETE, UPSERT, TAKE, NOTIFY, LOCK, SAVEPOINT = (f"{n:016x}" for n in range(7, 14))
+LOCK_TABLE = f"{14:016x}"
 SQL = {
     READ: "SELECT state FROM tasks WHERE id = $1",
     SCAN: "SELECT id FROM tasks WHERE callback_id = $1",
@@ -35,6 +36,7 @@ SQL = {
     NOTIFY: "NOTIFY done",
     LOCK: "SELECT state FROM tasks WHERE id = $1 FOR UPDATE",
     SAVEPOINT: "SAVEPOINT s",
+    LOCK_TABLE: "LOCK TABLE tasks IN EXCLUSIVE MODE",
 }
 # The first six are told by their edges alone.
 TABLES = {CHILD: "logs", DELETE: "tasks", UPSERT: "counters", LOCK: "tasks"}
@@ -284,6 +286,7 @@ class Run:
         p95_ms=7.0,
         boosted=(),
         conflicts=(),
+        migration=None,
     ):
         """Write the run and gather what the rules see; `errors` is production's, by template."""
         path = directory / "made.run"
@@ -317,6 +320,8 @@ class Run:
         for name, rows in tables.items():
             rundir.write_table(path, name, pa.Table.from_pylist(rows, rundir.TABLES[name]))
         rundir.write_plans(path, plans or {})
+        if migration is not None:
+            rundir.write_migration(path, migration)
         made = replace(workload(errors or {}), conflicts=conflicts)
         return gather(path, made, profile)
 

@@ -37,9 +37,14 @@ def duplicate_key_race(evidence: Evidence) -> Iterator[Finding]:
 
 
 def raced_for(evidence: Evidence, episode: Episode) -> str:
-    """The relation whose key both root and waiters insert; empty where it is none."""
+    """The relation whose key both root and waiters insert; empty where it is none.
+
+    Who inserts may also wait for a row of another table: the parent that a foreign key points to.
+    """
     main = next(iter(summed(episode.waiting.items())), "")
     relation = evidence.targets.get(main, "")
+    if episode.relation and episode.relation != relation:
+        return ""
     if episode.lock_type not in _WAITS or not _inserts(evidence, main) or not relation:
         return ""
     into = {

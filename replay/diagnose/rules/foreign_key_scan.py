@@ -11,6 +11,7 @@ from data_gen.names import dotted, quoted
 from data_gen.profile import ForeignKey, TableProfile
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.figures import locks_queue_s, of_hold, of_pool
+from replay.diagnose.indexing import is_served
 from replay.finding import Finding, Fix
 
 NUMBER = 4
@@ -70,13 +71,10 @@ def gaps(evidence: Evidence, template: str) -> tuple[Gap, ...]:
 
 
 def unindexed(tables: Sequence[TableProfile]) -> Iterator[tuple[TableProfile, ForeignKey]]:
-    """Foreign keys whose columns are not the first ones, in any order, of a whole, valid index."""
+    """Foreign keys whose columns are not the first ones, in any order, of an index that serves."""
     for table in tables:
-        begins = [i.columns for i in table.indexes if i.valid and " WHERE " not in i.definition]
-        begins += [c.columns for c in table.constraints if c.kind in {"p", "u"}]
         for key in table.foreign_keys:
-            wanted = set(key.columns)
-            if not any(set(columns[: len(wanted)]) == wanted for columns in begins):
+            if not is_served(key.columns, table):
                 yield table, key
 
 

@@ -1,7 +1,7 @@
 """Rule 6: the client works with the transaction open, and the locks wait for it.
 
 The root of the wait sits idle in transaction for most of the hold: a call to another service, a loop
-over rows, a person at a prompt.
+over rows, a person at a prompt. A prepared transaction that nobody ends has no client at all.
 """
 
 from collections import defaultdict
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from replay.diagnose.blocking import Episode
+from replay.diagnose.edges import PREPARED
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.figures import is_frame, locks_queue_s, of_hold, relations
 from replay.finding import SHORTER, Change, Finding, Fix
@@ -21,6 +22,10 @@ _OTHERS = frozenset({"virtualxid", "object"})  # waits for a snapshot, or to not
 _OUTSIDE = (
     "move the client's own work before BEGIN or behind COMMIT, so that the hold is as long as "
     "its statements; idle_in_transaction_session_timeout bounds what is forgotten"
+)
+_FORGOTTEN = (
+    "end it with COMMIT PREPARED or ROLLBACK PREPARED (pg_prepared_xacts has its name), and let whoever "
+    "prepares transactions end them at once; max_prepared_transactions = 0 where nobody should"
 )
 
 
@@ -69,7 +74,7 @@ def _finding(
         rule=NUMBER,
         name="client work inside the transaction",
         summary=(
-            f"a transaction sits idle for {figures['pause_share']:.0%} of the time that it holds "
+            f"a {'prepared ' if shape[0] == PREPARED else ''}transaction sits idle for {figures['pause_share']:.0%} of the time that it holds "
             f"locks{' on ' + ', '.join(held) if held else ''}, {figures['hold_p50_ms']:,.0f} ms at "
             f"the median: up to {figures['sessions_blocked_at_most']} sessions blocked, "
             f"{blocked_s:,.1f} s in sum"
@@ -82,7 +87,7 @@ def _finding(
             Fix(
                 kind="application",
                 sql="",
-                why=_OUTSIDE,
+                why=_FORGOTTEN if shape[0] == PREPARED else _OUTSIDE,
                 change=Change(kind=SHORTER, templates=ours) if ours else None,
             ),
         ),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from replay.diagnose.evidence import Evidence
-from replay.diagnose.figures import of_bursts, of_pool
+from replay.diagnose.figures import of_bursts, of_longest, of_pool
 from replay.diagnose.sums import merged, summed
 from replay.finding import Finding
 
@@ -37,6 +37,7 @@ def unexplained(evidence: Evidence) -> Finding:
         evidence={
             **of_pool(evidence),
             "waits": dict(list(evidence.sessions.waits.items())[:_SHOWN]),
+            "longest": of_longest(evidence.blocking.episodes),
             "locks_s": {name: round(spent, 3) for name, spent in list(locks.items())[:_SHOWN]},
             "held_by_s": {name or "client": round(spent, 3) for name, spent in held},
             "service_s": {t.id: round(t.service_s, 3) for t in busiest if t.calls},
