@@ -43,7 +43,7 @@ class Expressions(ABC):
         """Walk a condition on rows (WHERE, ON), of which all or only some parts must hold."""
         before = self._condition
         self._condition = "all" if strict else "some"
-        self.visit(node, scope)
+        self._all_of(node, scope)
         self._condition = before
 
     def visit(self, node: Any, scope: Scope) -> None:
@@ -146,10 +146,21 @@ class Expressions(ABC):
             self._sub_link(body, scope)
         elif kind == "A_Expr":
             self._operator(body, scope)
-        elif kind == "BoolExpr" and body["boolop"] != "AND_EXPR" and self._condition:
+        elif kind == "BoolExpr" and body["boolop"] == "AND_EXPR":
+            self._all_of(body["args"], scope)
+        elif kind == "BoolExpr" and self._condition:
             self.condition(body["args"], scope, strict=False)
         elif isinstance(body, (dict, list)):
             self.visit(body, scope)
+
+    def _all_of(self, node: Any, scope: Scope) -> None:
+        """Walk a condition, or several that must hold; `WHERE done`, NOT, IS NULL look a column up."""
+        for part in node if isinstance(node, list) else [node]:
+            column = self.meaning(_tested(part), scope) if self._condition == "all" else NOTHING
+            if column.column is not None and column.plain:
+                self.look_up(column.column, "eq")
+            else:
+                self.visit(part, scope)
 
     def _sub_link(self, body: Node, scope: Scope) -> None:
         columns = self.statement(body["subselect"], scope).values()
@@ -233,6 +244,17 @@ def _pairs(left: Node, right: Node) -> Iterator[tuple[Node, Node]]:
         yield from zip(one, other, strict=True)
     else:
         yield left, right
+
+
+def _tested(node: Node) -> Node:
+    """The column of a condition that is nothing but a test of it, to which an index leads; else none."""
+    if node.get("BoolExpr", {}).get("boolop") == "NOT_EXPR":
+        (node,) = node["BoolExpr"]["args"]
+    elif node.get("NullTest", {}).get("nulltesttype") == "IS_NULL":
+        node = node["NullTest"]["arg"]
+    elif node.get("BooleanTest", {}).get("booltesttype") in {"IS_TRUE", "IS_FALSE"}:
+        node = node["BooleanTest"]["arg"]
+    return node if "ColumnRef" in node else {}
 
 
 def _row(node: Node) -> list[Node] | None:

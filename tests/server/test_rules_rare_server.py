@@ -26,10 +26,12 @@ SETTINGS = {
     "log_lock_waits": "on",
     "deadlock_timeout": "'200ms'",
     "max_connections": "60",
+    "max_prepared_transactions": "2",
     "fsync": "off",
 }
 READ = "SELECT name FROM acct WHERE id = %s"
 READ_OLD = "SELECT filler FROM old WHERE id = %s"
+READ_BUSY = "SELECT filler FROM busy WHERE id = %s"
 WRITE = "UPDATE acct SET n = n + 1 WHERE id = %s"
 NOTIFY = "NOTIFY done, 'x'"
 UNPRUNED = "SELECT count(*) FROM part WHERE id = %s"
@@ -82,6 +84,15 @@ def standby_of(primary):
         embedded.stop(running)
 
 
+def _until_seen(connection, text):
+    """Wait for a session whose query is like the text."""
+    until = time.monotonic() + 20
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE %s"
+    while not connection.execute(asked, (text,)).fetchone()[0]:
+        assert time.monotonic() < until, "autovacuum never came"
+        time.sleep(0.02)
+
+
 def test_12_an_index_build_waits_for_an_old_snapshot(scene):
     hold = once(("BEGIN",), (WRITE, 7), 0.9, ("COMMIT",))
     build = "CREATE INDEX CONCURRENTLY acct_name ON acct (name)"
@@ -97,25 +108,47 @@ def test_12_without_one_is_no_finding(scene):
     assert 12 not in rules(scene.act(*writers, foreign=[migration(build)]))
 
 
-def test_11_commits_that_notify_queue_up(database, scene):
-    def slow_disk(connection):
-        connection.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
-        connection.execute("SELECT pg_reload_conf()")
-        time.sleep(0.6)
-        connection.execute("ALTER SYSTEM RESET synchronous_standby_names")
-        connection.execute("SELECT pg_reload_conf()")
+def slow_commits(connection):
+    """For a while every commit waits for a synchronous standby that is not there."""
+    connection.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+    connection.execute("SELECT pg_reload_conf()")
+    time.sleep(0.6)
+    connection.execute("ALTER SYSTEM RESET synchronous_standby_names")
+    connection.execute("SELECT pg_reload_conf()")
 
+
+def test_11_commits_that_notify_queue_up(scene):
     commit = once(("BEGIN",), (WRITE, 1), (NOTIFY,), ("COMMIT",), after=0.2)
     others = [once(("BEGIN",), (WRITE, n), (NOTIFY,), ("COMMIT",), after=0.25) for n in range(2, 5)]
-    found = scene.act(commit, *others, foreign=[slow_disk])
+    found = scene.act(commit, *others, foreign=[slow_commits])
     assert rules(found)[0] == 11
     assert [culprit.id for culprit in found[0].templates] == [id_of(NOTIFY)]
     assert found[0].evidence["sessions_blocked_at_most"] >= 3
 
 
-def test_11_commits_that_wait_without_notify_are_no_finding(scene):
-    acts = [once(("BEGIN",), (WRITE, n), ("COMMIT",)) for n in range(4)]
-    assert 11 not in rules(scene.act(*acts))
+def test_11_commits_that_wait_without_notify_are_no_finding_and_the_root_is_named(scene):
+    commit = once(("BEGIN",), (WRITE, 1), ("COMMIT",), after=0.2)
+    others = [once((WRITE, 1), after=0.25) for _ in range(3)]
+    found = scene.act(commit, *others, foreign=[slow_commits])
+    assert 11 not in rules(found)
+    (longest, *_) = scene.evidence.blocking.episodes
+    assert longest.culprit == id_of("COMMIT")
+    assert longest.statements == (id_of("BEGIN"), id_of(WRITE), id_of("COMMIT"))
+    assert (longest.relation, longest.sessions) == ("public.acct", 3)
+
+
+def test_6_a_prepared_transaction_that_nobody_ends(scene):
+    def forget(connection):
+        connection.execute("BEGIN")
+        connection.execute("UPDATE acct SET n = 0 WHERE id = 77")
+        connection.execute("PREPARE TRANSACTION 'forgotten'")
+        time.sleep(0.5)
+        connection.execute("ROLLBACK PREPARED 'forgotten'")
+
+    found = scene.act(*[once((WRITE, 77), after=0.1) for _ in range(3)], foreign=[forget])
+    assert rules(found) == [6]
+    assert found[0].summary.startswith("a prepared transaction sits idle")
+    assert found[0].relations == ("public.acct",)
 
 
 def test_15_savepoints_by_the_hundred(scene):
@@ -165,14 +198,7 @@ def test_3_a_freeze_that_does_not_give_way(database, scene):
             "DO $$ BEGIN FOR i IN 1..101000 LOOP BEGIN INSERT INTO burnt VALUES (i);"
             " EXCEPTION WHEN division_by_zero THEN NULL; END; END LOOP; END $$"
         )
-        until = time.monotonic() + 20
-        asked = (
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE query LIKE 'autovacuum: VACUUM %public.old (to prevent wraparound)'"
-        )
-        while not connection.execute(asked).fetchone()[0]:
-            assert time.monotonic() < until, "autovacuum never came"
-            time.sleep(0.02)
+        _until_seen(connection, "autovacuum: VACUUM %public.old (to prevent wraparound)")
 
     def try_once(connection):
         connection.execute("SET lock_timeout = '700ms'")
@@ -186,11 +212,26 @@ def test_3_a_freeze_that_does_not_give_way(database, scene):
     assert found[0].fixes[0].sql == "VACUUM (FREEZE) public.old"
 
 
-def test_3_an_ordinary_vacuum_gives_way(scene):
-    def vacuum(connection):
-        connection.execute("VACUUM acct")
+def test_3_an_ordinary_vacuum_gives_way(database, scene):
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE busy (id int PRIMARY KEY, filler text) WITH (autovacuum_vacuum_threshold = 1,"
+            " autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_delay = 100,"
+            " autovacuum_vacuum_cost_limit = 1)"
+        )
+        connection.execute(
+            "INSERT INTO busy SELECT i, repeat('x', 200) FROM generate_series(1, 3000) i"
+        )
+        connection.execute("DELETE FROM busy WHERE id % 2 = 0")
+        _until_seen(connection, "autovacuum: VACUUM %public.busy")
 
-    assert 3 not in rules(scene.act(repeat(0.2, (READ, 5)), foreign=[vacuum]))
+    def alter(connection):
+        connection.execute("ALTER TABLE busy ADD COLUMN extra int")
+
+    found = scene.act(*[once((READ_BUSY, 5), after=0.2) for _ in range(3)], foreign=[alter])
+    assert 3 not in rules(found)
+    roots = {episode.culprit for episode in scene.evidence.blocking.episodes}
+    assert "autovacuum: VACUUM public.busy" in roots, "it was in the way until it was cancelled"
 
 
 def test_20_a_standby_whose_recovery_is_in_the_way(primary, tmp_path):

@@ -108,6 +108,25 @@ def test_2_concurrently_is_no_finding(scene):
     assert 2 not in rules(found)
 
 
+def test_2_a_lock_of_the_whole_table_outlasts_its_statement(scene):
+    lock = "LOCK TABLE ord IN SHARE MODE"
+    hold = once(("BEGIN",), (lock,), (NAP, 0.4), ("COMMIT",))
+    found = scene.act(hold, *[once((CHILD, 3), after=0.1) for _ in range(3)])
+    assert rules(found)[0] == 2
+    assert [culprit.id for culprit in found[0].templates] == [id_of(lock), id_of(NAP)]
+    assert found[0].relations == ("public.ord",)
+
+
+def test_2_a_backfill_holds_each_row_that_it_has_written(scene):
+    def fill(connection):
+        connection.execute("UPDATE counter SET n = 0 WHERE id = 5 RETURNING pg_sleep(0.5)")
+
+    found = scene.act(*[once((BUMP, 5), after=0.1) for _ in range(3)], foreign=[fill])
+    assert rules(found)[0] == 2, scene.evidence.blocking.episodes
+    assert found[0].templates[0].sql.startswith("UPDATE counter SET n = 0")
+    assert found[0].relations == ("public.counter",)
+
+
 def test_4_a_delete_whose_foreign_key_has_no_index(database, scene):
     def children(session):
         time.sleep(0.02)
@@ -169,6 +188,14 @@ def test_8_sessions_that_insert_the_same_key(scene):
     assert [culprit.id for culprit in found[0].templates] == [id_of(UPSERT)]
     assert found[0].relations == ("public.slug",)
     assert found[0].evidence["unique_keys"] == ["name"]
+
+
+def test_8_children_that_wait_for_their_parent_are_no_race(scene):
+    hold = once(("BEGIN",), (LOCK_PARENT, 11), (CHILD, 11), (NAP, 0.4), ("COMMIT",))
+    found = scene.act(hold, *[once((CHILD, 11), after=0.1) for _ in range(4)])
+    assert 8 not in rules(found)
+    (episode, *_) = scene.evidence.blocking.episodes
+    assert (episode.relation, episode.sessions) == ("public.acct", 4)
 
 
 def test_8_different_keys_are_no_race(scene):

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 from made_evidence import PROFILE, SCAN, TASKS, column, plan
 
+from replay.diagnose.audit.candidates import candidates
+from replay.diagnose.audit.expressions import expressions
 from replay.diagnose.indexing import candidate
 from replay.diagnose.scans import Scan, figures
 from replay.sql.resolve import predicates
@@ -108,3 +110,38 @@ def test_a_column_that_this_scan_does_not_filter_by_is_left_out():
         rows_kept=1,
     )
     assert candidate(scan, uses, TABLE) == ("worker_id",)
+
+
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        ("(lower(tasks.state) = 'x'::text)", ["lower(state)"]),
+        ("('x'::text = upper((tasks.state)::text))", ["upper((state)::text)"]),
+        ("((tasks.state ->> 'a)('::text) = 'x'::text)", ["(state ->> 'a)('::text)"]),
+        ("(((tasks.state ->> 'n'::text))::integer = 5)", ["((state ->> 'n'::text))::int4"]),
+        ("((tasks.run % 10) = 3) AND (tasks.kind > 2)", ["(run % 10)"]),
+        ("(tasks.state = 'x'::text)", []),
+        ("(lower(tasks.state) = lower(tasks.kind))", []),
+        ("(lower(tasks.state) > 'x'::text)", []),
+        ("not a condition (", []),
+    ],
+)
+def test_expressions_that_are_looked_for(condition, found):
+    assert list(expressions(condition, TABLE)) == found
+
+
+@pytest.mark.parametrize(
+    ("condition", "keys"),
+    [
+        ("(tasks.state ~~ 'new%'::text)", [("state text_pattern_ops",)]),
+        ("((tasks.state)::text ~~ 'new%'::text)", [("state text_pattern_ops",)]),
+        ("(tasks.state ~~ '%new'::text)", []),
+        ("(tasks.state !~~ 'new%'::text)", []),
+        ("(tasks.state ~~* 'new%'::text)", []),
+    ],
+)
+def test_a_beginning_is_served_in_any_locale(condition, keys):
+    scan = Scan(
+        node="Seq Scan", relation="public.tasks", condition=condition, rows_read=1e6, rows_kept=1
+    )
+    assert [one.keys for one in candidates(scan, (), TABLE)] == keys
