@@ -173,7 +173,9 @@ def create(path: Path, manifest: RunManifest) -> None:
             PLANS,
             FINDINGS,
             PROOF,
+            VERIFICATION,
             DURING,
+            CAPACITY,
             *(f"{table}.parquet" for table in TABLES),
         ):
             (path / name).unlink(missing_ok=True)

@@ -73,6 +73,7 @@ def _hunt(
         pool=options.pool,
         cores=options.cores or _cores_here(),
         trial_s=options.trial_s,
+        objective_ms=options.objective_ms,
     )
     notebook = Notebook.open(out, fresh)
     if notebook.notes.trials or notebook.notes.solos:

@@ -43,6 +43,7 @@ class Notes:
     pool: int
     cores: float
     trial_s: float
+    objective_ms: float = 250.0  # by which a trial is judged
     state: str = RUNNING
     elapsed_s: float = 0.0  # of all sessions of this hunt
     solos: Mapping[str, Solo | None] = field(default_factory=dict)  # by transaction

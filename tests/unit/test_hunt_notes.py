@@ -52,7 +52,15 @@ def test_what_was_measured_is_known_after_a_stop(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "changed", [{"workload_id": "x"}, {"target": "x"}, {"seed": 1}, {"pool": 5}, {"trial_s": 9.0}]
+    "changed",
+    [
+        {"workload_id": "x"},
+        {"target": "x"},
+        {"seed": 1},
+        {"pool": 5},
+        {"trial_s": 9.0},
+        {"objective_ms": 50.0},
+    ],
 )
 def test_another_hunt_begins_anew(tmp_path, changed):
     Notebook.open(tmp_path, NOTES).add_trial(trial(8.0, broke=True))

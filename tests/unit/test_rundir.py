@@ -6,12 +6,15 @@ import pytest
 from made_run import write_story
 
 from replay import rundir
+from replay.capacity import Capacity
 from replay.errors import InputError
 
 
 def test_a_run_replaces_a_run_and_nothing_beside_it(tmp_path):
     _, (run, *_) = write_story(tmp_path)
     (run / "notes.json").write_text("{}")
+    ramp = Capacity(steps=(), holds=None, holds_per_s=None, breaks=2.0)
+    rundir.write_capacity(run, ramp)  # an earlier run's
     manifest = replace(rundir.read_manifest(run), state="running")
     rundir.create(run, manifest)
     # `reserve` is room for the last manifest.
