@@ -25,9 +25,9 @@ INSERT INTO acct SELECT i, 'n' FROM generate_series(1, 2000) i;
 INSERT INTO log_parent SELECT i FROM generate_series(1, 10) i;
 INSERT INTO tiny SELECT i, 'w' || i FROM generate_series(1, 2000) i;
 INSERT INTO ord SELECT i, i % 1000 + 1, i % 10 + 1, 'x' || i, 'User' || i || '@Example.org', i % 3,
-                       i % 20, (i * 7919) % 120000, repeat('f', 60), nullif(i, 119000), i <> 118000,
+                       i % 20, (i * 7919) % 80000, repeat('f', 60), nullif(i, 79000), i <> 78000,
                        jsonb_build_object('ref', 'r' || i)
-    FROM generate_series(1, 120000) i;
+    FROM generate_series(1, 80000) i;
 INSERT INTO hint SELECT i, nullif(i % 1000, 0), 'c' || i, i % 365, repeat('n', 120), i % 1000 = 0
     FROM generate_series(1, 60000) i;
 CREATE INDEX ord_shop ON ord (shop);
@@ -45,7 +45,7 @@ LATEST = "SELECT id FROM ord ORDER BY ts DESC LIMIT 10"
 UNSENT = "SELECT id FROM ord WHERE sent_at IS NULL"
 OPEN = "SELECT id FROM ord WHERE NOT done"
 BY_REF = "SELECT id FROM ord WHERE doc ->> 'ref' = 'r77'"
-BY_START = "SELECT id FROM ord WHERE ext_id LIKE 'x1199%'"
+BY_START = "SELECT id FROM ord WHERE ext_id LIKE 'x799%'"
 DELETE = "DELETE FROM acct WHERE id = 1500"
 GAPS = {
     BY_EXT: "CREATE INDEX CONCURRENTLY ON public.ord (ext_id)",
@@ -122,7 +122,7 @@ def test_the_same_gaps_are_found_on_statistics_alone(database, tmp_path, capsys)
     assert {one.why_not for one in found.checked} == {""}
     assert [reason for reason in told if reason.startswith("left out")] == []
     (of_shop,) = [gap for gap in found.gaps if gap.template.id == fingerprint(OF_SHOP).id]
-    assert of_shop.rows_read == pytest.approx(6000, rel=0.2), "those that the shop's index leads to"
+    assert of_shop.rows_read == pytest.approx(4000, rel=0.2), "those that the shop's index leads to"
     assert not of_shop.effect.buffers_before
     assert "nothing executed" in next(iter(report.text(found)))
     assert status(["audit", str(path)]) == 2

@@ -22,7 +22,7 @@ from replay.watch import Watch, counters, plans
 from replay.workload import Manifest, Statement, Template, Transaction, Workload
 
 POOL = 12
-SECONDS = 5  # what did not get a session by then is skipped
+SECONDS = 4  # what did not get a session by then is skipped
 ROWS = 600_000
 READ = "SELECT state FROM tasks WHERE id = $1"
 SCAN = "SELECT id FROM tasks WHERE callback_id = $1"
