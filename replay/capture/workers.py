@@ -18,9 +18,8 @@ from replay.capture.formats.columns import Format
 from replay.capture.helpers import Helper, helpers
 from replay.capture.slots import NOWHERE, Slots
 
-# Blocks that a helper holds: one that it digests, and the next. This process does all that is in
-# order, so it digests only what helpers will not come to meanwhile.
-_AT_WORK = 4
+_AT_WORK = 2  # blocks that a helper holds: one that it digests, and the next
+_WAITING = 5  # for each helper; and blocks that wait until those before them have been taken
 _READ = 2  # blocks that are read meanwhile
 
 Digested = tuple[int, Block, Digest]
@@ -29,7 +28,7 @@ Digested = tuple[int, Block, Digest]
 
 def slots_for(jobs: int) -> Slots:
     """What blocks are read into: one process needs none."""
-    return Slots((_AT_WORK * (jobs - 1) + 1 + _READ) * (jobs > 1))
+    return Slots((_WAITING * (jobs - 1) + _READ) * (jobs > 1))
 
 
 def digested(
@@ -37,18 +36,21 @@ def digested(
 ) -> Iterator[Digested]:
     """The digest of every block, by this process and `jobs` - 1 others; both are there for their turn only."""
     own = Digester(filters=filters)
-    # The first block loads all loops, for the helpers too; and often it is the only one.
-    for block in islice(blocks, None if jobs == 1 else 1):
-        yield 0, block, own.digest(block.input.format, block.data)
-        slots.give_back(block.slot)
-    second = next(blocks, None)
-    if second is None:
+    begun = list(islice(blocks, 2 * (jobs > 1)))  # often there is but one
+    if len(begun) <= 1:
+        for block in chain(begun, blocks):
+            yield 0, block, own.digest(block.input.format, block.data)
+            slots.give_back(block.slot)
         return
     with helpers(jobs - 1, partial(_work, slots, filters)) as started:
         team = [Colleague(number, helper, slots) for number, helper in enumerate(started, 1)]
-        for worker, block, digest in _together(chain([second], blocks), own, team):
+        for worker, block, digest in _together(chain(begun, blocks), own, team):
             yield worker, block, digest
             slots.give_back(block.slot)
+
+
+_Done = tuple[bytes, list[tuple[int, int]]]
+"""What tells how a digest is got out of its slot."""
 
 
 @dataclass(slots=True)
@@ -59,10 +61,12 @@ class Colleague:
     helper: Helper
     slots: Slots
     at_work: deque[int] = field(default_factory=deque)
+    done: deque[_Done] = field(default_factory=deque)  # of the first of them
 
-    def takes(self, block: Block) -> bool:
-        """Whether it can hold another block."""
-        return len(self.at_work) < _AT_WORK and block.slot != NOWHERE
+    def is_free(self) -> bool:
+        """Whether it would have nothing to do soon."""
+        self._look()
+        return len(self.at_work) - len(self.done) < _AT_WORK
 
     def give(self, block: Block) -> None:
         """Let it digest a block."""
@@ -71,32 +75,43 @@ class Colleague:
 
     def is_ready(self) -> bool:
         """Whether `take` need not wait."""
-        return self.helper.pipe.poll()
+        self._look()
+        return bool(self.done)
 
     def take(self) -> Digest:
         """The digest of the block that it was given first."""
-        digest: Digest = self.slots.get(self.at_work.popleft(), *self.helper.receive())
+        told = self.done.popleft() if self.done else self.helper.receive()
+        digest: Digest = self.slots.get(self.at_work.popleft(), *told)
         return digest
+
+    def _look(self) -> None:
+        while self.helper.pipe.poll():
+            self.done.append(self.helper.receive())
 
 
 _Waiting = tuple[Block, Colleague | None, Digest | None]
 
 
 def _together(blocks: Iterator[Block], own: Digester, team: list[Colleague]) -> Iterator[Digested]:
+    """First helpers are given work, then what is ready is handed on; this process digests last of all."""
     waiting: deque[_Waiting] = deque()  # in the blocks' order
-    for block in blocks:
-        free = [one for one in team if one.takes(block)]
-        if free:
+    most = _WAITING * len(team)
+    ended = False
+    while waiting or not ended:
+        free = [one for one in team if one.is_free()]
+        is_ready = waiting and _is_ready(waiting[0])
+        if ended or len(waiting) >= most or (is_ready and not free):
+            yield _result(*waiting.popleft())
+            continue
+        block = next(blocks, None)
+        if block is None:
+            ended = True
+        elif free and block.slot != NOWHERE:
             colleague = min(free, key=lambda one: len(one.at_work))
             colleague.give(block)
             waiting.append((block, colleague, None))
         else:
             waiting.append((block, None, own.digest(block.input.format, block.data)))
-        most = _AT_WORK * len(team)
-        while waiting and (len(waiting) > most or _is_ready(waiting[0])):
-            yield _result(*waiting.popleft())
-    while waiting:
-        yield _result(*waiting.popleft())
 
 
 def _is_ready(first: _Waiting) -> bool:
