@@ -28,6 +28,8 @@ _UNKNOWN = "\ufffd"  # no character: a broken escape
 def text_of(token: str) -> str:
     """The value of a string literal of any kind."""
     first = token[0]
+    if first == "'" and token[-1] == "'" and "\n" not in token and "\r" not in token:
+        return token[1:-1].replace("''", "'")  # in one piece; one that was cut off ends in a pair
     if first == "$":
         tag = token[: token.index("$", 1) + 1]
         return token[len(tag) :].removesuffix(tag)

@@ -26,8 +26,10 @@ _BEHIND_LIST = frozenset(
 
 def positions(tokens: Sequence[str]) -> frozenset[int]:
     """Places of those tokens that stand alone, as whole numbers, in ORDER BY or GROUP BY."""
+    if BY.isdisjoint(tokens):
+        return frozenset()
     numbers = (at for n in _NUMBERS.intersection(tokens) for at in _places(tokens, n))
-    if not any(tokens[at - 1] in _BEFORE_NUMBER for at in numbers) or BY.isdisjoint(tokens):
+    if not any(tokens[at - 1] in _BEFORE_NUMBER for at in numbers):
         return frozenset()
     return frozenset(
         place

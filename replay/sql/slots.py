@@ -25,7 +25,9 @@ from replay.sql.text import folded, joined
 
 _LETTERS = {Lexeme.STRING: "s", Lexeme.NUMBER: "n", Lexeme.BITS: "b", Lexeme.PARAMETER: "p"}
 _NO_LITERAL = ("", "p")
+_BEGINS = {"'": "s", **dict.fromkeys("0123456789", "n")}  # what most literals are known by
 _LITERAL = {"s": string_literal, "n": number_literal, "b": bits_literal}
+_SCALE = 3  # words between a type and its scale
 _KNOWN_AT_MOST = 16_384
 _known: dict[str, tuple[str, str]] = {}  # tokens but literals -> letter, as they stand in the text
 _PIECE = re.compile(r'"(?:[^"]|"")*+"|[A-Za-z_\x80-\U0010ffff][\w$]*+|\$([0-9]++)')
@@ -73,7 +75,10 @@ def extract(sql: str) -> Slotted:
     """
     scanned = scan(sql)
     known = _known.get
-    tokens = [known(token) or _look(token) for token in scanned]
+    tokens = [
+        known(token) or ((_BEGINS[token[0]], token) if token[0] in _BEGINS else _look(token))
+        for token in scanned
+    ]
     places = positions(scanned)
     parameters = [int(word[1:]) for letter, word in tokens if letter == "p"] if "$" in sql else []
     slots = ["p"] * max(parameters, default=0)
@@ -82,7 +87,7 @@ def extract(sql: str) -> Slotted:
     fixed: list[int] = []
     passwords = "password" in sql.lower()
     for at, (letter, word) in enumerate(tokens):
-        if letter in _NO_LITERAL:
+        if not letter or letter == "p":
             words.append(word)
         elif at in places or (letter == "n" and _is_modifier(words)):
             fixed.append(len(literals) + len(fixed))
@@ -188,11 +193,7 @@ def _value(token: str, letter: str, words: list[str]) -> str:
 
 def _is_modifier(words: Sequence[str]) -> bool:
     """Whether a number comes next that is a type's length, precision or scale."""
-    if words[-1:] == ["("]:
-        return words[-2:-1] != [] and words[-2] in _MODIFIED
-    return (
-        words[-1:] == [","]
-        and words[-3:-2] == ["("]
-        and words[-4:-3] != []
-        and words[-4] in _MODIFIED
-    )
+    last = words[-1] if words else ""
+    if last == "(":
+        return len(words) > 1 and words[-2] in _MODIFIED
+    return last == "," and len(words) > _SCALE and words[-3] == "(" and words[-4] in _MODIFIED
