@@ -9,19 +9,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_gen.ddl import schema_sql
-from data_gen.profile import SchemaProfile
 from replay import columnar, documents, schemas
 from replay.documents import MANIFEST, Kind
 from replay.errors import EnvironmentFaultError, InputError
 from replay.made import Made
 from replay.requests import RequestLog, Requests, as_template
 from replay.workload import Activity, Manifest, Transaction, Workload
+
+if TYPE_CHECKING:  # a workload of logs alone has no schema
+    from data_gen.profile import SchemaProfile
 
 _KIND = Kind(name="workload", version=2, made_by="replay capture")
 TEMPLATES = "templates.parquet"
@@ -49,7 +51,7 @@ Plans = Mapping[str, Sequence[tuple[str, int]]]
 def write(
     path: Path,
     workload: Workload,
-    profile: SchemaProfile | None,
+    profile: "SchemaProfile | None",
     requests: Requests | None = None,
     plans: Plans | None = None,
 ) -> None:
@@ -63,7 +65,7 @@ def write(
     shutil.rmtree(unfinished(path), ignore_errors=True)
 
 
-def write_unfinished(path: Path, workload: Workload, profile: SchemaProfile | None) -> None:
+def write_unfinished(path: Path, workload: Workload, profile: "SchemaProfile | None") -> None:
     """Write what is there of a workload beside its place, where it stays if nobody finishes it."""
     _write_whole(unfinished(path), workload, profile, None, None)
 
@@ -76,7 +78,7 @@ def unfinished(path: Path) -> Path:
 def _write_whole(
     path: Path,
     workload: Workload,
-    profile: SchemaProfile | None,
+    profile: "SchemaProfile | None",
     requests: Requests | None,
     plans: Plans | None,
 ) -> None:
@@ -115,11 +117,11 @@ def read(path: Path) -> Workload:
     if mix.manifest.everything:
         count = pq.read_metadata(path / TRANSACTIONS).num_rows
         return replace(mix, transactions=Made(count, lambda: _streamed(path)))
-    kept = pq.read_table(path / TRANSACTIONS), pq.read_table(path / STATEMENTS)
+    kept = _table(path / TRANSACTIONS), _table(path / STATEMENTS)
     return replace(
         mix,
         transactions=tuple(columnar.transactions_of(kept)),
-        places=tuple(columnar.places_of(pq.read_table(path / PLACES))),
+        places=tuple(columnar.places_of(_table(path / PLACES))),
     )
 
 
@@ -144,15 +146,15 @@ def read_mix(path: Path) -> Workload:
     document = _KIND.read_manifest(path)
     return Workload(
         manifest=msgspec.convert(document["manifest"], Manifest),
-        templates=tuple(columnar.templates_of(pq.read_table(path / TEMPLATES))),
+        templates=tuple(columnar.templates_of(_table(path / TEMPLATES))),
         transactions=(),
-        conflicts=tuple(columnar.conflicts_of(pq.read_table(path / CONFLICTS))),
+        conflicts=tuple(columnar.conflicts_of(_table(path / CONFLICTS))),
         activity=_activity(path / ACTIVITY),
     )
 
 
 def _activity(file: Path) -> tuple[Activity, ...]:
-    return tuple(columnar.activity_of(pq.read_table(file))) if file.is_file() else ()
+    return tuple(columnar.activity_of(_table(file))) if file.is_file() else ()
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -165,12 +167,14 @@ def has_profile(path: Path) -> bool:
     return (path / TABLES).is_file()
 
 
-def read_profile(path: Path) -> SchemaProfile:
+def read_profile(path: Path) -> "SchemaProfile":
     """Read the schema's profile; raises InputError where the capture had no `--stats`."""
     _KIND.read_manifest(path)
     file = path / TABLES
     if not has_profile(path):
         raise InputError(f"{path}: holds no table profile; capture again with --stats DSN")
+    from data_gen.profile import SchemaProfile  # noqa: PLC0415 - as above
+
     return msgspec.json.decode(file.read_bytes(), type=SchemaProfile)
 
 
@@ -186,11 +190,11 @@ def read_requests(path: Path, *, kept: bool = True) -> Requests | None:
     is_linked = (path / LINKS).is_file()
     return Requests(
         log=msgspec.json.decode(file.read_bytes(), type=RequestLog),
-        routes=tuple(columnar.routes_of(pq.read_table(path / ROUTES))),
-        kept=tuple(columnar.requests_of(pq.read_table(path / REQUESTS))) if kept else (),
-        links=tuple(columnar.links_of(pq.read_table(path / LINKS))) if is_linked else (),
-        ran=tuple(columnar.ran_of(pq.read_table(path / RAN))) if is_linked else (),
-        places=tuple(columnar.places_of(pq.read_table(path / REQUEST_PLACES))) if is_linked else (),
+        routes=tuple(columnar.routes_of(_table(path / ROUTES))),
+        kept=tuple(columnar.requests_of(_table(path / REQUESTS))) if kept else (),
+        links=tuple(columnar.links_of(_table(path / LINKS))) if is_linked else (),
+        ran=tuple(columnar.ran_of(_table(path / RAN))) if is_linked else (),
+        places=tuple(columnar.places_of(_table(path / REQUEST_PLACES))) if is_linked else (),
     )
 
 
@@ -229,7 +233,7 @@ def workload_id(path: Path) -> str:
 def _write_files(
     path: Path,
     workload: Workload,
-    profile: SchemaProfile | None,
+    profile: "SchemaProfile | None",
     requests: Requests | None,
     plans: Plans | None,
 ) -> None:
@@ -245,6 +249,8 @@ def _write_files(
         activity = columnar.activity_batches(workload.activity)
         _write_tables(path, {ACTIVITY: schemas.ACTIVITY_SCHEMA}, activity)
     if profile is not None:
+        from data_gen.ddl import schema_sql  # noqa: PLC0415 - as above
+
         documents.write(path / TABLES, profile)
         (path / SCHEMA_SQL).write_text(schema_sql(profile), encoding="utf-8")
     if requests is not None:
@@ -287,6 +293,12 @@ def _write_tables(
             for writer, rows in zip(writers, batch, strict=True):
                 if rows.num_rows:
                     writer.write_batch(rows)
+
+
+def _table(file: Path) -> pa.Table:
+    """A whole table, by what reads files alone: pyarrow's own reader of directories takes longer to load."""
+    with pq.ParquetFile(file) as whole:
+        return whole.read()
 
 
 def _present(path: Path) -> list[str]:

@@ -13,13 +13,15 @@ import pyarrow as pa
 @contextlib.contextmanager
 def collected_by_hand() -> Iterator[None]:
     """Leave the garbage of what follows to `give_back`, which passes over all that is there already."""
+    is_frozen = gc.get_freeze_count() > 0  # by the program that asks
     gc.freeze()
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.unfreeze()
+        if not is_frozen:
+            gc.unfreeze()
         if enabled:
             gc.enable()
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +14,6 @@ from replay.capture.everything import Everything
 from replay.capture.executions import Executions, Rows
 from replay.capture.formats.columns import Ints
 from replay.capture.inputs import Input
-from replay.capture.links.linker import Linker
 from replay.capture.memory import collected_by_hand
 from replay.capture.registry import Registry
 from replay.capture.sample import Sampler
@@ -27,6 +27,9 @@ from replay.capture.units import Sources, Units
 from replay.capture.workers import digested, slots_for
 from replay.sql.fingerprint import fingerprint
 from replay.workload import Skip
+
+if TYPE_CHECKING:  # a capture of logs alone starts without
+    from replay.capture.links.linker import Linker
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +53,7 @@ class Reading:
         end_us: int | None = None,
         whole: bool = True,
         everything: bool = False,
-        linker: Linker | None = None,
+        linker: "Linker | None" = None,
     ) -> None:
         self._filters = filters
         self._whole = whole  # transactions can be rebuilt

@@ -12,27 +12,22 @@ LIKE 'abc%' and a range of texts meet other rows, and mostly none.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from ipaddress import IPv4Address
 from re import Match
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from data_gen.profile import (
-    ColumnProfile,
-    ForeignKey,
-    SchemaObject,
-    SchemaProfile,
-    TableProfile,
-)
 from replay.capture import forms, recognise
-from replay.capture.bodies import without_secrets
 from replay.capture.distinct import Distinct
 from replay.capture.policy import KEPT, POLICY
 from replay.capture.tokens import Tokens
+
+if TYPE_CHECKING:  # a capture of logs alone starts without
+    from data_gen.profile import SchemaProfile
 
 __all__ = ["POLICY", "KeepValues", "Scrubber", "scrubber"]
 
@@ -40,7 +35,6 @@ log = logging.getLogger(__name__)
 
 _SENTINEL_YEARS = 99  # 0001-01-01 says "never": it is nobody's date
 _WEEKS = (54, 1040)  # more than a year, so that no year survives
-_DAY_US = 86_400_000_000
 # Generated data is set in its own present again, so what is recent comes back to where it was. What
 # is not is some days further off, in a keyed number: a date of birth must not come back.
 _RECENT = timedelta(days=60)
@@ -48,9 +42,6 @@ _FURTHER_DAYS = (3, 45)
 _EPOCH = date(1970, 1, 1)
 _DAY_MS = 86_400_000
 _ULID_LETTERS = 26
-# Types whose tokens are in the order of their values.
-_NUMBERS = frozenset({"int2", "int4", "int8", "oid", "numeric", "float4", "float8", "bool"})
-_TIMES = frozenset({"date", "time", "timetz", "timestamp", "timestamptz", "interval"})
 
 
 def scrubber(
@@ -87,7 +78,11 @@ class Scrubber:
 
     def value(self, text: str | None) -> str | None:
         """The token of a value in PostgreSQL's text form; NULL stays."""
-        return None if text is None else self._scrubbed(text)
+        return None if text is None else self.text(text)
+
+    def text(self, text: str) -> str:
+        """The token of a value that is none of NULL."""
+        return self._scrubbed(text)
 
     def column(self, values: pa.BinaryArray) -> pa.StringArray:
         """The tokens of values in PostgreSQL's text form, in UTF-8; NULL stays."""
@@ -122,47 +117,11 @@ class Scrubber:
         """16 hex digits for an identity, of a session for example."""
         return self._tokens.drawn("token", text, 8).hex()
 
-    def profile(self, profile: SchemaProfile) -> SchemaProfile:
+    def profile(self, profile: "SchemaProfile") -> "SchemaProfile":
         """The profile with all statistics scrubbed; what stands in the schema itself stays."""
-        return replace(
-            profile,
-            tables=tuple(map(self._table, profile.tables)),
-            objects=tuple(map(self._object, profile.objects)),
-            taken_at_us=profile.taken_at_us + self._days * _DAY_US,
-        )
+        from replay.capture.profiles import scrubbed  # noqa: PLC0415 - as above
 
-    def _object(self, made: SchemaObject) -> SchemaObject:
-        return replace(without_secrets(made, self.secret), last=self.value(made.last))
-
-    def _table(self, table: TableProfile) -> TableProfile:
-        joint = table.joint
-        if joint is not None:
-            keys = tuple((self._scrubbed(key), cell) for key, cell in joint.keys)
-            joint = replace(joint, keys=keys, keyed="")
-        return replace(
-            table,
-            columns=tuple(map(self._column, table.columns)),
-            foreign_keys=tuple(map(self._foreign_key, table.foreign_keys)),
-            joint=joint,
-        )
-
-    def _foreign_key(self, key: ForeignKey) -> ForeignKey:
-        if key.fan_out is None:
-            return key
-        hot = tuple((self._scrubbed(token), children) for token, children in key.fan_out.hot)
-        return replace(key, fan_out=replace(key.fan_out, hot=hot))
-
-    def _column(self, column: ColumnProfile) -> ColumnProfile:
-        histogram = [self._scrubbed(bound) for bound in column.histogram]
-        if column.base_type not in _NUMBERS | _TIMES:
-            histogram.sort()  # the tokens' own order; the values' is gone
-        elif column.base_type in _NUMBERS and any(map(recognise.CARD.fullmatch, histogram)):
-            histogram.sort(key=Decimal)  # a card's number among them has left its place
-        return replace(
-            column,
-            common_values=tuple(map(self._scrubbed, column.common_values)),
-            histogram=tuple(histogram),
-        )
+        return scrubbed(profile, self, self._days)
 
     def _scrub(self, text: str) -> str:
         if text in self._kept or forms.SQL_WORD.fullmatch(text):
@@ -304,7 +263,7 @@ class KeepValues(Scrubber):
 
     policy = KEPT
 
-    def value(self, text: str | None) -> str | None:
+    def text(self, text: str) -> str:
         """The value."""
         return text
 
@@ -316,7 +275,8 @@ class KeepValues(Scrubber):
         """The literal."""
         return literal
 
-    def profile(self, profile: SchemaProfile) -> SchemaProfile:
+    def profile(self, profile: "SchemaProfile") -> "SchemaProfile":
         """The profile, without the secrets that stand in bodies of functions."""
-        bare = (without_secrets(made, self.secret) for made in profile.objects)
-        return replace(profile, objects=tuple(bare))
+        from replay.capture.profiles import bare  # noqa: PLC0415 - as above
+
+        return bare(profile, self)

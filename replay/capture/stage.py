@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data_gen.labels import schema_literals
-from data_gen.profile import SchemaProfile
 from replay import __version__
 from replay.capture import warm
 from replay.capture.assemble import build_templates, fitted, moment
@@ -23,8 +21,6 @@ from replay.capture.digest import Filters
 from replay.capture.formats.columns import Hints, Ints
 from replay.capture.inputs import HOW_TO_LOG, find_inputs, server_logs
 from replay.capture.kept import Assembly
-from replay.capture.links.linker import Linker
-from replay.capture.links.told import Told, link
 from replay.capture.memory import give_back
 from replay.capture.origins import Origins, origins
 from replay.capture.places import build_places
@@ -37,7 +33,10 @@ from replay.capture.untold import notes as untold_notes
 from replay.errors import InputError
 from replay.workload import Manifest, Source, Template, Transaction, Workload
 
-if TYPE_CHECKING:  # what asks a server brings its driver along
+if TYPE_CHECKING:  # a capture of logs alone starts without, nor without a server's driver
+    from data_gen.profile import SchemaProfile
+    from replay.capture.links.linker import Linker
+    from replay.capture.links.told import Told
     from replay.capture.snapshot import Window
     from replay.capture.source import Asked
 
@@ -54,11 +53,11 @@ class Captured:
     """What capture gives: write it with bundle.write."""
 
     workload: Workload
-    profile: SchemaProfile | None  # scrubbed; None where no server was asked
+    profile: "SchemaProfile | None"  # scrubbed; None where no server was asked
     interrupted: bool = False  # by Ctrl-C: the workload holds what was read until then
     raw: Sequence[Transaction] = ()  # the kept ones with production's values: these reach no disk
-    scrubbed: Callable[[SchemaProfile], SchemaProfile] | None = None  # of a raw profile
-    told: Told | None = None  # of the links with requests
+    scrubbed: "Callable[[SchemaProfile], SchemaProfile] | None" = None  # of a raw profile
+    told: "Told | None" = None  # of the links with requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +84,7 @@ def capture(
     window: "Window | None" = None,
     progress: Callable[[int, int], None] | None = None,
     save: Callable[[Captured], None] | None = None,
-    linker: Linker | None = None,
+    linker: "Linker | None" = None,
 ) -> Captured:
     """Read log files or directories, beside what the server said of itself, into a workload.
 
@@ -112,7 +111,7 @@ class _Capture:
         key: bytes,
         options: Options,
         window: "Window | None",
-        linker: Linker | None,
+        linker: "Linker | None",
     ) -> None:
         warm.ensure()
         self._asked, self._key, self._options, self._window = asked, key, options, window
@@ -196,7 +195,7 @@ class _Capture:
         plain = replace(assembly, scrubber=KeepValues(self._key, frozenset()))
         templates = self._joined(templates)
 
-        def scrubbed(profile: SchemaProfile) -> SchemaProfile:
+        def scrubbed(profile: "SchemaProfile") -> "SchemaProfile":
             # Brings a parser of SQL along: a capture of logs alone starts without.
             from replay.capture.joints import joined_as_used  # noqa: PLC0415
 
@@ -219,11 +218,15 @@ class _Capture:
             told=told,
         )
 
-    def _linked(self, numbers: Ints, weights: Weights, calls: Ints, named: Origins) -> Told | None:
+    def _linked(
+        self, numbers: Ints, weights: Weights, calls: Ints, named: Origins
+    ) -> "Told | None":
         """Links with requests, once all is read."""
         reading = self._reading
         if reading.linker is None or not reading.finished:
             return None
+        from replay.capture.links.told import link  # noqa: PLC0415 - as above
+
         return link(
             reading.linker,
             reading.everything or reading.store,
@@ -316,6 +319,8 @@ def kept_values(asked: "Asked | None") -> frozenset[str]:
     """Values that stand in the schema: literals, and the names of relations."""
     if asked is None:
         return frozenset()
+    from data_gen.labels import schema_literals  # noqa: PLC0415 - as above
+
     names = {name for t in asked.profile.tables for name in (t.qualified, t.name)}
     names |= {c.sequence for t in asked.profile.tables for c in t.columns if c.sequence}
     names |= {name.rpartition(".")[2] for name in names}

@@ -1,6 +1,8 @@
 """`replay capture`: production's logs and statistics become a workload."""
 
+import gc
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import click
@@ -140,9 +142,9 @@ def command(
         raise click.UsageError("--all keeps what a log tells: name the LOGs to read")
     if follow_s is not None and (stats is None or between is not None):
         raise click.UsageError("--for needs --stats DSN, and excludes --between and --profile")
+    stage = _loaded()
     from replay.capture import warm
     from replay.capture.memory import give_back
-    from replay.conduct.capturing import capture_workload
 
     key, path = read_or_draw(key_file, out)
     if (logs and warm.is_due()) or (http and warm.is_due(requests=True)):
@@ -152,7 +154,7 @@ def command(
             f"following pg_stat_statements for {follow_s:g} s; Ctrl-C captures what is there"
         )
     with output.progress("reading", in_bytes=True) as tell:
-        captured = capture_workload(
+        captured = stage.capture_workload(
             logs,
             out,
             stats_dsn=stats,
@@ -175,13 +177,24 @@ def command(
     return INTERRUPTED_EXIT_CODE if interrupted else 0
 
 
+def _loaded() -> ModuleType:
+    """What captures: as it stays until the end, no collection of garbage need look at it, now or later."""
+    gc.disable()
+    from replay.conduct import capturing
+
+    gc.freeze()
+    gc.enable()
+    return capturing
+
+
 def _tell(out: Path, *, as_json: bool) -> None:
     from replay import bundle
-    from replay.report.inspect import as_json as document
-    from replay.report.inspect import routes, text, views
+    from replay.report.inspect import text, views
 
     requests_read = bundle.read_requests(out, kept=False)
     if as_json:
+        from replay.report.inspect import as_json as document
+
         workload = bundle.read(out)
         output.print_document(document.document(workload, workload.templates, requests_read))
         return
@@ -190,6 +203,8 @@ def _tell(out: Path, *, as_json: bool) -> None:
         rare = views.chosen(workload, rare=True, template=None)
         text.write(workload, rare, output.stdout(), top=_TOP)
     if requests_read is not None:
+        from replay.report.inspect import routes
+
         routes.write(requests_read, output.stdout(), top=_TOP)
 
 

@@ -56,10 +56,14 @@ def progress(what: str, *, in_bytes: bool = False) -> Iterator[Callable[[str, in
 
     Where stderr is no terminal nothing is drawn: a log has no use for a bar.
     """
-    from rich import progress as bars
     from rich.console import Console
 
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _at_work, _done, _total: None
+        return
+    from rich import progress as bars
+
     columns: tuple[bars.ProgressColumn, ...] = (
         bars.TextColumn("{task.description}", markup=False),
         bars.BarColumn(),
@@ -68,9 +72,7 @@ def progress(what: str, *, in_bytes: bool = False) -> Iterator[Callable[[str, in
     )
     if in_bytes:
         columns += (bars.DownloadColumn(), bars.TransferSpeedColumn(), bars.TimeRemainingColumn())
-    with bars.Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    with bars.Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=None)
 
         def tell(at_work: str, done: int, total: int) -> None:

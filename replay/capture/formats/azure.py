@@ -106,6 +106,3 @@ def recognise(head: bytes, hints: Hints) -> Wrapped | None:
     if not BEGINS.match(head) or b'"errorLevel"' not in head:
         return None
     return wrapped(Azure(), head, hints)
-
-
-RECOGNISERS = (recognise,)

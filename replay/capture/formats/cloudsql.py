@@ -52,6 +52,3 @@ def recognise(head: bytes, hints: Hints) -> Wrapped | None:
     if not BEGINS.match(head) or b'"textPayload"' not in head:
         return None
     return wrapped(CloudSql(), head, hints)
-
-
-RECOGNISERS = (recognise,)

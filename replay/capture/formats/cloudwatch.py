@@ -57,6 +57,3 @@ def recognise(head: bytes, hints: Hints) -> Wrapped | None:
         if found is not None:
             return found
     return None
-
-
-RECOGNISERS = (recognise,)

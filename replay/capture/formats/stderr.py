@@ -108,6 +108,3 @@ def _last_begin(tail: bytes, prefix: re.Pattern[bytes]) -> int:
         if KINDS[PLACE[match["lead"]]] == Kind.RECORD:
             return begin
     return 0
-
-
-RECOGNISERS = (recognise,)
