@@ -34,20 +34,29 @@ class Alarm(Protocol):
 
 def open_alarm(loop: Any, callback: Callable[[], None]) -> Alarm:
     """The most exact alarm that this system has, on a gevent event loop."""
+    timer = open_timer()
+    return _LoopTimer(loop, callback) if timer is None else _TimerFd(loop, callback, timer)
+
+
+class Timer(Protocol):
+    """A timerfd."""
+
+    fd: int
+
+    def set(self, at_ns: int) -> None:
+        """Expire at this time, at once where it has passed; 0: never."""
+
+
+def open_timer() -> Timer | None:
+    """A timerfd that nobody watches yet; None where the system has none."""
     library = ctypes.CDLL(None, use_errno=True)
     if hasattr(library, "prctl"):
         library.prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)  # the default slack is 50 µs
     if sys.platform == "linux" and sys.version_info >= (3, 13):
-        return _TimerFd(loop, callback, _OsTimer())
+        return _OsTimer()
     if hasattr(library, "timerfd_create"):
-        return _TimerFd(loop, callback, _LibraryTimer(library))
-    return _LoopTimer(loop, callback)
-
-
-class _Timer(Protocol):
-    fd: int
-
-    def set(self, at_ns: int) -> None: ...
+        return _LibraryTimer(library)
+    return None
 
 
 class _TimerFd:
@@ -57,7 +66,7 @@ class _TimerFd:
     read: the callback must arm or disarm.
     """
 
-    def __init__(self, loop: Any, callback: Callable[[], None], timer: _Timer) -> None:
+    def __init__(self, loop: Any, callback: Callable[[], None], timer: Timer) -> None:
         self._timer = timer
         self._watcher = loop.io(timer.fd, _READ, priority=loop.MAXPRI)
         self._watcher.start(callback)

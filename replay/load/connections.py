@@ -17,7 +17,7 @@ from psycopg import conninfo, waiting
 from replay.errors import EnvironmentFaultError, ReplayError
 from replay.load.engine import Engine
 from replay.load.protocol import Usual
-from replay.load.session import Session, attach
+from replay.load.session import Session, attach, is_encrypted
 from replay.tag import LOAD_APPLICATION
 from replay.target import connect_target, require_staging
 
@@ -52,6 +52,14 @@ class Connections:
         self._closing = threading.Event()
 
     new_session = staticmethod(Session)
+
+    def are_plain(self) -> bool:
+        """Whether bytes go over the connections' sockets as they are, as far as one of them tells."""
+        try:
+            with psycopg.connect(self._dsn, connect_timeout=_CONNECT_TIMEOUT_S) as connection:
+                return not is_encrypted(connection)
+        except psycopg.Error:
+            return True  # who opens all of them says what is wrong
 
     def open_all(self, engine: Engine) -> None:
         """Open every session of the pool.

@@ -64,13 +64,31 @@ class Direct:
         self._expecting = False
         self._unsent = b""  # what the socket had no room for
         self._reader, self._writer = loop.io(fd, READ), loop.io(fd, WRITE)
-        self._reader.start(self._readable)
+        self._reader.start(self.readable)
 
     def close(self) -> None:
         """Stop watching."""
         for watcher in (self._reader, self._writer):
             watcher.stop()
             watcher.close()
+
+    def stop_reading(self) -> int:
+        """Leave it to others to see that something has come; the socket's descriptor."""
+        self._reader.stop()
+        return self._fd
+
+    def take_over(self, call: Call, line: Line, sent: int | None = None) -> None:
+        """A statement was sent by others, whole or `sent` bytes of it: hear what comes of it."""
+        self._call = call
+        self._first = self._whole
+        self._expecting = True
+        if sent is not None:
+            self._unsent = self._message(call, line)[max(sent, 0) :]
+            self._writer.start(self._writable)
+
+    def knows(self, name: bytes) -> bool:
+        """Whether a statement is prepared under its own name."""
+        return name in self._ready
 
     def prepare_anew(self, name: bytes) -> None:
         """The server no longer takes this prepared statement: another takes its place."""
@@ -83,7 +101,7 @@ class Direct:
         self._call = call
         self._first = self._whole
         self._expecting = True
-        message = line.message if call.name in self._ready else self._unprepared(call, line)
+        message = self._message(call, line)
         try:
             sent = write(self._fd, message)
         except BlockingIOError:
@@ -95,19 +113,23 @@ class Direct:
             self._unsent = message[sent:]
             self._writer.start(self._writable)
 
-    def _unprepared(self, call: Call, line: Line) -> bytes:
-        """The message for what is not prepared, or not under its own name."""
+    def _message(self, call: Call, line: Line) -> bytes:
+        """What asks the server to run it, and before that to prepare it where it is not yet."""
+        if call.name in self._ready:
+            return line.message
         if call.simple and not line.values:
             return query(call.text)
+        if not call.name:
+            return parse(b"", call.text) + line.bare()
         if anew := self._anew.get(call.name):
             return execute(anew, line.bound())
         name = call.name
-        if name and self._renamed:
+        if self._renamed:
             name = b"%b_%d" % (name, self._renamed)
         self._preparing = call.name, name
         return parse(name, call.text) + execute(name, line.bound())
 
-    def _readable(self) -> None:
+    def readable(self) -> None:
         """Take in what has come: this runs once a statement, so the usual answer is told here."""
         try:
             data = read(self._fd, _CHUNK)
@@ -123,7 +145,7 @@ class Direct:
                         rows, self._owner.in_transaction = end
                         self._answered(self._owner, CODE_OK, rows)
                         return
-            self._take_in(data)
+            self.take_in(data)
         except BlockingIOError:
             return
         except OSError:
@@ -131,7 +153,7 @@ class Direct:
         except BaseException as error:  # noqa: BLE001 - the hub would swallow it
             self._heard.trap(error)
 
-    def _take_in(self, data: bytes) -> None:
+    def take_in(self, data: bytes) -> None:
         """An answer that is not as usual, or a part of one, or what comes in between."""
         answer = self._answer
         first, self._first = self._first, False

@@ -77,7 +77,7 @@ class Engine:
         new_session: NewSession = Session,
     ) -> None:
         """`settings` are the texts that arrivals name, to be run in a session before them."""
-        self.records = bytearray()  # packed, not yet written
+        self._packed = bytearray()  # records, not yet taken
         self.error: BaseException | None = None  # what broke this program, if anything did
         self.lost_connections = 0
         self.refused_settings = 0  # that the server did not take
@@ -102,7 +102,10 @@ class Engine:
         self._ending = False
         self._origin = self._next_due = self._wake = FAR
         self._next: Arrival | None = None
-        self._alarm = clock.open_alarm(loop, self._tick)
+        self._alarm = self._new_alarm()
+
+    def _new_alarm(self) -> clock.Alarm:
+        return clock.open_alarm(self._loop, self._tick)
 
     def _new_session(self, slot: int) -> Session:
         return self._make_session(slot, self._loop, self._heard)
@@ -133,6 +136,11 @@ class Engine:
                 self._finish(session, now)
         self._check_done()
         return tuple(s for s in self.sessions if s.state in EXPECTING)
+
+    def take_records(self) -> bytes:
+        """What was done since the last time, packed (record.RECORD)."""
+        packed, self._packed = self._packed, bytearray()
+        return bytes(packed)
 
     def under_way(self) -> tuple[int, int]:
         """Transactions that have a session, and the number of the arrival that is next; -1: none."""
@@ -393,19 +401,22 @@ class Engine:
             self._not_free(session)
         else:
             self._busy -= 1
-        self._lost(session, session.detach())
+        self._lost(session, self._detach(session))
         self._check_done()
+
+    def _detach(self, session: Session) -> Any:
+        return session.detach()
 
     def _not_free(self, session: Session) -> None:
         """A session that had nothing to do is gone."""
         self._free.remove(session)
 
     def _record(self, session: Session, code: bytes, rows: int, now: int, flags: int) -> None:
-        self.records += _pack(
+        self._write(
+            code,
             session.number,
             session.ordinal + session.position,
             flags,
-            code,
             session.template,
             session.slot,
             session.pid,
@@ -416,6 +427,10 @@ class Engine:
             rows,
         )
 
+    def _write(self, outcome: bytes, *numbers: int) -> None:
+        """Write a record: its fields in their order, but for the outcome."""
+        self._packed += _pack(*numbers[:3], outcome, *numbers[3:])
+
     def _never_sent(self, session: Session, code: bytes, now: int) -> None:
         """The statement at which a transaction ended between two statements."""
         session.due, session.began, session.lag = now, -1, 0
@@ -424,13 +439,13 @@ class Engine:
 
     def _skip(self, arrival: Arrival, due: int, now: int) -> None:
         """It has waited for a session for so long that the service would have given up."""
+        template = self._calls[arrival.lines[0].call].template
+        self._write_skipped(arrival.number, template, due, now, self._lag(due, now))
+
+    def _write_skipped(self, number: int, template: int, due: int, now: int, lag: int) -> None:
         lost = all(session.state == LOST for session in self.sessions)
         code = CODE_REFUSED if lost else CODE_POOL
-        template = self._calls[arrival.lines[0].call].template
-        self.records += _pack(
-            *(arrival.number, 0, FINAL, code, template, -1, 0),
-            *(due, -1, now, self._lag(due, now), -1),
-        )
+        self._write(code, number, 0, FINAL, template, -1, 0, due, -1, now, lag, -1)
 
     def _trap(self, error: BaseException) -> None:
         """A fault of this program: the run cannot go on, and must not look as if it had."""

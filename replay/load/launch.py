@@ -15,6 +15,7 @@ from replay import rundir
 from replay.errors import InputError
 from replay.load.child import Child
 from replay.load.collect import collect
+from replay.load.native import library
 from replay.load.report import LoadReport
 from replay.load.shard import read_index
 
@@ -70,6 +71,7 @@ def launch(
         **(client or {}),
     }
     file = _scenario_file(scenario)
+    library.ensure()
     children: list[Child] = []
     origin_ns, interrupted = 0, False
     with _held(shards) as lock, _sigterm_as_interrupt():

@@ -51,6 +51,10 @@ class Services:
         """A session of this service's."""
         return HttpSession(slot, loop, heard, service=self._service, clients=self._clients)
 
+    def are_plain(self) -> bool:
+        """Not bytes of PostgreSQL's protocol."""
+        return False
+
     def open_all(self, engine: Engine) -> None:
         """Look that the service is there, and staging's, and log in; raises as these do."""
         require_staging(self._service)

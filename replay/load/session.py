@@ -90,10 +90,15 @@ def attach(session: Session, connection: psycopg.Connection, usual: Usual) -> No
     session.pid = pgconn.backend_pid
     session.in_transaction = False
     session.settings = 0
-    if pgconn.ssl_in_use or pgconn.used_gssapi:
+    if is_encrypted(connection):
         session.carrier = Libpq(session, pgconn, session.loop, session.heard)
     else:
         session.carrier = Direct(session, pgconn.socket, session.loop, usual, session.heard)
+
+
+def is_encrypted(connection: psycopg.Connection) -> bool:
+    """Whether what goes over the connection's socket is for libpq only to read."""
+    return bool(connection.pgconn.ssl_in_use or connection.pgconn.used_gssapi)
 
 
 NewSession = Callable[[int, Any, Heard], Session]

@@ -90,7 +90,7 @@ class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One statement of a shard."""
 
     call: int  # position in Index.calls
-    message: bytes = b""  # what executes it with its values, of a call that is prepared by name
+    message: bytes = b""  # what executes it with its values, of a call that is prepared
     gap_us: int = 0
     values: tuple[bytes | None, ...] = ()  # of a call that is not
     expected: str = ""
@@ -100,6 +100,10 @@ class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def bound(self) -> tuple[bytes | None, ...]:
         """Its values, wherever they stand."""
         return values_of(self.message) if self.message else self.values
+
+    def bare(self) -> bytes:
+        """What executes it, of a call that has no name."""
+        return self.message or execute(b"", self.values)
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -172,12 +176,15 @@ class _Numbering:
                 key = (statement.template, "", None if simple else "")
             self.texts[statement.template] += 1
         call = self.calls.setdefault(key, len(self.calls))
-        named = bool(key[2])
+        prepared = key[2]
+        message = b""
+        if prepared is not None:
+            message = execute(_name(call) if prepared else b"", statement.values)
         return Line(
             call,
-            execute(_name(call), statement.values) if named else b"",
+            message,
             statement.gap_us,
-            () if named else statement.values,
+            () if message else statement.values,
             statement.expected_error,
             text,
             statement.after,

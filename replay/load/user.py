@@ -33,6 +33,7 @@ from replay.load.cluster import Ended, MasterSide, Place, WorkerSide
 from replay.load.hooks import Bake, During
 from replay.load.merging import Share, in_words, merge, write_merged
 from replay.load.naming import names
+from replay.load.native import library
 from replay.load.report import FINISHED, WorkerReport
 from replay.load.shard import Index, read_index
 from replay.load.tally import News, news
@@ -183,6 +184,7 @@ class ReplayUser(User):
 
     def _run_alone(self, parsed: argparse.Namespace) -> Share:
         options.settle(parsed)
+        library.ensure()
         origin_ns = time.monotonic_ns()
         cluster = self.cluster
         place = cluster.place() if cluster is not None else Place()

@@ -20,15 +20,17 @@ import numpy as np
 
 from replay import service
 from replay.errors import EnvironmentFaultError
+from replay.load.compiled import Compiled
 from replay.load.connections import Connections
 from replay.load.engine import Engine
+from replay.load.native import library
 from replay.load.ordered import Ordered
 from replay.load.ramp import Lookout, read_steps
 from replay.load.record import DTYPE, records_file
 from replay.load.recorded import Recorded
 from replay.load.report import FAILED, FINISHED, INTERRUPTED, WorkerReport, write_worker
 from replay.load.services import Services
-from replay.load.shard import Index, read_arrivals, read_sessions, read_shard
+from replay.load.shard import Index, read_arrivals, read_sessions, read_shard, shard_file
 from replay.load.webui import Live
 
 log = logging.getLogger(__name__)
@@ -106,18 +108,20 @@ class Worker:
                 retries=self._index.retries,
                 new_session=self._connections.new_session,
             )
-        return Engine(
-            arrivals,
-            calls,
-            pool=task.pool,
-            pool_timeout_ns=task.pool_timeout_ms * 1_000_000,
-            loop=loop,
-            done=done,
-            lost=lost,
-            settings=self._index.settings,
-            retries=self._index.retries,
-            new_session=self._connections.new_session,
-        )
+        options: dict[str, Any] = {
+            "pool": task.pool,
+            "pool_timeout_ns": task.pool_timeout_ms * 1_000_000,
+            "loop": loop,
+            "done": done,
+            "lost": lost,
+            "settings": self._index.settings,
+            "retries": self._index.retries,
+            "new_session": self._connections.new_session,
+        }
+        run = library.load() if self._connections.are_plain() else None
+        if run is None:
+            return Engine(arrivals, calls, **options)
+        return Compiled(shard_file(task.shards, task.worker), calls, run=run, **options)
 
     def live(self) -> Live:
         """How it goes, for who looks while it runs."""
@@ -199,7 +203,7 @@ class Worker:
             raise self._engine.error
 
     def _flush(self, records: BinaryIO) -> np.ndarray:
-        packed, self._engine.records = self._engine.records, bytearray()
+        packed = self._engine.take_records()
         self._write(records, packed)
         block = np.frombuffer(packed, DTYPE)
         if self._tell is not None:
@@ -209,7 +213,7 @@ class Worker:
                 time.sleep(0)  # what is due goes first
         return block
 
-    def _write(self, records: BinaryIO, block: bytearray) -> None:
+    def _write(self, records: BinaryIO, block: bytes) -> None:
         """Write a block whole; where the disk is full, end the run, and say so once."""
         if self._disk_full:
             return

@@ -1,0 +1,39 @@
+"""Compiles the loop into an object file: `python -m replay.load.native.build FILE`."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from llvmlite import binding as llvm
+from numba import types
+
+from replay.load.native.library import SYMBOL, machine
+from replay.load.native.loop import run
+
+
+def build(file: Path) -> None:
+    """Leave the object file whole, or none."""
+    loop: Any = run
+    loop.compile((types.int64,))
+    (signature,) = loop.signatures
+    module = llvm.parse_assembly(loop.inspect_llvm(signature))
+    symbol = loop.overloads[signature].fndesc.mangled_name
+    for function in module.functions:
+        if not function.is_declaration and function.name != symbol:
+            function.linkage = "internal"  # what nothing calls is dropped: Python's way in
+    module.get_function(symbol).name = SYMBOL
+    for variable in module.global_variables:
+        if not variable.is_declaration:
+            variable.linkage = "internal"
+    builder = llvm.create_pass_builder(machine(), llvm.create_pipeline_tuning_options())
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.run(module, builder)
+    part = file.with_suffix(f".{os.getpid()}")
+    part.write_bytes(machine().emit_object(module))
+    part.replace(file)
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]))
