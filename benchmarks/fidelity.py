@@ -18,7 +18,7 @@ import psycopg
 from fidelity_figures import Figure, by_template, sizes, statistics, tables_of_goals
 from fidelity_locks import lock_share
 from fidelity_measure import measure
-from fidelity_production import Truth, drive, fill
+from fidelity_production import Truth, drive, fill, unlogged
 
 from data_gen.load import Order
 from replay import bundle, embedded, target
@@ -53,6 +53,22 @@ def main() -> None:
             print(tables_of_goals(figures), flush=True)
 
 
+class _Phases:
+    """How long each part of a set's work took."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._told: list[str] = []
+
+    def ends(self, name: str) -> None:
+        now = time.monotonic()
+        self._told.append(f"{name} {now - self._began:.0f} s")
+        self._began = now
+
+    def __str__(self) -> str:
+        return ", ".join(self._told)
+
+
 @contextmanager
 def _servers(
     installation: embedded.Installation,
@@ -76,24 +92,32 @@ def one_set(
             with psycopg.connect(server.dsn(), autocommit=True) as connection:
                 connection.execute(f"CREATE DATABASE {database}")
         source, made = production.dsn("shop"), staging.dsn("made")
+        phase = _Phases()
         fill(name, source, asked.data)
         with psycopg.connect(production.dsn(), autocommit=True) as connection:
             connection.execute("CREATE DATABASE before TEMPLATE shop")
         truth = drive(name, source)
+        phase.ends("production filled and driven")
         workloads = Path(scratch) / "shop.workload", Path(scratch) / "plain.workload"
         log = Path(scratch) / "server.json"
         shutil.copy(production.log_directory / "server.json", log)
         for path, keep in zip(workloads, (False, True), strict=True):
             options = Options(keep_values=keep)
             capture_workload([log], path, stats_dsn=source, key=KEY, options=options)
+        unlogged(source)
+        phase.ends("captured")
         target.mark_staging(made)
         loaded = generate_staging(workloads[0], made, Order(jobs=2))
         for reason in loaded.left_out:
             print(f"  left out  {reason}")
+        phase.ends("generated")
         before = production.dsn("before")
         figures = compared(workloads, source, before, made, truth, asked)
+        phase.ends("compared")
         if not asked.no_locks:
             figures += lock_share(name, workloads, production, made, Path(scratch), KEY)
+            phase.ends("loaded")
+        print(f"  {phase}", flush=True)
         return figures
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import psycopg
-from fidelity_production import drive
+from fidelity_production import drive, unlogged
 
 from replay import bundle, embedded
 from replay.capture import Options
@@ -29,6 +29,7 @@ def drawn_anew(name: str, production: embedded.Server, plain: Path, out: Path, k
     log = production.log_directory / "server.json"
     before = log.stat().st_size
     drive(name, production.dsn("again"), times=_TIMES)
+    unlogged(production.dsn())
     tail, whole = out.with_suffix(".json"), out.with_suffix(".again")
     with log.open("rb") as lines:
         lines.seek(before)

@@ -23,7 +23,7 @@ HERE = Path(__file__).parent / "fidelity_data"
 CLIENTS = 4
 _PLACE = re.compile(r"\{(=?)(\w+)\}")
 _ENDS = ("COMMIT", "ROLLBACK")
-_WORK_S = 0.02  # what a client does before it ends a transaction, its locks held
+_WORK_S = 0.05  # what a client does before it ends a transaction, its locks held
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 # Values of one statement as the capture will have them, and how many rows it touched: the truth.
 Truth = Mapping[tuple[str, tuple[str | None, ...]], Sequence[int]]
@@ -134,10 +134,15 @@ def drive(name: str, dsn: str, *, seed: int = 1, times: int = 0) -> Truth:
         thread.join()
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SET log_min_duration_statement = -1")
-        connection.execute("ALTER SYSTEM RESET log_min_duration_statement")
-        connection.execute("SELECT pg_reload_conf()")
         connection.execute("VACUUM (ANALYZE)")
     return truth
+
+
+def unlogged(dsn: str) -> None:
+    """End the logging that `drive` began: what is captured must be captured by then."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM RESET log_min_duration_statement")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 def _client(
