@@ -7,6 +7,7 @@ many are busy beside those that wait is a matter of the machine.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
@@ -20,7 +21,7 @@ from replay.conduct.run import run
 _ROUNDS = 2
 _SECONDS = 8.0
 _RATE_PER_S = 250.0  # transactions; of those that lock rows so many times more:
-_BOOST = 25.0
+_BOOST = 40.0
 _POOL = 80
 _ROOT = 0.1  # of all waits, where a template counts as a root
 
@@ -90,10 +91,10 @@ def lock_share(
             )
             run(path, dsn, out, options)
             waits.add(out)
-    return _figures(there, here)
+    return _figures(there, here, {one.id: one.sql for one in found.templates})
 
 
-def _figures(there: _Waits, here: _Waits) -> list[Figure]:
+def _figures(there: _Waits, here: _Waits, sql: Mapping[str, str]) -> list[Figure]:
     """The shares, and whether who holds much of the waits on one side holds half as much on the other."""
     roots = {
         template
@@ -105,6 +106,9 @@ def _figures(there: _Waits, here: _Waits) -> list[Figure]:
         min(there.held_by(one), here.held_by(one)) >= max(there.held_by(one), here.held_by(one)) / 2
         for one in roots
     )
+    for template in sorted(roots):
+        text = sql.get(template, template)[:90]
+        print(f"  root      {there.held_by(template):.0%}, {here.held_by(template):.0%}  {text}")
     error = abs(here.share / there.share - 1) if there.share else 1.0
     return [
         Figure(

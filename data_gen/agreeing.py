@@ -2,13 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data_gen.cells import Cells
 from data_gen.shuffle import Flags, Ints
-from data_gen.sources import NullFlags
+from data_gen.sources import Borrowed, CellSource, Filled, NullFlags
+
+if TYPE_CHECKING:
+    from data_gen.plan import _Table
 
 MOST = 1 << 22  # rows that lie in memory
+_MOST_VALUES = 1 << 18  # that are compared by their bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +39,50 @@ class Lacking:
         """Whether each row is."""
         own = self.lacking[rows]
         return own if self.nulls is None else own | self.nulls.flags(rows)
+
+
+def base_of(column: CellSource) -> Filled | None:
+    """Where a borrowed column's values come from in the end."""
+    while isinstance(column, Borrowed):
+        column = column.column
+    return column if isinstance(column, Filled) else None
+
+
+def points_of(column: CellSource, count: int) -> Ints:
+    """A column's points in all rows, which are its base's."""
+    rows = np.arange(count, dtype=np.int64)
+    while isinstance(column, Borrowed):
+        rows, column = column.parent_rows(rows), column.column
+    assert isinstance(column, Filled)
+    return column.source.points(rows)
+
+
+def alike(
+    one: CellSource, other: CellSource, counts: tuple[int, int], *, same: bool
+) -> tuple[Ints, Ints] | None:
+    """The values of two columns as numbers that are equal where the values are; None: too many.
+
+    `same` tells that their points are of one kind.
+    """
+    bases = base_of(one), base_of(other)
+    if bases[0] is None or bases[1] is None:
+        return None
+    found = points_of(one, counts[0]), points_of(other, counts[1])
+    if same or bases[0] is bases[1]:
+        return found
+    known = [np.unique(points, return_inverse=True) for points in found]
+    if sum(points.size for points, _ in known) > _MOST_VALUES:
+        return None
+    numbers: dict[bytes | None, int] = {}
+    of = [
+        np.array(
+            [numbers.setdefault(raw, len(numbers)) for raw in Cells(base.encode(points)).raw()],
+            np.int64,
+        )
+        for base, (points, _) in zip(bases, known, strict=True)
+        if base is not None
+    ]
+    return of[0][known[0][1]], of[1][known[1][1]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,3 +143,12 @@ def nth(groups: Ints) -> Ints:
     found = np.empty_like(groups)
     found[order] = np.arange(groups.size) - np.searchsorted(ordered, ordered)
     return found
+
+
+def alike_rows(table: "_Table", names: Sequence[str]) -> Ints | None:
+    """Which rows of a table are alike in some columns, as numbers; None where that is not known."""
+    columns = [table.filled.get(name) for name in names]
+    if table.rows > MOST or not all(c is not None and base_of(c) is not None for c in columns):
+        return None
+    points = [points_of(column, table.rows) for column in columns if column is not None]
+    return numbered(points, points)[0] if points else np.zeros(table.rows, np.int64)

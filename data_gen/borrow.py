@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data_gen.agreeing import MOST, Agreeing, Lacking, Listed, nth, numbered
+from data_gen.agreeing import MOST, Agreeing, Lacking, Listed, alike, alike_rows, nth
 from data_gen.profile import ForeignKey
 from data_gen.shuffle import Ints, Order, Permutation, key_of, mixed
 from data_gen.sources import Borrowed, CellSource, Filled, NullFlags, Own
@@ -43,7 +43,8 @@ class Borrowing:
         ]
         for key in sorted(keys, key=self._may_be_null):
             own = key.parent == self._name
-            if len(key.columns) > 1 and (own or self._claimed.intersection(key.columns)):
+            told = self._claimed | {name for name in key.columns if self._is_constant(name)}
+            if len(key.columns) > 1 and (own or told.intersection(key.columns)):
                 self._later.append(key)
             else:
                 self._claimed.update(key.columns)
@@ -63,6 +64,11 @@ class Borrowing:
     def _may_be_null(self, key: ForeignKey) -> bool:
         columns = (self._table.table.column(name) for name in key.columns)
         return not all(column is not None and column.not_null for column in columns)
+
+    def _is_constant(self, name: str) -> bool:
+        """Whether a column has one value, which tells its rows' parents from others."""
+        column = self._table.table.column(name)
+        return column is not None and column.n_distinct == 1 and not self._table.is_key(name)
 
     def _draw(self, key: ForeignKey) -> None:
         """Where one column alone is a key, it goes by its own statistics and finds the row."""
@@ -132,7 +138,11 @@ class Borrowing:
         if not all(name in table.filled and pairs[name] in theirs for name in pairs):
             return
         own = key.parent == self._name
-        fixed = [n for n in pairs if (pairs[n] == n if own else n in self._claimed)]
+        fixed = [
+            name
+            for name in pairs
+            if self._is_constant(name) or (pairs[name] == name if own else name in self._claimed)
+        ]
         free = [name for name in pairs if name not in fixed]
         agreeing = self._agreeing(key, fixed, table.filled, table.rows)
         if agreeing is None:
@@ -160,14 +170,13 @@ class Borrowing:
             return None
         ours, others = [np.zeros(count, np.int64)], [np.zeros(parents, np.int64)]
         for name in fixed:
-            mine, other = here[name], theirs[pairs[name]]
-            domain = table.plan.domains.get((self._name, name))
-            one, base = _base(mine), _base(other)
-            same = domain is table.plan.domains.get((key.parent, pairs[name])) is not None
-            if one is None or base is None or not (one is base or same):
+            places = (self._name, name), (key.parent, pairs[name])
+            same = table.plan.is_one_domain(*places)
+            found = alike(here[name], theirs[pairs[name]], (count, parents), same=same)
+            if found is None:
                 return None
-            ours.append(_points(mine, count))
-            others.append(_points(other, parents))
+            ours.append(found[0])
+            others.append(found[1])
         return Agreeing.of(ours, others)
 
     def _turns(self, key: ForeignKey, free: Sequence[str], many: Ints) -> Ints | None:
@@ -178,7 +187,7 @@ class Borrowing:
         table, seed = self._table, self._seed("match", key.name)
         drawn = mixed(np.arange(table.rows, dtype=np.int64), seed)
         for names in self._resting_on(free):
-            groups = self._grouped([name for name in names if name not in free])
+            groups = alike_rows(table, [name for name in names if name not in free])
             if groups is None:
                 continue
             turn = nth(groups)
@@ -190,7 +199,8 @@ class Borrowing:
     def _resting_on(self, free: Sequence[str]) -> Iterator[Sequence[str]]:
         """The unique keys with these columns."""
         for names in self._table.keys:
-            if set(free).intersection(names) and not self._table.unique.intersection(names):
+            apart = self._table.unique.difference(free)
+            if set(free).intersection(names) and not apart.intersection(names):
                 yield names
 
     def _pair(self, key: ForeignKey, fixed: Sequence[str], free: Sequence[str]) -> None:
@@ -220,7 +230,7 @@ class Borrowing:
         if table.unique.intersection(names) or len(values) != 1 or len(names) == 1:
             return
         (name,) = values
-        groups = self._grouped([other for other in names if other != name])
+        groups = alike_rows(table, [other for other in names if other != name])
         draft = table.drafts.get(name)
         if draft is None or groups is None:
             return
@@ -234,34 +244,9 @@ class Borrowing:
             turn = turn + made.spread.ranks(drawn.astype(np.int64))
         table.place(name, Listed(made.spread.by_rank(turn % made.spread.values)), made)
 
-    def _grouped(self, names: Sequence[str]) -> Ints | None:
-        """Which rows are alike in some columns; None where that is not known."""
-        table = self._table
-        columns = [table.filled.get(name) for name in names]
-        if table.rows > MOST or not all(c is not None and _base(c) is not None for c in columns):
-            return None
-        points = [_points(column, table.rows) for column in columns if column is not None]
-        return numbered(points, points)[0] if points else np.zeros(table.rows, np.int64)
-
     def _seed(self, purpose: str, name: str) -> int:
         return key_of(self._table.plan.seed, purpose, self._name, name)
 
 
 def _pairs(key: ForeignKey) -> dict[str, str]:
     return dict(zip(key.columns, key.parent_columns, strict=True))
-
-
-def _base(column: CellSource) -> Filled | None:
-    """Where a borrowed column's values come from in the end."""
-    while isinstance(column, Borrowed):
-        column = column.column
-    return column if isinstance(column, Filled) else None
-
-
-def _points(column: CellSource, count: int) -> Ints:
-    """A column's points in all rows."""
-    rows = np.arange(count, dtype=np.int64)
-    while isinstance(column, Borrowed):
-        rows, column = column.parent_rows(rows), column.column
-    assert isinstance(column, Filled)
-    return column.source.points(rows)

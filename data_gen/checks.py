@@ -36,12 +36,14 @@ class Understood:
     one_of: tuple[tuple[str, ...], ...] = ()  # exactly one of them has a value
     any_of: tuple[tuple[str, ...], ...] = ()  # at least one of two has
     together: tuple[tuple[str, ...], ...] = ()  # NULL in the same rows
+    unlike: tuple[tuple[str, str], ...] = ()  # two columns that are never equal
 
 
 def understood(table: TableProfile) -> Understood:
     """What the checks of a table, and of its columns' domains, say together."""
     held: dict[str, list[Held]] = {}
     orders: list[InOrder] = []
+    unlike: list[tuple[str, str]] = []
     groups: dict[str, list[tuple[str, ...]]] = {"one": [], "any": [], "same": [], "": []}
     for column in table.columns:
         for check in column.domain_checks:
@@ -52,6 +54,7 @@ def understood(table: TableProfile) -> Understood:
     for constraint in table.constraints:
         for term in _terms(constraint.definition) if constraint.kind == "c" else ():
             limits, order = _limits(term), _order(term)
+            unlike += _unlike(term)
             if limits is not None:
                 held.setdefault(limits[0], []).append(limits[1])
             elif order is not None:
@@ -65,6 +68,7 @@ def understood(table: TableProfile) -> Understood:
         one_of=tuple(groups["one"]),
         any_of=tuple(groups["any"]),
         together=tuple(groups["same"]),
+        unlike=tuple(unlike),
     )
 
 
@@ -101,7 +105,12 @@ def _parts(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _limits(node: Mapping[str, Any]) -> tuple[str, Held] | None:
-    """A column compared with a constant."""
+    """A column compared with a constant, or one that is a condition itself."""
+    negated = node.get("BoolExpr", {}).get("boolop") == "NOT_EXPR"
+    told = _column(node["BoolExpr"]["args"][0] if negated else node)
+    if told is not None:
+        value = "f" if negated else "t"
+        return told, Held(low=value, high=value, to_high=True)
     parts = _comparison(node)
     if parts is None:
         return None
@@ -134,6 +143,17 @@ def _order(node: Mapping[str, Any]) -> InOrder | None:
         return None
     low, high = (one, other) if operator[0] == "<" else (other, one)
     return InOrder(low=low, high=high, strict=len(operator) == 1)
+
+
+def _unlike(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Two columns that differ, alone or as one way of several to satisfy the check."""
+    either = node.get("BoolExpr", {})
+    for one in either["args"] if either.get("boolop") == "OR_EXPR" else (node,):
+        parts = _comparison(one)
+        if parts is not None and parts[1] == "<>":
+            names = _column(parts[0]), _column(parts[2])
+            if names[0] is not None and names[1] is not None:
+                yield names[0], names[1]
 
 
 def _nulls(node: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:

@@ -19,6 +19,7 @@ from data_gen.profile import TableProfile
 from data_gen.sizes import unique_keys
 
 _DONORS = 10_000
+_TURNS, _STEP = 3, 7  # a row that is wrong again asks another donor
 _NTH = "replay_nth"  # a name that no column has
 _UNCHECKED = (" NOT VALID", " NOT ENFORCED")
 _PREDICATE = re.compile(r" WHERE (?P<predicate>.*)\Z", re.DOTALL)
@@ -34,25 +35,36 @@ class Fault:
 
 
 def mend(connection: psycopg.Connection[Any], table: TableProfile) -> int:
-    """Mend a table's rows within the transaction that loaded them; gives how many were wrong."""
+    """Mend a table's rows within the transaction that loaded them; gives how many were changed.
+
+    A donor's values may be wrong beside a row's own key: such a row asks another one.
+    """
     mended = 0
     for fault in _faults(table):
-        if fault.columns:
-            names = ", ".join(map(quoted, fault.columns))
-            sets = ", ".join(f"{quoted(name)} = donor.{quoted(name)}" for name in fault.columns)
-            place = place_of(table)
-            cursor = connection.execute(  # names are quoted, expressions are the schema's own
-                f"WITH wrong AS MATERIALIZED (SELECT ctid, row_number() OVER () - 1 AS {_NTH}"  # noqa: S608
-                f" FROM ({fault.wrong}) AS w),"
-                f" donor AS MATERIALIZED (SELECT {names}, row_number() OVER () - 1 AS {_NTH}"
-                f" FROM (SELECT {names} FROM ONLY {place} WHERE {fault.right}"
-                f" LIMIT {_DONORS}) AS d)"
-                f" UPDATE ONLY {place} AS t SET {sets} FROM wrong JOIN donor"
-                f" ON donor.{_NTH} = wrong.{_NTH} % nullif((SELECT count(*) FROM donor), 0)"
-                f" WHERE t.ctid = wrong.ctid".encode()
-            )
-            mended += max(cursor.rowcount, 0)
+        for turn in range(_TURNS if fault.columns else 0):
+            changed = max(_mended(connection, table, fault, turn).rowcount, 0)
+            mended += changed
+            if not changed:
+                break
     return mended
+
+
+def _mended(
+    connection: psycopg.Connection[Any], table: TableProfile, fault: Fault, turn: int
+) -> psycopg.Cursor[Any]:
+    names = ", ".join(map(quoted, fault.columns))
+    sets = ", ".join(f"{quoted(name)} = donor.{quoted(name)}" for name in fault.columns)
+    place = place_of(table)
+    return connection.execute(  # names are quoted, expressions are the schema's own
+        f"WITH wrong AS MATERIALIZED (SELECT ctid, row_number() OVER () - 1 AS {_NTH}"  # noqa: S608
+        f" FROM ({fault.wrong}) AS w),"
+        f" donor AS MATERIALIZED (SELECT {names}, row_number() OVER () - 1 AS {_NTH}"
+        f" FROM (SELECT {names} FROM ONLY {place} WHERE {fault.right}"
+        f" LIMIT {_DONORS}) AS d)"
+        f" UPDATE ONLY {place} AS t SET {sets} FROM wrong JOIN donor"
+        f" ON donor.{_NTH} = (wrong.{_NTH} + {turn * _STEP}) % nullif((SELECT count(*) FROM donor), 0)"
+        f" WHERE t.ctid = wrong.ctid".encode()
+    )
 
 
 def _faults(table: TableProfile) -> Iterator[Fault]:

@@ -23,6 +23,7 @@ from data_gen.labels import allowed_values
 from data_gen.moments import epoch_us, shift_us
 from data_gen.pairing import paired
 from data_gen.pairs import in_order
+from data_gen.parting import part
 from data_gen.profile import ColumnProfile, SchemaProfile, TableProfile
 from data_gen.shuffle import Order, Permutation, key_of
 from data_gen.sizes import distinct_values, foreign_key_of, row_counts, unique_keys
@@ -87,6 +88,11 @@ class Plan:
                 self.planned[table.qualified] = made
         return self._tables[table.qualified]
 
+    def is_one_domain(self, one: tuple[str, str], other: tuple[str, str]) -> bool:
+        """Whether two columns lead to the same keys, so that their points mean the same values."""
+        domain = self.domains.get(one)
+        return domain is not None and domain is self.domains.get(other)
+
     def _stacked(self, parts: Sequence[TableProfile]) -> Mapping[str, CellSource]:
         """The columns of a partitioned table, from the tables in which its rows are made."""
         ends = np.cumsum([self.counts[part.qualified] for part in parts], dtype=np.int64)
@@ -130,6 +136,7 @@ class _Table:
         for order in self.checks.orders:
             self._set_in_order(order)
         borrowing.match()
+        part(self)
         return {column.name: self.filled[column.name] for column in self.columns}
 
     def _unique(self) -> set[str]:

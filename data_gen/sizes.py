@@ -190,6 +190,7 @@ def _named_by_children(table: TableProfile, profile: SchemaProfile) -> int:
             for key in child.foreign_keys
             if key.parent == table.qualified and len(key.columns) == 1
             if (column := child.column(key.columns[0])) is not None and child.rows
+            if not column.analyzed or column.n_distinct
         ),
         default=0,
     )

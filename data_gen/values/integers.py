@@ -59,20 +59,26 @@ def booleans(wanted: Wanted) -> Family:
     if wanted.labels:
         share = 1.0 / len(wanted.labels)
         pairs = tuple((int(label in ("t", "true")), share) for label in wanted.labels)
+    held = {one.low for one in wanted.held if one.low is not None and one.low == one.high}
+    only = next((value[0] == "t" for value in sorted(held)), None)
     return Family(
-        values=Booleans(),
+        values=Booleans(only),
         common=pairs or ((0, 0.5), (1, 0.5)),
         limits=(0, 1),
         named={"f": 0, "t": 1},
     )
 
 
+@dataclass(frozen=True, slots=True)
 class Booleans:
     """A byte each."""
 
+    only: bool | None = None  # the one that a check allows
+
     def encode(self, points: Ints) -> tuple[Piece, ...]:
         """0 or 1."""
-        return (fixed(points.astype(np.uint8)),)
+        told = points if self.only is None else np.full(points.shape, self.only)
+        return (fixed(told.astype(np.uint8)),)
 
     def decode(self, raw: bytes) -> str:
         """As PostgreSQL prints it: t or f."""

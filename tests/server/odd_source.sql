@@ -207,6 +207,22 @@ CREATE TABLE helpers (tenant uuid, task bigint, member bigint, PRIMARY KEY (tena
     FOREIGN KEY (tenant, task) REFERENCES tasks, FOREIGN KEY (tenant, member) REFERENCES members);
 INSERT INTO helpers SELECT t.tenant, t.id, m.id FROM tasks AS t JOIN members AS m USING (tenant) WHERE (t.id + m.id) % 9 = 0;
 
+-- Rows that are of one kind of parent, keys that must not lead to themselves, a table of one row, a parent of none.
+CREATE TABLE things (id int PRIMARY KEY, kind text NOT NULL, UNIQUE (id, kind));
+INSERT INTO things SELECT i, (ARRAY['person', 'firm'])[1 + i % 2] FROM generate_series(1, 400) AS i;
+CREATE TABLE firms (id int PRIMARY KEY, kind text NOT NULL CHECK (kind = 'firm'), FOREIGN KEY (id, kind) REFERENCES things (id, kind));
+INSERT INTO firms SELECT id, kind FROM things WHERE kind = 'firm';
+CREATE TABLE made_of (whole int REFERENCES things, part int REFERENCES things, PRIMARY KEY (whole, part), CHECK (whole <> part));
+INSERT INTO made_of SELECT w, 1 + (w * 7 + k * 13) % 400 FROM generate_series(1, 200) AS w, generate_series(1, 6) AS k WHERE w <> 1 + (w * 7 + k * 13) % 400;
+CREATE TABLE branches (id int PRIMARY KEY, above int REFERENCES branches, depth int NOT NULL,
+    CHECK (above IS NULL OR above <> id), CHECK ((depth = 0) = (above IS NULL)));
+INSERT INTO branches SELECT i, CASE WHEN i > 10 THEN i / 10 END, CASE WHEN i > 100 THEN 2 WHEN i > 10 THEN 1 ELSE 0 END FROM generate_series(1, 600) AS i;
+CREATE TABLE settings (only_row bool PRIMARY KEY CHECK (only_row), colour text);
+INSERT INTO settings VALUES (true, 'red');
+CREATE TABLE nobody (id int PRIMARY KEY);
+CREATE TABLE lonely (id int PRIMARY KEY, whom int REFERENCES nobody);
+INSERT INTO lonely SELECT i FROM generate_series(1, 50) AS i;
+
 -- Views of every kind, triggers on, off and on views, rules, policies.
 CREATE VIEW busy WITH (security_barrier = true) AS SELECT * FROM staff WHERE boss IS NOT NULL;
 CREATE VIEW bosses AS SELECT s.id, s.team, count(*) FROM staff s JOIN busy b ON b.boss = s.id GROUP BY s.id;

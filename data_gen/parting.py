@@ -1,0 +1,84 @@
+"""Columns of keys that a check wants to differ: where they do not, rows exchange the values of one.
+
+So every value keeps its number of rows, and what is unique stays so. Columns of no key are left to
+`mend`, which looks at the rows themselves.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from data_gen.agreeing import MOST, Listed, alike, alike_rows, nth, numbered
+from data_gen.shuffle import Flags, Ints, key_of, mixed
+from data_gen.sources import Borrowed, Filled
+
+if TYPE_CHECKING:
+    from data_gen.plan import _Table
+
+_TURNS = 100
+
+
+def part(table: "_Table") -> None:
+    """Let the columns differ, as far as that is found."""
+    keyed = {name for key in table.keys for name in key}
+    for pair in table.checks.unlike:
+        if table.rows <= MOST and any(name in keyed or table.is_key(name) for name in pair):
+            for one, other in (pair, pair[::-1]):
+                if _parted(table, one, other):
+                    break
+
+
+def _parted(table: "_Table", one: str, other: str) -> bool:
+    """Whether the second column could be made to differ from the first."""
+    first, second = table.filled.get(one), table.filled.get(other)
+    if first is None or not isinstance(second, Filled) or other in table.unique:
+        return False
+    rows = np.arange(table.rows, dtype=np.int64)
+    name = table.table.qualified
+    same = table.plan.is_one_domain((name, one), (name, other))
+    numbers = alike(first, second, (rows.size, rows.size), same=same)
+    keys = [[n for n in key if n != other] for key in table.keys if other in key]
+    groups = [group for names in keys if (group := alike_rows(table, names)) is not None]
+    if numbers is None or len(groups) < len(keys):
+        return False
+    there = ~_nulls(first, rows) & ~_nulls(second, rows)
+    seed = key_of(table.plan.seed, "apart", name, other)
+    taken = apart((numbers[0][there], numbers[1][there]), [group[there] for group in groups], seed)
+    if taken is None:
+        return False
+    points = second.source.points(rows)
+    points[there] = points[there][taken]
+    table.sources[other] = Listed(points)
+    table.filled[other] = replace(second, source=table.sources[other])
+    return True
+
+
+def _nulls(column: object, rows: Ints) -> Flags:
+    if isinstance(column, Filled | Borrowed) and column.nulls is not None:
+        return column.nulls.flags(rows)
+    return np.zeros(rows.size, bool)
+
+
+def apart(numbers: tuple[Ints, Ints], groups: Sequence[Ints], key: int) -> Ints | None:
+    """Which row's value each row takes in the second column, so that it differs from the first's.
+
+    In each of the groupings no value may come twice within a group. None where that is not found.
+    """
+    first, second = numbers
+    rows = np.arange(first.size, dtype=np.int64)
+    for turn in range(_TURNS):
+        wrong = first == second[rows]
+        for one in groups:
+            together, _ = numbered((one, second[rows]), (one, second[rows]))
+            wrong |= nth(together) > 0
+        here = np.flatnonzero(wrong)
+        if not here.size:
+            return rows
+        drawn = (mixed(here, key + turn + 1) % np.uint64(first.size)).astype(np.int64)
+        drawn, at = np.unique(drawn, return_index=True)
+        free = ~wrong[drawn]
+        here, there = here[at[free]], drawn[free]
+        rows[here], rows[there] = rows[there], rows[here]
+    return None
