@@ -46,7 +46,7 @@ class Compiled(Engine):
         assert timer is not None, "what has epoll has this, too"
         self._timer = timer
         self._board.watch_timer(timer.fd)
-        self._pumping = False
+        self._pumping = self._closed = False
         self._decode = msgspec.msgpack.Decoder(Arrival).decode
         super().__init__(
             iter(()), calls, pool=pool, pool_timeout_ns=pool_timeout_ns, loop=loop, **others
@@ -105,6 +105,7 @@ class Compiled(Engine):
     def close(self) -> None:
         """Give up what did not even answer a cancel; the sessions' connections stay to be closed."""
         super().close()
+        self._closed = True
         self._watcher.stop()
         self._watcher.close()
         os.close(self._timer.fd)
@@ -132,7 +133,10 @@ class Compiled(Engine):
                 for kind, slot, *said in self._board.exits():
                     left = True
                     self._do(kind, slot, *said)
-                if not left or monotonic_ns() >= until:
+                if not left:
+                    break
+                if monotonic_ns() >= until:
+                    self._board.nudge()
                     break
             self._check_done()
         except BaseException as error:  # noqa: BLE001 - the hub would swallow it
@@ -145,7 +149,7 @@ class Compiled(Engine):
     def _nudge(self) -> None:
         """Something may be due."""
         self._board.nudge()
-        if not self._pumping:
+        if not self._pumping and not self._closed:
             self._timer.set(1)
 
     def _do(self, kind: int, slot: int, first: int, second: int, third: int, lag: int) -> None:
@@ -254,8 +258,7 @@ class Compiled(Engine):
     def _write(self, outcome: bytes, *numbers: int) -> None:
         if self._board.is_full():
             self._make_room()
-        arrival, ordinal, flags, *rest = numbers
-        self._board.record(arrival, ordinal, flags, int.from_bytes(outcome, "little"), *rest)
+        self._board.record(*numbers[:3], outcome, *numbers[3:])
 
 
 class _Alarm:

@@ -118,7 +118,7 @@ def test_free_sessions_are_taken_in_their_order(board: Board) -> None:
 
 
 def test_records_are_as_python_packs_them(board: Board) -> None:
-    board.record(7, 2, FINAL, int.from_bytes(b"23505", "little"), 4, -1, 99, 10, -1, 30, 5, -1)
+    board.record(7, 2, FINAL, b"23505", 4, -1, 99, 10, -1, 30, 5, -1)
     (found,) = np.frombuffer(board.take_records(), DTYPE)
     assert found.tolist() == (7, 2, FINAL, b"23505", 4, -1, 99, 10, -1, 30, 5, -1)
     assert board.take_records() == b""

@@ -3,7 +3,6 @@
 import ctypes
 import mmap
 import os
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,16 +11,13 @@ import numpy as np
 from replay.load.native import layout as at
 from replay.load.native.layout import WORD
 from replay.load.protocol import parse, query
-from replay.load.record import DTYPE
+from replay.load.record import RECORD
 from replay.load.shard import Call
 
 _ADD, _REMOVE, _READABLE = 1, 2, 1  # EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLIN
 _CLOSE_ON_EXEC = 0o2000000
-_pack_record = struct.Struct(f"<{at.RECORD}q").pack_into
-_NAMES = (
-    *("arrival", "ordinal", "flags", "outcome", "template", "session", "pid"),
-    *("due", "began", "ended", "lag", "rows"),
-)
+_pack_record = RECORD.pack_into
+assert RECORD.size == at.RECORD_SIZE
 
 
 class _Event(ctypes.Structure):
@@ -39,8 +35,8 @@ class Board:
     ) -> None:
         """`patience_ns`: how long an arrival waits for a session; `stay_ns`: a turn of the loop."""
         self._library = ctypes.CDLL(None, use_errno=True)
-        self._numbers = np.zeros(at.BOARD, np.int64)
-        self.address = _address(self._numbers)
+        numbers = np.zeros(at.BOARD, np.int64)
+        self.address, self._numbers = _address(numbers), numbers.data
         with shard.open("rb") as file:
             self._shard = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._begin = _address(np.frombuffer(self._shard, np.uint8))
@@ -48,7 +44,7 @@ class Board:
         self._sessions[:, at.STATE // WORD] = at.GONE
         self._calls, self._heads = _calls(calls)
         self._ready = np.zeros((slots, len(calls)), np.uint8)
-        self._records = np.zeros((at.RECORDS_MOST, at.RECORD), np.int64)
+        self._records = np.zeros(at.RECORDS_MOST * at.RECORD_SIZE, np.uint8)
         self._exits = np.zeros((at.EXITS_MOST, at.EXIT), np.int64)
         self._free = np.zeros(slots, np.int64)
         self._pauses = np.zeros((slots, 2), np.int64)
@@ -90,7 +86,7 @@ class Board:
 
     def get(self, place: int) -> int:
         """A number of the board."""
-        return int(self._numbers[place // WORD])
+        return self._numbers[place // WORD]
 
     def start(self, origin_ns: int) -> None:
         """Arrivals are due from now on, at this origin plus their own time."""
@@ -123,7 +119,8 @@ class Board:
     def enter(self, slot: int, fd: int, pid: int) -> None:
         """A slot has a connection, for the first time or again; -1: one that the loop cannot use."""
         self._sessions[slot] = 0
-        self._ready[slot] = 0
+        if self._ready[slot].any():  # a page that was never written to takes no memory
+            self._ready[slot] = 0
         self.set(slot, {at.FD: fd, at.PID: pid, at.STATE: at.LENT})
         if fd >= 0:
             self.watch(fd, slot)
@@ -131,7 +128,7 @@ class Board:
     def leave(self, slot: int) -> None:
         """The connection of a slot is gone, or about to."""
         fd = self.session(slot)[at.FD // WORD]
-        if self.state(slot) != at.GONE and fd >= 0:
+        if self.state(slot) != at.GONE and fd >= 0 <= self.epoll:
             self._control(_REMOVE, fd, slot)
         self.set(slot, {at.STATE: at.GONE})
 
@@ -219,24 +216,22 @@ class Board:
         """Whether there is hardly room for more records."""
         return self.get(at.RECORDED) > at.RECORDS_MOST - at.RECORDS_SPARE
 
-    def record(self, *numbers: int) -> None:
-        """Write a record beside the loop's own, in their order."""
+    def record(self, *fields: int | bytes) -> None:
+        """Write a record (record.RECORD) beside the loop's own, in their order."""
         count = self.get(at.RECORDED)
-        _pack_record(self._records.data, count * at.RECORD * WORD, *numbers)
+        _pack_record(self._records.data, count * at.RECORD_SIZE, *fields)
         self._set({at.RECORDED: count + 1})
 
     def take_records(self) -> bytes:
-        """All records since the last time, as record.DTYPE has them."""
-        rows = self._records[: self.get(at.RECORDED)]
-        found = np.empty(len(rows), DTYPE)
-        for name, column in zip(_NAMES, rows.T, strict=True):
-            found[name] = np.ascontiguousarray(column).view("S8") if name == "outcome" else column
+        """All records since the last time, packed."""
+        found = self._records[: self.get(at.RECORDED) * at.RECORD_SIZE].tobytes()
         self._set({at.RECORDED: 0})
-        return found.tobytes()
+        return found
 
     def close(self) -> None:
         """Look at nothing any more."""
         os.close(self.epoll)
+        self.epoll = -1
 
 
 def _calls(calls: Sequence[Call]) -> tuple[np.ndarray, np.ndarray]:

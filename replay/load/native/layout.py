@@ -91,22 +91,12 @@ CALL = 4
 # How a call is sent: the line's message once the name is prepared; behind the head; the head alone.
 BY_NAME, BEHIND_HEAD, HEAD_ALONE = range(3)
 
-# A record, as `record.DTYPE` has it but for the sizes.
-(
-    R_ARRIVAL,
-    R_ORDINAL,
-    R_FLAGS,
-    R_OUTCOME,
-    R_TEMPLATE,
-    R_SESSION,
-    R_PID,
-    R_DUE,
-    R_BEGAN,
-    R_ENDED,
-    R_LAG,
-    R_ROWS,
-) = _places(12)
-RECORD = 12
+# A record, as `record.RECORD` packs it: several of its fields in one number, and the pid's upper half is
+# the lower one of what follows.
+R_ARRIVAL, R_OF_IT, R_WHERE, R_PID = _places(4)
+R_DUE, R_BEGAN, R_ENDED, R_LAG, R_ROWS = (place + 28 for place in _places(5))
+R_FLAGS_BIT, R_OUTCOME_BIT, R_SESSION_BIT = 16, 24, 32
+RECORD_SIZE = 68
 RECORDS_MOST = 1 << 15
 RECORDS_SPARE = 256  # what one turn may add
 

@@ -147,13 +147,11 @@ def _begin(board: int, session: int, slot: int, lag: int, now: int) -> None:
 def _record(board: int, session: int, slot: int, now: int, rows: int, flags: int) -> None:
     count = get(board + at.RECORDED)
     put(board + at.RECORDED, count + 1)
-    here = get(board + at.RECORDS) + count * at.RECORD * WORD
+    here = get(board + at.RECORDS) + count * at.RECORD_SIZE
+    of_it = get(session + at.POSITION) | flags << at.R_FLAGS_BIT | _OK << at.R_OUTCOME_BIT
     put(here + at.R_ARRIVAL, get(session + at.NUMBER))
-    put(here + at.R_ORDINAL, get(session + at.POSITION))
-    put(here + at.R_FLAGS, flags)
-    put(here + at.R_OUTCOME, _OK)
-    put(here + at.R_TEMPLATE, get(session + at.TEMPLATE))
-    put(here + at.R_SESSION, slot)
+    put(here + at.R_OF_IT, of_it)
+    put(here + at.R_WHERE, get(session + at.TEMPLATE) | slot << at.R_SESSION_BIT)
     put(here + at.R_PID, get(session + at.PID))
     put(here + at.R_DUE, get(session + at.DUE))
     put(here + at.R_BEGAN, get(session + at.BEGAN))
