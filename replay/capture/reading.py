@@ -57,6 +57,7 @@ class Reading:
     ) -> None:
         self._filters = filters
         self._whole = whole  # transactions can be rebuilt
+        self._nameless = False  # lines that do not tell their session
         self._own: set[str] = set()  # texts
         self._databases: set[str] = set()
         self._skipped: dict[str, tuple[int, str]] = {}
@@ -146,6 +147,11 @@ class Reading:
                 "the log does not tell which database a statement ran in (log_line_prefix without "
                 "%d): those of all databases are taken"
             )
+        if self._nameless:
+            notes.append(
+                "the log does not tell which session a statement ran in (log_line_prefix without %c "
+                "and %p): each is a transaction of its own"
+            )
         if self.sessions.beyond:
             notes.append(
                 f"{self.sessions.beyond} executions of overlong transactions are counted, but "
@@ -195,6 +201,8 @@ class Reading:
         self.records += digest.records
         self.malformed += digest.malformed
         self._databases |= digest.databases
+        if b"" in digest.sessions:
+            self._nameless, self._whole = True, False
         self.conflicts.merge(digest.conflicts)
         if len(self._own) < _OWN_AT_MOST:
             self._own |= digest.own

@@ -61,10 +61,37 @@ def test_a_prefix_is_found(prefix):
 
 
 @pytest.mark.parametrize(
-    "prefix",
-    ["%m [%p] %u %d ", "%m [%p] %u ", "%m %x %p ", "", "%m [%p] %q%u@%d/%a ", "LOG of postgres: "],
+    ("prefix", "told"),
+    [
+        ("%m [%p] %u ", "%m [%p] %* "),
+        ("%m %a %u %d %p %h ", "%m %* %p %h "),
+        ("%m|%a|%u|%c|%d|%h|", "%m|%*|%c|%*|%h|"),
+        ("%m %x %p ", "%m %* %p "),
+        ("%m [%p] %q%u@%d/%a ", "%m [%p] %q%u@%d/%* "),
+        ("%m %-8p|%-12u|%9d|%l ", "%m %-1p|%*|%l "),
+        ("%m <%b> %p ", "%m <%b> %p "),
+        ("%s %l %c %t ", "%s %l %c %t "),
+    ],
 )
-def test_what_lines_do_not_determine_is_not_guessed(prefix):
+def test_what_lines_do_not_determine_is_read_and_not_named(prefix, told):
+    raw = log(prefix, background="%q" in prefix)
+    found_prefix = found(raw)
+    assert found_prefix is not None
+    assert found_prefix.text == told
+    assert np.all(_heads(raw, found_prefix).lead >= 0)
+
+
+def test_who_connected_names_what_is_open():
+    prefix = "%m [%p] %u %d "
+    raw = log(prefix, background=False)
+    assert found(raw).text == "%m [%p] %* "
+    said = b"connection authorized: user=app database=stock application_name=web"
+    raw += written(prefix, Report(user=b"app", database=b"stock", message=said))
+    assert found(raw).text == prefix
+
+
+@pytest.mark.parametrize("prefix", ["", "%m %u ", "LOG of postgres: "])
+def test_without_a_process_there_is_no_prefix(prefix):
     assert found(log(prefix, background=False)) is None
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from replay.capture.formats.columns import Hints
 from replay.capture.formats.envelope import Event, Unwrapped, Wrapped, wrapped
+from replay.capture.formats.opened import OPEN
 
 _TIME = rb"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d))[ ]"
 _TIMED = re.compile(_TIME, re.MULTILINE)
@@ -52,8 +53,7 @@ def recognise(head: bytes, hints: Hints) -> Wrapped | None:
     """A log with a time ahead of its first line, and maybe a name."""
     if not _TIMED.match(head):
         return None
-    for has_stream in (False, True):
-        found = wrapped(CloudWatch(has_stream), head, hints)
-        if found is not None:
-            return found
-    return None
+    ways = (wrapped(CloudWatch(has_stream), head, hints) for has_stream in (False, True))
+    found = [way for way in ways if way is not None]
+    # The wrong one leaves open what it does not know.
+    return min(found, key=lambda way: way.inner.prefix.text.count(OPEN), default=None)

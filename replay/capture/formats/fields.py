@@ -38,7 +38,7 @@ class Step(IntEnum):
 STEP_OF = {
     **dict.fromkeys("plx", Step.NUMBER),
     **dict.fromkeys("ts", Step.STAMP),
-    **dict.fromkeys("udai", Step.TEXT),
+    **dict.fromkeys("udai*", Step.TEXT),
     **dict.fromkeys("hL", Step.HOST),
     "P": Step.NUMBER_OR_NONE,
     "Q": Step.SIGNED,

@@ -1,10 +1,11 @@
 """Finds a log's prefix from its head: one of the usual ones, or one made out of its lines."""
 
 import re
+from itertools import pairwise
 
 from replay.capture.formats.induced import induced
 from replay.capture.formats.leads import LEAD_PATTERN
-from replay.capture.formats.prefix import HEAD_AT_MOST, Prefix
+from replay.capture.formats.prefix import HEAD_AT_MOST, Item, Prefix
 
 # Of prefixes that match equally well the first is taken: those that know more, and stop at %q.
 USUAL = (
@@ -42,6 +43,8 @@ USUAL = (
 )
 _LEAD = re.compile(LEAD_PATTERN)
 _NO_NAME = re.compile(rb"[ ,=]")
+_NO_KEYED_NAME = re.compile(rb"=")  # behind `user=`
+_PORT = re.compile(rb"\)\Z")  # not of %h
 _OF_SESSION = re.compile(rb"(?:LOG:  (?:duration: |statement: |connection )|STATEMENT:  )")
 _SURE = 0.9  # of the lines that are PostgreSQL's
 
@@ -76,13 +79,27 @@ def share(lines: list[bytes], prefix: Prefix, *, guessed: bool = True) -> float:
 
     A guess must make names of names, and may not end at %q in what only sessions write.
     """
-    names = [at for at, escape in enumerate(prefix.escapes, 1) if guessed and escape in "ud"]
+    wrong = _wrong(prefix) if guessed else []
     beyond_q = prefix.escapes.index(prefix.beyond_q) + 1 if guessed and prefix.beyond_q else 0
     matched = 0
     for line in lines:
         match = prefix.pattern.match(line)
-        if match is None or any(_NO_NAME.search(match[group] or b"") for group in names):
+        if match is None or any(its.search(match[group] or b"") for group, its in wrong):
             continue
         is_short = beyond_q and match[beyond_q] is None
         matched += not (is_short and _OF_SESSION.match(line, match.start("lead")))
     return matched / max(len(lines), 1)
+
+
+def _wrong(prefix: Prefix) -> list[tuple[int, re.Pattern[bytes]]]:
+    """Groups of users, databases and addresses, each with what shows that it is none."""
+    items = pairwise((Item(), *prefix.items))
+    fields = [(before, item) for before, item in items if item.escape not in ("", "q")]
+    found = []
+    for group, (before, item) in enumerate(fields, 1):
+        if item.escape in "ud":
+            is_keyed = before.literal.endswith(b"=")
+            found.append((group, _NO_KEYED_NAME if is_keyed else _NO_NAME))
+        elif item.escape == "h":
+            found.append((group, _PORT))
+    return found

@@ -14,8 +14,8 @@ CLIENT = b"client backend"
 _STAMP = rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d%s (?:[A-Za-z]+|[+-]\d+)"
 # Names have 63 bytes, an application's four times as many (`\xe9`). Without a bound, a foreign line
 # with many blanks would be tried in too many ways.
-TEXT_AT_MOST = {**dict.fromkeys("udi", 128), "a": 256}
-_HOST = rb"(?:\[\w+\]|[\w.:%-]*?)"
+TEXT_AT_MOST = {**dict.fromkeys("udi", 128), **dict.fromkeys("a*", 256)}
+_HOST = rb"(?:\[\w+\]|[\w.:%-]*?(?:\(\d+\))?)"  # with a port: where only [local] told the prefix
 _PATTERNS: dict[str, bytes] = {
     "m": _STAMP % rb"\.\d{3}",
     "t": _STAMP % b"",
@@ -38,7 +38,7 @@ _PATTERNS: dict[str, bytes] = {
     rb"|autovacuum (?:launcher|worker)|background (?:worker|writer)|(?:parallel|io|slotsync) worker"
     rb"|logical replication (?:(?:(?:parallel )?apply |tablesync )?worker|launcher)|[^\n]*?)",
 }
-_ITEM = re.compile(r"%(-?\d*)([a-zA-Z%])|([^%]+|%)")
+_ITEM = re.compile(r"%(-?\d*)([a-zA-Z%*])|([^%]+|%)")
 HEAD_AT_MOST = 1024  # bytes of a line that are searched for its prefix
 
 
@@ -46,7 +46,7 @@ HEAD_AT_MOST = 1024  # bytes of a line that are searched for its prefix
 class Item:
     """One piece of a prefix."""
 
-    escape: str = ""  # its letter; empty: a literal
+    escape: str = ""  # its letter, `*` for what is not known (see opened); empty: a literal
     literal: bytes = b""
     padded: bool = False
 
