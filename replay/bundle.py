@@ -75,6 +75,12 @@ def unfinished(path: Path) -> Path:
     return path.with_name(f"{path.name}.part")
 
 
+def left_by(path: Path) -> Path:
+    """The path, or where nothing stands there what a killed capture of that name has left."""
+    part = unfinished(path)
+    return part if not path.exists() and _present(part) else path
+
+
 def _write_whole(
     path: Path,
     workload: Workload,

@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 _WARNED_SHARE = 0.01  # of the records; above it, malformed ones are a warning
 _REFUSED_SHARE = 0.5  # above it, the input is not what it seems
 _SAVED_EVERY_S = 10.0
+_FIRST_SAVED_S = 3.0  # where as much again is to come at least
 _SAVING_SHARE = 0.05  # of the time, at most
 
 
@@ -143,21 +144,26 @@ class _Capture:
     ) -> None:
         """Read all inputs; what was read is saved every so often, at a small share of the time."""
         saved_at = began = time.monotonic()
-        spent_s = 0.0
+        least_s, left = _FIRST_SAVED_S, 1.0
+
+        def tell(done: int, total: int) -> None:
+            nonlocal left
+            left = 1.0 - done / total if total else 1.0
+            if progress is not None:
+                progress(done, total)
 
         def pause() -> None:
-            nonlocal saved_at, spent_s
+            nonlocal saved_at, least_s
             now = time.monotonic()
-            least_s = max(_SAVED_EVERY_S, spent_s / _SAVING_SHARE)
             if save is None or now - saved_at < least_s or not self._reading.tally.executions:
+                return
+            if least_s == _FIRST_SAVED_S and left < 0.5:  # it will be done as soon
                 return
             save(self.captured())
             saved_at = time.monotonic()
-            spent_s = saved_at - now
+            least_s = max(_SAVED_EVERY_S, (saved_at - now) / _SAVING_SHARE)
 
-        self._reading.read(
-            self._found.inputs, jobs=self._options.jobs, progress=progress, pause=pause
-        )
+        self._reading.read(self._found.inputs, jobs=self._options.jobs, progress=tell, pause=pause)
         log.debug("read in %.1f s", time.monotonic() - began)
         if self._reading.interrupted and not self._reading.tally.executions:
             raise KeyboardInterrupt  # nothing to keep

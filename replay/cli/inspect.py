@@ -73,6 +73,9 @@ def command(
     if binding:
         _tell_binding(workload, as_json=as_json)
         return
+    named, workload = workload, bundle.left_by(workload)
+    if workload != named:
+        output.say(f"{named} was never finished: this is {workload}, which its capture has left")
     read = bundle.read(workload)
     requests = bundle.read_requests(workload)
     chosen = views.chosen(read, rare=rare, template=template, by=by)

@@ -54,13 +54,13 @@ def write_whole(file: Path, text: str) -> None:
 def progress(what: str, *, in_bytes: bool = False) -> Iterator[Callable[[str, int, int], None]]:
     """A bar on stderr while the block runs, told by (what is at work, done, of how many).
 
-    Where stderr is no terminal nothing is drawn: a log has no use for a bar.
+    Where stderr is no terminal nothing is drawn: of bytes a line tells now and then how far it is.
     """
     from rich.console import Console
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda _at_work, _done, _total: None
+        yield Lines(what) if in_bytes else _nothing
         return
     from rich import progress as bars
 
@@ -80,6 +80,37 @@ def progress(what: str, *, in_bytes: bool = False) -> Iterator[Callable[[str, in
             bar.update(task, description=label, completed=done, total=total or None)
 
         yield tell
+
+
+class Lines:
+    """Progress in bytes, a line now and then: after a second, and each time after twice as long."""
+
+    _AT_MOST_S = 60.0
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._began = self._told_at = time.monotonic()
+        self._least_s = 1.0
+
+    def __call__(self, at_work: str, done: int, total: int) -> None:
+        """Told as `progress` says."""
+        now = time.monotonic()
+        if now - self._told_at < self._least_s:
+            return
+        self._told_at, self._least_s = now, min(2 * self._least_s, self._AT_MOST_S)
+        rate = done / max(now - self._began, 1e-3)
+        label = f"{self._what} {at_work}".strip()
+        of = f" of {_mb(total)}, {done / total:.0%}" if total else ""
+        left = f", about {max(total - done, 0) / rate:,.0f} s left" if total and rate else ""
+        say(f"{label:<11} {_mb(done)}{of}, {rate / 1e6:,.0f} MB/s{left}")
+
+
+def _nothing(_at_work: str, _done: int, _total: int) -> None:
+    pass
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"
 
 
 @contextmanager

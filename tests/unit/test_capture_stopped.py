@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -89,19 +90,23 @@ def test_a_capture_that_waits_for_its_input_can_be_stopped(tmp_path, capsys, num
 
 
 def test_what_a_killed_capture_had_read_is_there(tmp_path, capsys):
-    """Saved beside its place after ten seconds, which is what this takes."""
+    """Saved beside its place after three seconds, which is what this takes."""
     log, out, part = (tmp_path / name for name in ("log", "w.workload", "w.workload.part"))
     with log_that_goes_on(log, every_s=0.5):
         running = Command("capture", log, "-o", out, "--jobs", 2, said=tmp_path / "said")
         until((part / "manifest.json").is_file)
         workers = running.children()
         running.stop(signal.SIGKILL)
-        assert running.ended().status == -signal.SIGKILL
+        ended = running.ended()
+        assert ended.status == -signal.SIGKILL
         until(lambda: not any(map(is_alive, workers)))
     assert workers
+    assert re.search(r"^reading +\d+ MB, \d+ MB/s$", ended.said, re.MULTILINE)  # of a pipe: no end
     assert not out.exists()
     manifest = bundle.read(part).manifest
     assert not manifest.complete
     assert "the capture was killed: the rest of the log was not read" in manifest.notes
     assert inspected(part, capsys)["executions"] == manifest.executions > 0
+    assert status(["inspect", str(out)]) == 0  # by the name that it was given
+    assert "w.workload was never finished" in capsys.readouterr().err
     assert (tmp_path / "w.workload.key").is_file()
