@@ -102,11 +102,15 @@ def test_lines_of_two_processes_may_mix_where_the_prefix_has_the_process():
 def test_verbose_logs_have_the_sqlstate_in_the_message():
     raw = written(DEBIAN, Report(message=b"00000: duration: 1 ms"))
     raw += written(DEBIAN, Report(severity=b"ERROR", message=b"42P01: no x at character 3"))
-    made = recognise(raw, Hints())
-    assert made is not None
-    assert [(row["sqlstate"], row["message"]) for row in rows(made.parse(memoryview(raw)))] == [
+    raw += written(DEBIAN, Report(message=b"duration: 2 ms"))  # of a session that is not
+    assert [(row["sqlstate"], row["message"]) for row in rows(parse(raw))] == [
         (b"00000", b"duration: 1 ms"),
         (b"42P01", b"no x"),
+        (b"", b"duration: 2 ms"),
+    ]
+    terse = written(DEBIAN, Report(severity=b"ERROR", message=b"LIMIT: exceeded"))
+    assert [(row["sqlstate"], row["message"]) for row in rows(parse(terse))] == [
+        (b"", b"LIMIT: exceeded")
     ]
 
 

@@ -20,7 +20,6 @@ from replay.capture.formats.prefix import HEAD_AT_MOST, Prefix
 from replay.capture.formats.stamps import Zones
 from replay.capture.formats.textblock import columns, zones_told
 
-_VERBOSE = re.compile(rb"[0-9A-Z]{5}: ")
 _TAIL = 1 << 16  # bytes at a chunk's end that are first searched for a record's begin
 _GIVEN = 0.1  # share of the head's lines that a prefix must match to be believed when it is given
 
@@ -31,7 +30,6 @@ class Stderr:
 
     prefix: Prefix
     zones: Zones = field(default_factory=Zones)
-    verbose: bool = False  # log_error_verbosity: an SQLSTATE ahead of every message
     language: str = ""  # of lc_messages where it is not English: its durations cannot be read
 
     @property
@@ -60,7 +58,7 @@ class Stderr:
 
     def parse(self, block: memoryview) -> Columns:
         """Its records; a line that comes among those of other processes lies outside begin:end."""
-        return columns(block, self.prefix, self.zones, verbose=self.verbose)
+        return columns(block, self.prefix, self.zones)
 
 
 def recognise(head: bytes, hints: Hints) -> Stderr | None:
@@ -88,7 +86,6 @@ def made(head: bytes, prefix: Prefix, hints: Hints) -> Stderr:
     return Stderr(
         prefix=prefix,
         zones=Zones(hints.log_timezone, zones_told(head, prefix)),
-        verbose=bool(texts) and all(map(_VERBOSE.match, texts)),
         language=spoken(set(said), texts),
     )
 

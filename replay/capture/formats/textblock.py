@@ -17,12 +17,13 @@ from replay.capture.formats.texts import Texts
 _POSITION = re.compile(rb" at character \d+\Z")
 _POSITION_AT_MOST = 24
 _VERBOSE = 7  # bytes of `42P01: `
+_STATE, _NO_ERROR = re.compile(rb"[0-9A-Z]{5}"), b"00000"
 _SEVERITY_OF = np.array(SEVERITY_OF, np.int32)
 _LOG = SEVERITIES.index(b"LOG")
 _UNKNOWN = {b"[unknown]": b""}
 
 
-def columns(raw: memoryview, prefix: Prefix, zones: Zones, *, verbose: bool) -> Columns:
+def columns(raw: memoryview, prefix: Prefix, zones: Zones) -> Columns:
     """The records of a block, and what in it is none."""
     block = read(raw, prefix)
     kinds, size = block.kinds, len(raw)
@@ -35,9 +36,7 @@ def columns(raw: memoryview, prefix: Prefix, zones: Zones, *, verbose: bool) -> 
     rows = Rows(block, reports.records)
     message = Spans(block.heads.text[rows.lines], block.lines.end[rows.lines])
     severity = _SEVERITY_OF[block.heads.lead[rows.lines]]
-    state = rows.names("e")
-    if verbose:
-        state, message = _verbose(block, message)
+    state, message = _verbose(rows, message, severity == _LOG)
     database, user = renamed(rows.names("d"), _UNKNOWN), renamed(rows.names("u"), _UNKNOWN)
     return Columns(
         begin=block.lines.begin[rows.lines],
@@ -120,12 +119,25 @@ def _zones_told(rows: Rows) -> tuple[tuple[bytes, int], ...]:
     return told(rows.block.buffer, rows.field("s"), rows.field("c"))
 
 
-def _verbose(block: Block, message: Spans) -> tuple[pa.DictionaryArray, Spans]:
-    """SQLSTATE and message of `42P01: relation …`, which log_error_verbosity = verbose writes."""
-    begin = message.begin
-    held = (message.end - begin >= _VERBOSE) & matches(block.buffer, begin + 5, b": ")
-    state = few(block.buffer, Spans(begin, np.where(held, begin + 5, begin)))
-    return state, Spans(np.where(held, begin + _VERBOSE, begin), message.end)
+def _verbose(rows: Rows, message: Spans, is_log: Bools) -> tuple[pa.DictionaryArray, Spans]:
+    """SQLSTATE, and messages without it, where log_error_verbosity = verbose writes `42P01: no x`.
+
+    Sessions may have it each their own way: a block without `LOG:  00000: ` has none that does.
+    """
+    buffer, begin = rows.block.buffer, message.begin
+    held = (message.end - begin >= _VERBOSE) & matches(buffer, begin + 5, b": ")
+    if not (held.any() and (held & is_log & matches(buffer, begin, _NO_ERROR)).any()):
+        return rows.names("e"), message
+    ahead = few(buffer, Spans(begin, np.where(held, begin + 5, begin)))
+    states = ahead.dictionary.to_pylist()
+    is_state = np.array([bool(_STATE.fullmatch(state)) for state in states], np.bool_)
+    held &= is_state[ahead.indices.to_numpy()]
+    ends = np.where(held, begin + 5, begin)
+    told = Spans(begin, ends)
+    if rows.has("e"):
+        field = rows.field("e")
+        told = Spans(np.where(held, begin, field.begin), np.where(held, ends, field.end))
+    return few(buffer, told), Spans(np.where(held, begin + _VERBOSE, begin), message.end)
 
 
 def _unplaced(block: Block, message: Spans, errors: Bools) -> Spans:
