@@ -42,9 +42,11 @@ USUAL = (
     "< %t > ",
 )
 _LEAD = re.compile(LEAD_PATTERN)
-_NO_NAME = re.compile(rb"[ ,=]")
-_NO_KEYED_NAME = re.compile(rb"=")  # behind `user=`
-_PORT = re.compile(rb"\)\Z")  # not of %h
+_NAME = re.compile(rb"[^ ,=]*\Z")
+_KEYED_NAME = re.compile(rb"[^=]*\Z")  # behind `user=`
+_HOST = re.compile(rb"(?:|\[local\]|[^()%]*[.:][^()%]*|localhost)\Z")
+_KEYED_HOST = re.compile(rb"[^()]*\Z")  # a port is not of %h
+_BACKEND = re.compile(rb"[a-z -]*\Z")
 _OF_SESSION = re.compile(rb"(?:LOG:  (?:duration: |statement: |connection )|STATEMENT:  )")
 _SURE = 0.9  # of the lines that are PostgreSQL's
 
@@ -79,27 +81,29 @@ def share(lines: list[bytes], prefix: Prefix, *, guessed: bool = True) -> float:
 
     A guess must make names of names, and may not end at %q in what only sessions write.
     """
-    wrong = _wrong(prefix) if guessed else []
+    right = _right(prefix) if guessed else []
     beyond_q = prefix.escapes.index(prefix.beyond_q) + 1 if guessed and prefix.beyond_q else 0
     matched = 0
     for line in lines:
         match = prefix.pattern.match(line)
-        if match is None or any(its.search(match[group] or b"") for group, its in wrong):
+        if match is None or not all(its.match(match[group] or b"") for group, its in right):
             continue
         is_short = beyond_q and match[beyond_q] is None
         matched += not (is_short and _OF_SESSION.match(line, match.start("lead")))
     return matched / max(len(lines), 1)
 
 
-def _wrong(prefix: Prefix) -> list[tuple[int, re.Pattern[bytes]]]:
-    """Groups of users, databases and addresses, each with what shows that it is none."""
+def _right(prefix: Prefix) -> list[tuple[int, re.Pattern[bytes]]]:
+    """Groups of what may be mistaken for something else, each with the form that it must have."""
     items = pairwise((Item(), *prefix.items))
     fields = [(before, item) for before, item in items if item.escape not in ("", "q")]
     found = []
     for group, (before, item) in enumerate(fields, 1):
+        is_keyed = before.literal.endswith(b"=")
         if item.escape in "ud":
-            is_keyed = before.literal.endswith(b"=")
-            found.append((group, _NO_KEYED_NAME if is_keyed else _NO_NAME))
+            found.append((group, _KEYED_NAME if is_keyed else _NAME))
         elif item.escape == "h":
-            found.append((group, _PORT))
+            found.append((group, _KEYED_HOST if is_keyed else _HOST))
+        elif item.escape == "b":
+            found.append((group, _BACKEND))
     return found
