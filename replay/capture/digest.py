@@ -41,6 +41,7 @@ _FAILURES = ("ERROR", "FATAL", "PANIC")
 _LETHAL = ("FATAL", "PANIC")  # the session ends with it
 _OWN_AT_MOST = 1000  # texts a block
 _UNKNOWN_STATE = "XX000"
+BACK_US = 10_000_000  # sessions' lines come in order but for less
 _LAST_US = 253_402_300_799_999_999  # end of the year 9999
 
 Mask = npt.NDArray[np.bool_]
@@ -81,6 +82,8 @@ class Digest:
     databases: set[str]
     own: set[str]  # SQL of this program's own sessions
     conflicts: Conflicts
+    moments: tuple[int, int]  # epoch µs of the first and the last record
+    back: tuple[int, int]  # how often the clock went back, offset of the first record behind
     first_malformed: tuple[int, str] | None = None  # offset, reason
 
 
@@ -129,6 +132,8 @@ class Digester:
             databases={decoded(value) for value in _few(columns.database, rows)[1]},
             own=_own_texts(columns, own),
             conflicts=_conflicts(columns, taken & ((kind == NOTHING) | (kind == FAILED))),
+            moments=(int(columns.at_us[0]), int(columns.at_us[-1])) if len(columns) else (0, 0),
+            back=_clock_went_back(columns),
             first_malformed=next(((b.offset, b.reason) for b in columns.broken), None),
         )
 
@@ -192,6 +197,11 @@ def _kinds(columns: Columns, taken: Mask) -> tuple[Ints, Ints, Ints]:
     has_statement = statement.ends > statement.begins
     kind[taken & has_statement & _is_one_of(columns.severity, _FAILURES)] = FAILED
     return kind, duration_us, text
+
+
+def _clock_went_back(columns: Columns) -> tuple[int, int]:
+    places = np.flatnonzero(np.diff(columns.at_us) < -BACK_US) + 1
+    return places.size, int(columns.begin[places[0]]) if places.size else 0
 
 
 def _is_one_of(column: pa.DictionaryArray, values: tuple[str, ...]) -> Mask:

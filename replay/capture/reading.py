@@ -9,7 +9,7 @@ import numpy as np
 
 from replay.capture.blocks import Block, blocks_of
 from replay.capture.conflicts import Conflicts
-from replay.capture.digest import Digest, Filters
+from replay.capture.digest import BACK_US, Digest, Filters
 from replay.capture.everything import Everything
 from replay.capture.executions import Executions, Rows
 from replay.capture.formats.columns import Ints
@@ -62,6 +62,8 @@ class Reading:
         self._databases: set[str] = set()
         self._skipped: dict[str, tuple[int, str]] = {}
         self._broken_off: list[str] = []
+        self._reached_us: dict[Path, int] = {}  # by input: its last record so far
+        self._back = 0, ""  # how often the clock went back, and where first
         self._numbers: dict[int, list[int]] = {}  # by worker: its template numbers to ours
         self._places: dict[Path, int] = {}  # of the inputs, in the order of their time
         self.registry = Registry()
@@ -147,6 +149,12 @@ class Reading:
                 "the log does not tell which database a statement ran in (log_line_prefix without "
                 "%d): those of all databases are taken"
             )
+        times, first = self._back
+        if times:
+            notes.append(
+                f"the log's clock goes back {times} time{'s' * (times > 1)}, first at {first}: what ran "
+                "behind it seems to have run before"
+            )
         if self._nameless:
             notes.append(
                 "the log does not tell which session a statement ran in (log_line_prefix without %c "
@@ -204,6 +212,7 @@ class Reading:
         if b"" in digest.sessions:
             self._nameless, self._whole = True, False
         self.conflicts.merge(digest.conflicts)
+        self._note_clock(block, digest)
         if len(self._own) < _OWN_AT_MOST:
             self._own |= digest.own
         for reason, (count, offset) in digest.passed_over.items():
@@ -214,6 +223,17 @@ class Reading:
             self.first_malformed = f"{block.place_of(offset)}: {reason}"
         if digest.cut_off:
             self._broken_off.append(block.input.name)
+
+    def _note_clock(self, block: Block, digest: Digest) -> None:
+        if not digest.records:
+            return
+        first_us, last_us = digest.moments
+        before_us = self._reached_us.get(block.input.path, first_us)
+        (times, place), (inside, offset) = self._back, digest.back
+        if first_us < before_us - BACK_US:
+            inside, offset = inside + 1, 0
+        self._back = times + inside, place or (block.place_of(offset) if inside else "")
+        self._reached_us[block.input.path] = last_us
 
     def _broke_off(self, log_file: Input, error: Exception) -> None:
         log.warning("%s: %s", log_file.name, error)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -46,6 +47,23 @@ def test_half_a_file_at_the_beginning_is_counted_once(form, tmp_path):
     found = captured(path).workload.manifest
     assert found.records == len(whole) - 1
     assert [(s.count, s.first) for s in found.skipped] == [(1, "server.log:1")]
+
+
+@forms
+@pytest.mark.parametrize("block", [4000, 1 << 20], ids=["blocks", "one block"])
+def test_a_clock_that_goes_back_is_told_with_its_place(form, block, tmp_path):
+    whole = lines(form)
+    later = by_chance(random.Random(2), processes=4, actions=40)
+    hour_us = 3_600_000_000
+    before = [WRITERS[form](replace(r, at_us=r.at_us - hour_us, pid=r.pid + 100)) for r in later]
+    path = tmp_path / "server.log"
+    path.write_bytes(b"".join(whole + before))
+    manifest = captured(path, block=block).workload.manifest
+    assert manifest.records == len(whole) + len(before)
+    behind = b"".join(whole).count(b"\n") + 1
+    told = [note for note in manifest.notes if "clock" in note]
+    assert len(told) == 1
+    assert f"goes back 1 time, first at server.log:{behind}" in told[0]
 
 
 @forms

@@ -53,7 +53,7 @@ def log_that_goes_on(path: Path, *, every_s: float) -> Iterator[threading.Event]
         except BrokenPipeError:
             pass
 
-    writer = threading.Thread(target=write)
+    writer = threading.Thread(target=write, daemon=True)  # it waits for whoever reads
     writer.start()
     try:
         yield given
@@ -74,7 +74,7 @@ def test_a_capture_that_waits_for_its_input_can_be_stopped(tmp_path, capsys, num
     log, out, said = tmp_path / "log", tmp_path / "w.workload", tmp_path / "said"
     with log_that_goes_on(log, every_s=60) as given:
         running = Command("capture", log, "-o", out, "--jobs", jobs, said=said)
-        assert given.wait(30)
+        assert given.wait(180)  # loops may have to be compiled
         workers = running.children()
         running.stop(number)
         ended = running.ended()
@@ -94,7 +94,7 @@ def test_what_a_killed_capture_had_read_is_there(tmp_path, capsys):
     log, out, part = (tmp_path / name for name in ("log", "w.workload", "w.workload.part"))
     with log_that_goes_on(log, every_s=0.5):
         running = Command("capture", log, "-o", out, "--jobs", 2, said=tmp_path / "said")
-        until((part / "manifest.json").is_file)
+        until((part / "manifest.json").is_file, within_s=180)
         workers = running.children()
         running.stop(signal.SIGKILL)
         ended = running.ended()

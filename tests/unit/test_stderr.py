@@ -114,6 +114,16 @@ def test_verbose_logs_have_the_sqlstate_in_the_message():
     ]
 
 
+def test_windows_line_ends_are_none_of_the_text():
+    reports = [Report(message=b"duration: 1.000 ms"), Report(message=b"statement: SELECT 1,\n2")]
+    raw = b"".join(written(DEBIAN, report) for report in reports)
+    found = rows(parse(raw.replace(b"\n", b"\r\n")))
+    assert [row["message"] for row in found] == [
+        b"duration: 1.000 ms",
+        b"statement: SELECT 1,\r\n2",
+    ]
+
+
 def test_a_translated_log_is_recognised_and_says_so():
     raw = written(DEBIAN, Report(message=b"Dauer: 0.123 ms  Anweisung: SELECT 1"))
     line = written(DEBIAN, Report(severity=b"FEHLER", message=b"Relation fehlt"))

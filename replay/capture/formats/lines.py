@@ -14,7 +14,7 @@ from replay.capture.kernels import ONE, Bytes, as_bytes, compiled, place
 from replay.capture.words import AT_ONCE, count_in, first_of_bits, within
 
 _KINDS = np.array([*KINDS, Kind.FOREIGN])  # the last is for -1, no lead
-_NEWLINE = np.uint8(10)
+_NEWLINE, _RETURN = np.uint8(10), np.uint8(13)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,8 @@ def read(raw: bytes | memoryview, prefix: Prefix) -> Block:
     begin, several = begin[:count], several[:count]
     whole = bool(size) and buffer[size - 1] == _NEWLINE
     end = np.append(begin[1:] - 1, size - whole)[: len(begin)]
+    if len(end) and buffer[end[0] - 1] == _RETURN:  # written or copied by Windows
+        end = end - (buffer[end - 1] == _RETURN)
     lines = Spans(begin, end)
     found = heads(memoryview(raw), buffer, lines, prefix)
     kinds = np.where(end == begin, int(Kind.BLANK), _KINDS[found.lead])
