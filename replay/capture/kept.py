@@ -146,10 +146,14 @@ class Assembly:
             return np.ones(len(batch.sessions))
         begins, counts = batch.first[:-1], batch.counts()
         longest_us = np.maximum.reduceat(batch.columns[2], begins)
-        failed = batch.columns[3][begins] != NONE
-        columns = longest_us.tolist(), counts.tolist(), failed.tolist()
+        first = batch.columns[0][begins]
+        numbers, codes = np.unique(first, return_inverse=True)
+        known, logs = self.registry.templates, self.sampling.logs_text
+        logged = np.array([logs(known[number].sql) for number in numbers.tolist()], np.bool_)
+        always = (batch.columns[3][begins] != NONE) | logged[codes]
+        columns = longest_us.tolist(), counts.tolist(), always.tolist()
         probability = self.sampling.probability
-        return np.array([probability(us, n, failed=f) for us, n, f in zip(*columns, strict=True)])
+        return np.array([probability(us, n, always=a) for us, n, a in zip(*columns, strict=True)])
 
     def _shape_ids(self, batch: Batch) -> Iterator[str]:
         """A hash of each unit's sequence of templates."""

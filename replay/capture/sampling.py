@@ -21,6 +21,26 @@ NAMES = (
 _UNITS_US = {"us": 1, "": 1000, "ms": 1000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000}
 _DURATION = re.compile(r"(-?\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d|)")
 _OFF = "-1"
+# First words of what `log_statement` logs (GetCommandLogLevel, PostgreSQL 18).
+_DEFINES = frozenset(
+    (
+        "create",
+        "alter",
+        "drop",
+        "comment",
+        "security",
+        "grant",
+        "revoke",
+        "refresh",
+        "cluster",
+        "reassign",
+        "import",
+    )
+)
+_LOGGED_AS = {
+    "ddl": _DEFINES,
+    "mod": _DEFINES | {"insert", "update", "delete", "merge", "truncate"},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +51,12 @@ class Sampling:
     sampled_from_us: int | None = None
     statement_share: float = 1.0
     transaction_share: float = 0.0
-    logs_all: bool = False  # log_statement = all
+    texts: str = "none"  # log_statement
+
+    @property
+    def logs_all(self) -> bool:
+        """Whether every statement's text is logged."""
+        return self.texts == "all"
 
     @property
     def whole(self) -> bool:
@@ -43,10 +68,17 @@ class Sampling:
         """Whether every statement is in the log."""
         return self.logs_all or self.least_us == 0 or self.transaction_share == 1
 
-    def probability(self, longest_us: int, statements: int, *, failed: bool) -> float:
-        """That a unit is in the log: one of so many statements, whose longest took that long."""
+    def logs_text(self, sql: str) -> bool:
+        """Whether a statement's text is logged whatever is drawn."""
+        return sql.partition(" ")[0] in _LOGGED_AS.get(self.texts, ())
+
+    def probability(self, longest_us: int, statements: int, *, always: bool) -> float:
+        """That a unit is in the log: one of so many statements, whose longest took that long.
+
+        `always`: its first one is logged whatever is drawn, as errors are.
+        """
         alone = statements == 1
-        if self.complete or (alone and failed):  # errors are logged whatever the settings
+        if self.complete or (alone and always):
             return 1.0
         if alone and self.least_us is not None and longest_us >= self.least_us:
             return 1.0
@@ -66,7 +98,7 @@ def sampling_of(settings: Mapping[str, str]) -> Sampling:
         sampled_from_us=_us(settings, "log_min_duration_sample", _OFF),
         statement_share=_share(settings, "log_statement_sample_rate", "1"),
         transaction_share=_share(settings, "log_transaction_sample_rate", "0"),
-        logs_all=settings.get("log_statement") == "all",
+        texts=settings.get("log_statement", "none"),
     )
 
 
@@ -79,6 +111,11 @@ def notes(sampling: Sampling) -> tuple[str, ...]:
             f"{sampling.transaction_share:g}): calls are those in the log, the kept transactions' "
             "weights stand for all of them"
         )
+        if sampling.texts in _LOGGED_AS:
+            found.append(
+                f"log_statement = {sampling.texts} logs its statements also of transactions that were "
+                "not drawn: there each stands for itself alone"
+            )
     if not sampling.whole:
         found.append(
             "the server logs single statements (log_min_duration_statement, "

@@ -181,6 +181,27 @@ def test_statements_of_a_session_do_not_overlap(log, file):
     assert captured(log.write(file)).workload.manifest.peak_concurrency == 1
 
 
+@pytest.mark.parametrize("texts", ["ddl", "mod"])
+def test_what_log_statement_logs_in_any_case_is_not_taken_for_a_draw(log, file, texts):
+    log.line(message="statement: CREATE TABLE t (a int)")
+    log.line(message="statement: UPDATE t SET a = 1")
+    log.line(message="duration: 0.100 ms")  # it was drawn, too
+    log.ran("SELECT a FROM t")
+    for sql in ("BEGIN", "SELECT a FROM t", "COMMIT"):
+        log.ran(sql)
+    settings = {
+        "log_min_duration_statement": "-1",
+        "log_transaction_sample_rate": "0.1",
+        "log_statement": texts,
+    }
+    options = Options(settings=settings)
+    workload = capture([log.write(file)], asked=None, key=b"k", options=options).workload
+    weights = {t.statements[0].sql.split()[0]: t.weight for t in workload.transactions}
+    drawn = 1.0 if texts == "mod" else 10.0
+    assert weights == pytest.approx({"create": 1.0, "update": drawn, "select": 10.0, "begin": 10.0})
+    assert any(f"log_statement = {texts}" in note for note in workload.manifest.notes)
+
+
 def test_broken_lines_are_counted_and_named(log, file):
     for _ in range(150):
         log.ran("SELECT 1")
