@@ -41,6 +41,7 @@ _FAILURES = ("ERROR", "FATAL", "PANIC")
 _LETHAL = ("FATAL", "PANIC")  # the session ends with it
 _OWN_AT_MOST = 1000  # texts a block
 _UNKNOWN_STATE = "XX000"
+_FEW = 8  # steps that tell nothing
 BACK_US = 10_000_000  # sessions' lines come in order but for less
 _LAST_US = 253_402_300_799_999_999  # end of the year 9999
 
@@ -84,6 +85,7 @@ class Digest:
     conflicts: Conflicts
     moments: tuple[int, int]  # epoch µs of the first and the last record
     back: tuple[int, int]  # how often the clock went back, offset of the first record behind
+    newest_first: bool  # as some exports are
     first_malformed: tuple[int, str] | None = None  # offset, reason
 
 
@@ -134,6 +136,7 @@ class Digester:
             conflicts=_conflicts(columns, taken & ((kind == NOTHING) | (kind == FAILED))),
             moments=(int(columns.at_us[0]), int(columns.at_us[-1])) if len(columns) else (0, 0),
             back=_clock_went_back(columns),
+            newest_first=_comes_newest_first(columns),
             first_malformed=next(((b.offset, b.reason) for b in columns.broken), None),
         )
 
@@ -202,6 +205,11 @@ def _kinds(columns: Columns, taken: Mask) -> tuple[Ints, Ints, Ints]:
 def _clock_went_back(columns: Columns) -> tuple[int, int]:
     places = np.flatnonzero(np.diff(columns.at_us) < -BACK_US) + 1
     return places.size, int(columns.begin[places[0]]) if places.size else 0
+
+
+def _comes_newest_first(columns: Columns) -> bool:
+    steps = np.sign(np.diff(columns.at_us))
+    return int((steps < 0).sum()) > max(int((steps > 0).sum()), _FEW)
 
 
 def _is_one_of(column: pa.DictionaryArray, values: tuple[str, ...]) -> Mask:

@@ -58,6 +58,7 @@ class Reading:
         self._filters = filters
         self._whole = whole  # transactions can be rebuilt
         self._nameless = False  # lines that do not tell their session
+        self._newest_first = ""  # an input whose lines come so
         self._own: set[str] = set()  # texts
         self._databases: set[str] = set()
         self._skipped: dict[str, tuple[int, str]] = {}
@@ -150,10 +151,15 @@ class Reading:
                 "%d): those of all databases are taken"
             )
         times, first = self._back
-        if times:
+        if times and not self._newest_first:
             notes.append(
                 f"the log's clock goes back {times} time{'s' * (times > 1)}, first at {first}: what ran "
                 "behind it seems to have run before"
+            )
+        if self._newest_first:
+            notes.append(
+                f"{self._newest_first} has its newest lines first: each statement is a transaction of its "
+                "own; export it in the order of time (gcloud logging read --order=asc)"
             )
         if self._nameless:
             notes.append(
@@ -209,8 +215,10 @@ class Reading:
         self.records += digest.records
         self.malformed += digest.malformed
         self._databases |= digest.databases
-        if b"" in digest.sessions:
-            self._nameless, self._whole = True, False
+        if digest.newest_first:
+            self._newest_first = block.input.name
+        self._nameless |= b"" in digest.sessions
+        self._whole &= not (digest.newest_first or self._nameless)
         self.conflicts.merge(digest.conflicts)
         self._note_clock(block, digest)
         if len(self._own) < _OWN_AT_MOST:

@@ -67,6 +67,20 @@ def test_a_clock_that_goes_back_is_told_with_its_place(form, block, tmp_path):
 
 
 @forms
+def test_a_log_with_its_newest_lines_first_is_counted_and_told(form, tmp_path):
+    whole = [WRITERS[form](r) for r in by_chance(random.Random(1), processes=4, actions=40)]
+    whole = [line for line in whole if b"duration: " in line and b"statement: " in line]
+    ahead, back = tmp_path / "ahead.log", tmp_path / "back.log"
+    ahead.write_bytes(b"".join(whole))
+    back.write_bytes(b"".join(reversed(whole)))
+    found = captured(back).workload
+    expected = {t.id: t.calls for t in captured(ahead).workload.templates}
+    assert {t.id: t.calls for t in found.templates} == expected
+    assert {len(t.statements) for t in found.transactions} == {1}
+    assert any("back.log has its newest lines first" in note for note in found.manifest.notes)
+
+
+@forms
 def test_torn_records_lose_themselves_alone(form, tmp_path):
     whole = lines(form)
     torn = {number: whole[number][:60] + b"\n" for number in range(20, len(whole) - 1, 37)}
