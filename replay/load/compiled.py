@@ -255,10 +255,10 @@ class Compiled(Engine):
         ):
             super()._check_done()
 
-    def _write(self, outcome: bytes, *numbers: int) -> None:
+    def _write(self, *fields: int | bytes) -> None:
         if self._board.is_full():
             self._make_room()
-        self._board.record(*numbers[:3], outcome, *numbers[3:])
+        self._board.record(*fields)
 
 
 class _Alarm:

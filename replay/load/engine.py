@@ -413,10 +413,10 @@ class Engine:
 
     def _record(self, session: Session, code: bytes, rows: int, now: int, flags: int) -> None:
         self._write(
-            code,
             session.number,
             session.ordinal + session.position,
             flags,
+            code,
             session.template,
             session.slot,
             session.pid,
@@ -427,9 +427,9 @@ class Engine:
             rows,
         )
 
-    def _write(self, outcome: bytes, *numbers: int) -> None:
-        """Write a record: its fields in their order, but for the outcome."""
-        self._packed += _pack(*numbers[:3], outcome, *numbers[3:])
+    def _write(self, *fields: int | bytes) -> None:
+        """Write a record (record.RECORD)."""
+        self._packed += _pack(*fields)
 
     def _never_sent(self, session: Session, code: bytes, now: int) -> None:
         """The statement at which a transaction ended between two statements."""
@@ -445,7 +445,7 @@ class Engine:
     def _write_skipped(self, number: int, template: int, due: int, now: int, lag: int) -> None:
         lost = all(session.state == LOST for session in self.sessions)
         code = CODE_REFUSED if lost else CODE_POOL
-        self._write(code, number, 0, FINAL, template, -1, 0, due, -1, now, lag, -1)
+        self._write(number, 0, FINAL, code, template, -1, 0, due, -1, now, lag, -1)
 
     def _trap(self, error: BaseException) -> None:
         """A fault of this program: the run cannot go on, and must not look as if it had."""
