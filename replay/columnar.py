@@ -6,7 +6,7 @@ for those who look at single ones.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
-from itertools import chain, groupby, islice, pairwise
+from itertools import accumulate, chain, groupby, islice, pairwise
 from operator import attrgetter, itemgetter
 from typing import Any, TypeVar
 
@@ -18,7 +18,6 @@ from replay.schemas import (
     ACTIVITY_SCHEMA,
     CONFLICT_SCHEMA,
     LINK_SCHEMA,
-    PAIR_FIELDS,
     PLACE_SCHEMA,
     RAN_SCHEMA,
     REQUEST_SCHEMA,
@@ -189,8 +188,21 @@ def _batches(
 
 def _batch(schema: pa.Schema, rows: Iterable[Sequence[Any]]) -> pa.RecordBatch:
     columns = list(zip(*rows, strict=True)) or [()] * len(schema)
-    arrays = [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)]
+    arrays = [_array(c, f.type) for c, f in zip(columns, schema, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """A column; pyarrow takes pairs as dictionaries only, of which a workload has a hundred thousand."""
+    if not (pa.types.is_list(kind) and pa.types.is_struct(kind.value_type)):
+        return pa.array(values, kind)
+    members = list(kind.value_type)
+    columns = list(zip(*chain.from_iterable(values), strict=True)) or [()] * len(members)
+    items = pa.StructArray.from_arrays(
+        [pa.array(c, f.type) for c, f in zip(columns, members, strict=True)], fields=members
+    )
+    offsets = pa.array(accumulate(map(len, values), initial=0), pa.int32())
+    return pa.ListArray.from_arrays(offsets, items, type=kind)
 
 
 def _rows(table: pa.Table | pa.RecordBatch) -> Iterator[dict[str, Any]]:
@@ -213,27 +225,14 @@ def _values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
 
 
 def _template_row(template: Template) -> tuple[Any, ...]:
-    row = _row(template, TEMPLATE_SCHEMA)
-    named = [{"route": route, "share": share} for route, share in template.routes]
-    row[TEMPLATE_SCHEMA.get_field_index("routes")] = named
+    row = list(_template_fields(template))
     if template.counted is not None:
         row[TEMPLATE_SCHEMA.get_field_index("counted")] = asdict(template.counted)
     return tuple(row)
 
 
-def _route_row(route: Route) -> tuple[Any, ...]:
-    return tuple(_row(route, ROUTE_SCHEMA))
-
-
-def _row(value: object, schema: pa.Schema) -> list[Any]:
-    """A value's fields, its counts by key as a table has them."""
-    row = [getattr(value, name) for name in schema.names]
-    for place, name in enumerate(schema.names):
-        if name in PAIR_FIELDS:
-            row[place] = [{"key": key, "calls": calls} for key, calls in row[place]]
-    return row
-
-
+_template_fields = attrgetter(*TEMPLATE_SCHEMA.names)
+_route_row = attrgetter(*ROUTE_SCHEMA.names)
 _conflict_row = attrgetter(*CONFLICT_SCHEMA.names)
 _place_row = attrgetter(*PLACE_SCHEMA.names)
 _request_row = attrgetter(*REQUEST_SCHEMA.names)

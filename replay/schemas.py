@@ -165,5 +165,3 @@ REPEATED = frozenset(
     ).split()
 )
 """Columns of texts that repeat: a dictionary makes these smaller, and others larger."""
-PAIR_FIELDS = ("histogram", "calls_per_slice", "query_ids", "error_states", "statuses")
-"""Columns of counts by key."""

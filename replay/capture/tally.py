@@ -183,8 +183,13 @@ class _Grouped:
     """Counts by template and key, those of a template together."""
 
     def __init__(self, template: Ints, keys: Ints, counts: Ints) -> None:
-        order = np.argsort(template, kind="stable")
-        self._templates, self._keys, self._counts = template[order], keys[order], counts[order]
+        order = np.lexsort((keys, template))
+        template, keys = template[order], keys[order]
+        first = np.ones(keys.size, np.bool_)
+        first[1:] = (template[1:] != template[:-1]) | (keys[1:] != keys[:-1])
+        begins = np.flatnonzero(first)
+        self._templates, self._keys = template[begins], keys[begins]
+        self._counts = np.add.reduceat(counts[order], begins) if begins.size else begins
 
     @classmethod
     def of(cls, counts: Counts, bits: int, owner: Ints) -> "_Grouped":
@@ -195,11 +200,8 @@ class _Grouped:
     def __getitem__(self, template: int) -> Counter[int]:
         """The counts of a template by key."""
         begin, end = np.searchsorted(self._templates, (template, template + 1)).tolist()
-        found: Counter[int] = Counter()
         pairs = zip(self._keys[begin:end].tolist(), self._counts[begin:end].tolist(), strict=True)
-        for key, count in pairs:
-            found[key] += count
-        return found
+        return Counter(dict(pairs))
 
 
 class Tallied(Sequence[Figures]):
