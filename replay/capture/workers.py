@@ -27,8 +27,8 @@ Digested = tuple[int, Block, Digest]
 
 
 def slots_for(jobs: int) -> Slots:
-    """What blocks are read into: one process needs none."""
-    return Slots((_WAITING * (jobs - 1) + _READ) * (jobs > 1))
+    """What blocks are read into, again and again."""
+    return Slots(_WAITING * (jobs - 1) + _READ, shared=jobs > 1)
 
 
 def digested(
