@@ -1,21 +1,22 @@
 """The records of units that may be kept: in memory, and in a vault when there are many."""
 
-import re
 from array import array
 from collections.abc import Sequence
 
 import numpy as np
 
-from replay.capture.kernels import Bytes, Ints
+from replay.capture.kernels import Bytes, Ints, as_bytes
 from replay.capture.memory import give_back, resident
 from replay.capture.stored import Batch, Stored, joined, part_of, stored
 from replay.capture.units import Units
 from replay.capture.vault import Vault
+from replay.capture.words import stands_in
 
 _IN_MEMORY_AT_MOST = 40 << 20  # bytes, and of the whole process
 _RESIDENT_AT_MOST = 400 << 20
 _LOOSE_AT_LEAST = 20_000  # units
 _LOOSE_BYTES = 32 << 20  # of their records
+_SEGMENTS_AT_MOST = 64  # to join them takes memory anew
 _COLUMNS = ("template", "start_us", "spent_us", "state")
 
 
@@ -110,8 +111,9 @@ class Store:
 
     def mentions(self, marks: Sequence[bytes]) -> bool:
         """Whether one of these may stand in a record: a text in the vault is not looked into."""
+        words = [as_bytes(mark) for mark in marks]
         return any(
-            segment.texts is None or any(re.search(re.escape(m), segment.texts.data) for m in marks)
+            segment.texts is None or any(stands_in(segment.texts, word) for word in words)
             for segment in self._segments
         )
 
@@ -134,12 +136,13 @@ class Store:
                 continue
             part = segment if which.size == segment.numbers.size else part_of(segment, which)
             (in_vault if part.texts is None else in_memory).append(part)
+        in_vault.reverse()
         in_memory.reverse()
         self._bytes = sum(segment.texts.size for segment in in_memory if segment.texts is not None)
         if self._bytes > self._at_most or resident() > _RESIDENT_AT_MOST:
             in_vault += self._spilled(in_memory)
             in_memory = []
-        self._segments = [joined(parts) for parts in (in_vault, in_memory) if parts]
+        self._segments = [*_fewer(in_vault), *_fewer(in_memory)]
         self._held = sum(segment.numbers.size for segment in self._segments)
         self._loose_from = max(2 * self._held, _LOOSE_AT_LEAST)
         self._loose_bytes_from = self._bytes + _LOOSE_BYTES
@@ -182,3 +185,8 @@ class Store:
             segment.texts = None
         self._bytes = 0
         return segments
+
+
+def _fewer(segments: list[Batch]) -> list[Batch]:
+    """The segments, as one where there are many of them."""
+    return segments if len(segments) <= _SEGMENTS_AT_MOST else [joined(segments)]

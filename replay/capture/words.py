@@ -6,7 +6,7 @@ Nothing here looks whether the array goes on so far, but where it says so.
 import numpy as np
 import numpy.typing as npt
 
-from replay.capture.kernels import ONE, Bytes, Instruction, Number, compiled, inlined, place
+from replay.capture.kernels import ONE, TWO, Bytes, Instruction, Number, compiled, inlined, place
 
 Places = npt.NDArray[np.uint32]
 
@@ -143,6 +143,33 @@ def running(bits: np.uint64) -> np.uint64:
     for shift in (1, 2, 4, 8, 16, 32):
         bits ^= bits << place(shift)
     return bits
+
+
+@compiled
+def stands_in(data: Bytes, word: Bytes) -> bool:
+    """Whether a word of three bytes or more stands somewhere in the data."""
+    size, count, at, once = place(data.size), place(word.size), place(0), np.uint8(1)
+    while at + AT_ONCE + count <= size:
+        found = within(data, at, word[0], once) & within(data, at + ONE, word[1], once)
+        found &= within(data, at + TWO, word[2], once)
+        while found:
+            if _is_at(data, at + first_of_bits(found), word):
+                return True
+            found &= found - ONE
+        at += AT_ONCE
+    while at + count <= size:
+        if _is_at(data, at, word):
+            return True
+        at += ONE
+    return False
+
+
+@inlined
+def _is_at(data: Bytes, at: np.uint64, word: Bytes) -> bool:
+    for step in range(word.size):
+        if data[at + place(step)] != word[step]:
+            return False
+    return True
 
 
 @compiled
