@@ -50,6 +50,10 @@ class Rows:
         """The rows at those places, in that order."""
         return Rows(**{f.name: getattr(self, f.name)[places] for f in fields(Rows)})
 
+    def piece(self, begin: int, end: int) -> "Rows":
+        """The rows from one place to another, in the memory of these."""
+        return Rows(**{f.name: getattr(self, f.name)[begin:end] for f in fields(Rows)})
+
 
 @dataclass(slots=True, kw_only=True)
 class Executions:

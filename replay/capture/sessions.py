@@ -255,8 +255,21 @@ def _with_tails(rows: Rows, present: list[_Session], sources: Sources) -> Rows:
             session.tail = None
     if not parts:
         return rows
+    if (rows.session[1:] >= rows.session[:-1]).all():
+        return rows_joined(list(_in_front(parts, rows)))
     rows = rows_joined([*parts, rows])
     return rows.taken(in_session_order(rows.session))
+
+
+def _in_front(tails: list[Rows], rows: Rows) -> Iterator[Rows]:
+    """Pieces of rows in the order of their sessions, with each tail in front of its session's."""
+    begin = 0
+    for tail in tails:
+        end = int(np.searchsorted(rows.session, tail.session[0]))
+        yield rows.piece(begin, end)
+        yield tail
+        begin = end
+    yield rows.piece(begin, rows.kind.size)
 
 
 def _keep_tails(tails: Rows, present: list[_Session], sources: Sources) -> None:

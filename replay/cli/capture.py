@@ -1,6 +1,7 @@
 """`replay capture`: production's logs and statistics become a workload."""
 
 import gc
+import os
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -180,6 +181,9 @@ def command(
 def _loaded() -> ModuleType:
     """What captures: as it stays until the end, no collection of garbage need look at it, now or later."""
     gc.disable()
+    os.environ.setdefault(
+        "OPENBLAS_NUM_THREADS", "1"
+    )  # numpy starts threads else, for no work here
     from replay.conduct import capturing
 
     gc.freeze()
