@@ -71,7 +71,7 @@ def hunted(incident: Incident, directory: Path) -> list[Confirmed]:
     began = time.monotonic()
     options = HuntOptions(budget_s=_HUNT_S, confirm=_CONFIRMED, rate_only=True)
     found = hunt(workload, None, directory / "h.run", options, say=say)
-    blamed = set(incident.expects.templates)
+    blamed = {*incident.expects.templates, *incident.expects.one_of}
     knees = [
         one
         for one in found.confirmed

@@ -157,8 +157,8 @@ class RunManifest:
     )  # lag_p50_us, lag_p99_us, cpu_share …
 
 
-def create(path: Path, manifest: RunManifest) -> None:
-    """Make the directory and write its first manifest; an earlier run there is replaced."""
+def require_writable(path: Path) -> None:
+    """Refuse a path at which something else stands, before any work is done."""
     if path.exists() and not path.is_dir():
         raise InputError(f"{path}: is a file; name a directory for the run")
     if path.is_dir() and any(path.iterdir()):
@@ -166,6 +166,11 @@ def create(path: Path, manifest: RunManifest) -> None:
             _KIND.read_manifest(path)
         except InputError:
             raise InputError(f"{path}: exists and is no run; name another directory") from None
+
+
+def create(path: Path, manifest: RunManifest) -> None:
+    """Make the directory and write its first manifest; an earlier run there is replaced."""
+    require_writable(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
         for name in (

@@ -105,6 +105,8 @@ def _changed(workload_path: Path, failed: Path, chosen: Chosen) -> tuple[BuiltFi
 
 def _numbered(failed: Path, finding: int | None) -> Sequence[Finding]:
     found = rundir.read_findings(failed)
+    if not found:
+        raise InputError(f"{failed}: has no findings, so there is nothing to prove")
     if finding is None:
         return found
     if not 1 <= finding <= len(found):

@@ -68,6 +68,7 @@ def run(
     """
     options = settled(options, workload_path)
     options.check()
+    rundir.require_writable(out)
     script = read_script(options.during) if options.during is not None else None
     if dsn is None:
         with private_staging(workload_path, seed=options.seed, say=say) as private:

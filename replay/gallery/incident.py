@@ -76,6 +76,7 @@ class Expectation:
 
     rule: int
     templates: tuple[str, ...]  # ids, all of which it must name
+    one_of: tuple[str, ...] = ()  # and one of these: a release of several statements
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from replay.conduct.options import RunOptions
 from replay.conduct.prepare import PRIVATE_SETTINGS, copy_staging, new_staging
 from replay.conduct.production import capture, drive, fill, run_script
 from replay.conduct.run import run
+from replay.errors import InputError
 from replay.finding import Finding
 from replay.gallery import health
 from replay.gallery.incident import Expectation, Incident
@@ -65,6 +66,10 @@ class Played:
 def play(incident: Incident, directory: Path, *, seed: int = 0, say: Say) -> Played:
     """Play an incident into `directory`; the servers that it needs are started and stopped."""
     began = time.monotonic()
+    if not (incident.traffic.program or incident.script("schema.sql")):
+        raise InputError(
+            f"{incident.folder}: holds no schema.sql with production's tables and rows"
+        )
     directory.mkdir(parents=True, exist_ok=True)
     say(f"incident    {incident.name}: {incident.title}")
     told = _produce(incident, directory, seed, say)
@@ -86,12 +91,16 @@ def play(incident: Incident, directory: Path, *, seed: int = 0, say: Say) -> Pla
 
 
 def judge(findings: tuple[Finding, ...], expects: Expectation) -> str:
-    """Whether the finding that comes first has the rule and names all the templates expected."""
+    """Whether the finding that comes first has the rule and names the templates expected."""
     named = [finding for finding in findings if finding.rule]
     if not named:
         return MISSED
     culprits = {culprit.id for culprit in named[0].templates}
-    right = named[0].rule == expects.rule and culprits.issuperset(expects.templates)
+    right = (
+        named[0].rule == expects.rule
+        and culprits.issuperset(expects.templates)
+        and not (expects.one_of and culprits.isdisjoint(expects.one_of))
+    )
     return NAMED if right else WRONGLY
 
 
@@ -147,6 +156,11 @@ def _drive(
             f"            {told['requests']:,} requests, p95 {told['p95_ms']:,.1f} ms, "
             f"{told['failed']} failed"
         )
+        if told["failed"] >= told["requests"]:
+            raise InputError(
+                f"{incident.folder}: each request of its traffic failed in production; the first errors "
+                "stand above"
+            )
     captured = capture(production, workload, seed=seed, say=say, application=application)
     return told or health.of_log(captured)
 

@@ -28,6 +28,7 @@ from replay.sql.fingerprint import fingerprint
 from replay.sql.split import statements
 
 FILE = "incident.toml"
+_RELEASE = "migration"  # name of the statements of migration.sql
 _PLACEHOLDER = re.compile(r"%\(\w+\)s")
 _KEYS = (
     "title",
@@ -86,7 +87,6 @@ def _incident(folder: Path, document: Mapping[str, Any]) -> Incident:
     traffic = _traffic(document)
     fixed = _fixed(traffic, document.get("fix", {}))
     names = _names(traffic, document.get("names", {})) | _release(folder)
-    expects = document["expect"]
     replay = _one(document.get("replay", {}), Replay)
     incident = Incident(
         folder=folder,
@@ -96,20 +96,27 @@ def _incident(folder: Path, document: Mapping[str, Any]) -> Incident:
         traffic=traffic,
         fixed_traffic=fixed,
         replay=replay,
-        expects=Expectation(
-            rule=int(expects["rule"]),
-            templates=tuple(
-                template
-                for name in expects.get("templates", ())
-                for template in _named(folder, names, name)
-            ),
-        ),
+        expects=_expected(folder, document["expect"], names),
         names=names,
     )
     for name in replay.boost:
         if name != "rare":
             _named(folder, names, name)
     return incident
+
+
+def _expected(
+    folder: Path, given: Mapping[str, Any], names: Mapping[str, tuple[str, ...]]
+) -> Expectation:
+    """What must be found: all statements of the requests and steps, and one of a release's several."""
+    _check_keys(given, ("rule", "templates"), "expect")
+    templates, one_of = list[str](), list[str]()
+    for name in msgspec.convert(given.get("templates", ()), tuple[str, ...]):
+        ids = _named(folder, names, name)
+        (one_of if name == _RELEASE and len(ids) > 1 else templates).extend(ids)
+    return Expectation(
+        rule=msgspec.convert(given["rule"], int), templates=tuple(templates), one_of=tuple(one_of)
+    )
 
 
 def _traffic(document: Mapping[str, Any]) -> Traffic:
@@ -153,12 +160,13 @@ def _names(traffic: Traffic, given: Mapping[str, str]) -> dict[str, tuple[str, .
 
 
 def _release(folder: Path) -> dict[str, tuple[str, ...]]:
-    """The statements of migration.sql go by the name of "migration"."""
+    """The statements of migration.sql go by the name of "migration", but for what frames them."""
     file = folder / "migration.sql"
     if not file.is_file():
         return {}
     script = file.read_text(encoding="utf-8")
-    return {"migration": tuple(fingerprint(sql).id for _, sql in statements(script))}
+    found = (fingerprint(sql) for _, sql in statements(script))
+    return {_RELEASE: tuple(one.id for one in found if one.kind not in _CONTROL)}
 
 
 def _statements(traffic: Traffic) -> Iterator[tuple[str, str]]:

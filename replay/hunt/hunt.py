@@ -19,7 +19,7 @@ from replay.hunt.confirm import BASELINE, Confirmation, OverBudgetError, Plan
 from replay.hunt.footprint import Footprints, RowLock
 from replay.hunt.model import Path as HuntedPath
 from replay.hunt.model import Prediction, Server, predict
-from replay.hunt.notebook import FINISHED, RUNNING, Notebook, Notes
+from replay.hunt.notebook import FINISHED, RUNNING, Notebook, Notes, standing
 from replay.hunt.probe import Prober
 from replay.hunt.result import Hunted
 from replay.hunt.solo import Soloist
@@ -51,6 +51,7 @@ def hunt(
     An unfinished hunt of the same workload, target and options that stands there is gone on with.
     Raises what `run` raises. KeyboardInterrupt goes on to the caller; all that was measured is kept.
     """
+    standing(out)  # refused before anything is filled
     if dsn is None:
         with private_staging(workload_path, seed=options.seed, say=say) as private:
             # Made from the same seed, one private server is as good as another.

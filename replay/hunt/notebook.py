@@ -63,8 +63,8 @@ class Notebook:
 
         Raises InputError where the directory holds something else.
         """
-        if directory.is_dir() and any(directory.iterdir()):
-            found = _read(directory)
+        found = standing(directory)
+        if found is not None:
             same = replace(found, state=fresh.state, elapsed_s=fresh.elapsed_s, solos={}, trials=())
             if found.state == RUNNING and same == fresh:
                 return cls(directory, found)
@@ -107,6 +107,16 @@ class Notebook:
         """Write all of it whole."""
         document = {"kind": _KIND, "version": _VERSION, "notes": self.notes}
         documents.write(self.directory / FILE, document)
+
+
+def standing(directory: Path) -> Notes | None:
+    """The hunt that stands there; None where there is nothing yet.
+
+    Raises InputError where the directory holds something else.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise InputError(f"{directory}: is a file; name a directory for the hunt")
+    return _read(directory) if directory.is_dir() and any(directory.iterdir()) else None
 
 
 def _read(directory: Path) -> Notes:

@@ -92,12 +92,19 @@ def test_a_value_that_stands_twice_is_one_parameter():
         ("read_account = 5", "reed = 5", "is called 'reed'"),
         ("seconds = 5", 'seconds = "long"', "seconds"),
         ("boost =", "luck = 7\nboost =", "luck, which nobody reads"),
+        ("rule = 7", 'rule = "seven"', "int"),
+        ("rule = 7", "rule = 7\nrules = 8", "rules, which nobody reads"),
         ("[traffic]", "[traffic", "incident.toml"),
     ],
 )
 def test_what_is_wrong_is_named(folder, old, new, told):
     with pytest.raises(InputError, match=told):
         read(changed(folder, old, new))
+
+
+def test_a_folder_without_tables_is_not_played(folder, tmp_path):
+    with pytest.raises(InputError, match=r"no schema\.sql"):
+        play.play(read(folder), tmp_path / "out", say=print)
 
 
 def test_a_mended_request_takes_the_place_of_its_namesake(folder):
@@ -108,12 +115,17 @@ def test_a_mended_request_takes_the_place_of_its_namesake(folder):
 
 
 def test_the_release_goes_by_the_name_of_migration(folder):
-    (folder / "migration.sql").write_text("ALTER TABLE a ADD b int;\nSELECT 1;\n")
-    incident = read(changed(folder, '["read_account"]', '["migration"]'))
-    assert incident.expects.templates == (
-        fingerprint("ALTER TABLE a ADD b int").id,
-        fingerprint("SELECT 1").id,
+    (folder / "migration.sql").write_text("ALTER TABLE a ADD b int;\n")
+    changed(folder, '["read_account"]', '["migration"]')
+    alter, fill = (fingerprint(sql).id for sql in ("ALTER TABLE a ADD b int", "UPDATE a SET b = 1"))
+    assert read(folder).expects == Expectation(rule=7, templates=(alter,))
+    (folder / "migration.sql").write_text(
+        "BEGIN;\nALTER TABLE a ADD b int;\nUPDATE a SET b = 1;\nCOMMIT;\n"
     )
+    expects = read(folder).expects
+    assert expects == Expectation(rule=7, templates=(), one_of=(alter, fill))
+    assert play.judge((finding(7, alter),), expects) == play.NAMED
+    assert play.judge((finding(7, "other"),), expects) == play.WRONGLY
 
 
 def test_values_are_drawn_by_seed_and_within_bounds():
