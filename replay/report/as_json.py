@@ -86,6 +86,7 @@ def _template(row: latency.TemplateLatency) -> dict[str, Any]:
 def _node(node: blocking.Node) -> dict[str, Any]:
     return {
         "template": node.template,
+        "text": node.text,
         "state": node.state,
         "lock": node.lock,
         "relation": node.relation,

@@ -17,14 +17,16 @@ from replay import rundir
 from replay.report.columns import ints, names
 from replay.report.waits import spans_us
 
+_TEXT = 240  # characters of a statement
 _DEEPEST = 6  # levels shown; what waits further down is counted at the last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A template in a blocking tree; the root waits for nobody."""
+    """A template in a blocking tree, or a session by its text; the root waits for nobody."""
 
-    template: str  # empty: a session that is not the replay's own
+    template: str  # empty: a session that is not the replay's own, but `text` says what it ran
+    text: str
     state: str  # of a root: active, idle in transaction …
     lock: str  # lock type and mode that was waited for; empty at a root
     relation: str
@@ -39,14 +41,14 @@ class Edge:
 
     waiter: int
     blocker: int
-    waiter_template: str
-    blocker_template: str
+    waiting: tuple[str, str]  # its template, or its text
+    blocking: tuple[str, str]
     blocker_state: str
     lock: str
     relation: str
 
 
-_Key = tuple[str, str, str, str]  # template, state, lock, relation
+_Key = tuple[str, str, str, str, str]  # template, text, state, lock, relation
 
 
 @dataclass(slots=True)
@@ -81,23 +83,27 @@ def _by_sample(table: pa.Table) -> dict[int, list[Edge]]:
         names(table, name).text()
         for name in (
             *("waiter_template", "blocker_template", "blocker_state"),
-            *("lock_type", "mode", "relation"),
+            *("lock_type", "mode", "relation", "waiter_text", "blocker_text"),
         )
     )
     for at_us, waiter, blocker, *texts in zip(*numbers, *words, strict=True):
-        waiter_template, blocker_template, blocker_state, lock_type, mode, relation = texts
+        waiter_template, blocker_template, state, lock_type, mode, relation, *others = texts
         samples[at_us].append(
             Edge(
                 waiter=waiter,
                 blocker=blocker,
-                waiter_template=waiter_template,
-                blocker_template=blocker_template,
-                blocker_state=blocker_state,
+                waiting=_session(waiter_template, others[0]),
+                blocking=_session(blocker_template, others[1]),
+                blocker_state=state,
                 lock=f"{lock_type} {mode}".strip(),
                 relation=relation,
             )
         )
     return samples
+
+
+def _session(template: str, text: str) -> tuple[str, str]:
+    return (template, "" if template else " ".join(text.split())[:_TEXT])
 
 
 def _grow(ground: _Growing, edges: list[Edge], span_s: float) -> None:
@@ -143,7 +149,7 @@ def _path(waiter: int, chosen: Mapping[int, Edge]) -> tuple[_Key, ...]:
     at = waiter
     while True:
         edge = chosen[at]
-        steps.append((edge.waiter_template, "", edge.lock, edge.relation))
+        steps.append((*edge.waiting, "", edge.lock, edge.relation))
         if edge.blocker not in chosen:
             steps.append(_root_key(edge))
             break
@@ -152,7 +158,7 @@ def _path(waiter: int, chosen: Mapping[int, Edge]) -> tuple[_Key, ...]:
 
 
 def _root_key(edge: Edge) -> _Key:
-    return (edge.blocker_template, edge.blocker_state, "", "")
+    return (*edge.blocking, edge.blocker_state, "", "")
 
 
 def _root(key: _Key, grown: _Growing) -> Node:
@@ -172,9 +178,10 @@ def _with_below(node: Node) -> float:
 
 
 def _node(key: _Key, grown: _Growing, waiters: tuple[Node, ...], blocked_s: float) -> Node:
-    template, state, lock, relation = key
+    template, text, state, lock, relation = key
     return Node(
         template=template,
+        text=text,
         state=state,
         lock=lock,
         relation=relation,

@@ -11,7 +11,6 @@ from replay.outcome import OK
 from replay.report import wording
 
 _SHOWN = 3  # waits on each side of a statement
-_STRANGER = "a session that is not the replay's"
 _WIDTH = 90  # characters of a statement that is named in passing
 
 
@@ -99,7 +98,7 @@ def _lock(lock: str, relation: str) -> str:
 
 
 def _named(template: str, texts: Mapping[str, str]) -> str:
-    return _short(texts.get(template) or template or _STRANGER)
+    return _short(texts.get(template) or template or wording.STRANGER)
 
 
 def _short(sql: str) -> str:

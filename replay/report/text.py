@@ -196,7 +196,7 @@ def _trees(summary: Summary) -> RenderableType:
 
 
 def _tree(node: blocking.Node, summary: Summary, into: Tree | None = None) -> Tree:
-    sql = summary.texts.get(node.template) or node.template or "a session that is not the replay's"
+    sql = summary.texts.get(node.template) or node.template or node.text or wording.STRANGER
     if route := summary.routes.get(node.template):
         sql = f"{route}: {sql}"
     took = (f"{wording.seconds(node.blocked_s):>8}", "bold")

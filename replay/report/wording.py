@@ -23,6 +23,7 @@ _KNOWN_FIGURES = {
     "refused_settings": "settings of captured sessions that the target did not take",
     "samples_missed": "samples missed",
 }
+STRANGER = "a session that is not the replay's"
 _THOUSAND = 1000.0
 _APART = 0.05  # of a route's answers, that are of another class than production's
 _ROUTES_APART = 5

@@ -194,6 +194,15 @@ def test_each_waiter_hangs_below_the_blocker_nearest_to_the_root(run):
     assert (behind.sessions, behind.blocked_s, behind.waiters) == (1, 0.1, ())
 
 
+def test_a_session_that_is_none_of_the_replays_is_told_by_its_statement(run):
+    key, waiter_text, blocker_text = "(0,1)", "", "UPDATE acct\n  SET n = 0"
+    write(run, "samples")
+    write(run, "blocking", (*edge(0, 2, 1, ahead=""), key, waiter_text, blocker_text))
+    (root,) = blocking.trees(run)
+    assert (root.template, root.text) == ("", "UPDATE acct SET n = 0")
+    assert [waiter.text for waiter in root.waiters] == [""]
+
+
 def test_a_deadlock_has_a_root_too(run):
     write(run, "samples")
     write(run, "blocking", edge(0, 1, 2), edge(0, 2, 1), edge(0, 3, 2))

@@ -70,14 +70,17 @@ def _finding(
     held = relations(episodes)
     named = [name for name in dict.fromkeys(shape) if not is_frame(evidence.sql(name))]
     ours = tuple(name for name in named if name in evidence.templates)
+    prepared = shape[0] == PREPARED
     return Finding(
         rule=NUMBER,
         name="client work inside the transaction",
         summary=(
-            f"a {'prepared ' if shape[0] == PREPARED else ''}transaction sits idle for {figures['pause_share']:.0%} of the time that it holds "
-            f"locks{' on ' + ', '.join(held) if held else ''}, {figures['hold_p50_ms']:,.0f} ms at "
-            f"the median: up to {figures['sessions_blocked_at_most']} sessions blocked, "
-            f"{blocked_s:,.1f} s in sum"
+            f"a {'prepared ' if prepared else ''}transaction sits idle for "
+            f"{figures['pause_share']:.0%} of the time that it holds "
+            f"locks{' on ' + ', '.join(held) if held else ''}"
+            + (f", {figures['hold_p50_ms']:,.0f} ms at the median" if episodes[0].ours else "")
+            + f": up to {figures['sessions_blocked_at_most']} sessions blocked, {blocked_s:,.1f} s in "
+            f"sum, {figures['longest_wait_ms']:,.0f} ms at the longest"
         ),
         templates=tuple(evidence.culprit(name) for name in named or shape),
         relations=tuple(held),
@@ -87,7 +90,7 @@ def _finding(
             Fix(
                 kind="application",
                 sql="",
-                why=_FORGOTTEN if shape[0] == PREPARED else _OUTSIDE,
+                why=_FORGOTTEN if prepared else _OUTSIDE,
                 change=Change(kind=SHORTER, templates=ours) if ours else None,
             ),
         ),
