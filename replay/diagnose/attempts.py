@@ -5,8 +5,10 @@ between due and began of a transaction's first statement, less the generator's o
 never got a slot waited until it was given up.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +16,18 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+Codes = NDArray[np.integer[Any]]
+
+_NUMBERS: dict[str, type[np.generic]] = {
+    "arrival": np.int64,
+    "ordinal": np.int32,
+    "pid": np.int32,
+    "due_us": np.int64,
+    "began_us": np.int64,
+    "ended_us": np.int64,
+    "lag_us": np.int64,
+}
+_NAMED: dict[str, type[np.generic]] = {"template": np.int32, "outcome": np.int32}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,14 +35,14 @@ class Attempts:
     """Rows of attempts.parquet, one a statement; see rundir.ATTEMPTS."""
 
     arrival: Ints
-    template: Ints  # position in `names`
+    template: Codes  # position in `names`
     names: tuple[str, ...]  # template ids
-    pid: Ints
+    pid: Codes
     due_us: Ints
     began_us: Ints  # -1: never sent
     ended_us: Ints
     lag_us: Ints
-    outcome: Ints  # position in `outcomes`
+    outcome: Codes  # position in `outcomes`
     outcomes: tuple[str, ...]
 
     @cached_property
@@ -73,37 +87,45 @@ class Attempts:
         return self.ended_us[self.last] - self.due_us[self.first]
 
     @cached_property
-    def mainly(self) -> Ints:
+    def mainly(self) -> Codes:
         """Of each transaction: the template of the statement that took the longest."""
         slowest = np.lexsort((self.service_us, self.number))[self.last]
         return self.template[slowest]
 
 
-def from_table(table: pa.Table) -> Attempts:
-    """Columns of a table of rundir.ATTEMPTS."""
-    table = table.sort_by([("arrival", "ascending"), ("ordinal", "ascending")])
-    template, names = _named(table["template"])
-    outcome, outcomes = _named(table["outcome"])
-    return Attempts(
-        arrival=_ints(table, "arrival"),
-        template=template,
-        names=names,
-        pid=_ints(table, "pid"),
-        due_us=_ints(table, "due_us"),
-        began_us=_ints(table, "began_us"),
-        ended_us=_ints(table, "ended_us"),
-        lag_us=_ints(table, "lag_us"),
-        outcome=outcome,
-        outcomes=outcomes,
-    )
+def from_blocks(blocks: Iterable[pa.Table]) -> Attempts:
+    """Columns of a run's attempts (blocks of rundir.ATTEMPTS, in any order), let go one by one."""
+    parts: dict[str, list[np.ndarray]] = {
+        name: [np.zeros(0, dtype)] for name, dtype in (*_NUMBERS.items(), *_NAMED.items())
+    }
+    known: dict[str, dict[str, int]] = {name: {} for name in _NAMED}
+    for block in blocks:
+        for name, dtype in _NUMBERS.items():
+            parts[name].append(block[name].to_numpy().astype(dtype))
+        for name in _NAMED:
+            parts[name].append(_codes(block[name], known[name]))
+    order = np.lexsort((np.concatenate(parts.pop("ordinal")), np.concatenate(parts["arrival"])))
+    columns = {name: np.concatenate(parts.pop(name))[order] for name in tuple(parts)}
+    template, names = _by_appearance(columns.pop("template"), known["template"])
+    outcome, outcomes = _by_appearance(columns.pop("outcome"), known["outcome"])
+    return Attempts(template=template, names=names, outcome=outcome, outcomes=outcomes, **columns)
 
 
-def _ints(table: pa.Table, name: str) -> Ints:
-    return np.asarray(table[name].to_numpy(), dtype=np.int64)
-
-
-def _named(column: pa.ChunkedArray) -> tuple[Ints, tuple[str, ...]]:
+def _codes(column: pa.ChunkedArray, known: dict[str, int]) -> np.ndarray:
+    """Each value's place among those that are known, to which new ones are added."""
     plain = pc.fill_null(column.cast(pa.string()), "").combine_chunks()
     encoded = plain.dictionary_encode()
-    codes = np.asarray(encoded.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
-    return codes, tuple(encoded.dictionary.to_pylist())
+    places = [known.setdefault(name, len(known)) for name in encoded.dictionary.to_pylist()]
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    found: np.ndarray = np.array(places, np.int32)[codes]
+    return found
+
+
+def _by_appearance(codes: Codes, known: dict[str, int]) -> tuple[Codes, tuple[str, ...]]:
+    """The codes, and the names that they stand for, in the order in which these come first."""
+    present, first = np.unique(codes, return_index=True)
+    order = np.argsort(first)
+    rank = np.zeros(len(known), np.int32)
+    rank[present[order]] = np.arange(len(order))
+    names = list(known)
+    return rank[codes], tuple(names[code] for code in present[order].tolist())

@@ -25,7 +25,7 @@ from replay.diagnose import (
     sessions,
     trends,
 )
-from replay.diagnose.attempts import Attempts, Ints, from_table
+from replay.diagnose.attempts import Attempts, Ints, from_blocks
 from replay.diagnose.blocking import Blocking
 from replay.diagnose.bursts import Burst
 from replay.diagnose.deadlocks import Deadlocks
@@ -170,7 +170,7 @@ class Evidence:
 def gather(run: Path, workload: Workload, profile: SchemaProfile | None) -> Evidence:
     """Read a run directory; raises InputError where it is none. Tables that it lacks are empty."""
     manifest = rundir.read_manifest(run)
-    attempts = from_table(rundir.read_table(run, "attempts"))
+    attempts = from_blocks(rundir.read_blocks(run, "attempts"))
     samples = rundir.read_table(run, "samples")
     edges = rundir.read_table(run, "blocking")
     moments = _moments(samples, edges, manifest)

@@ -1,12 +1,13 @@
 """Which transaction a session was in at a moment, and what filled a stretch of its time."""
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from replay.diagnose.attempts import Attempts, Ints
 
+_NOTHING = np.zeros(0, np.int64), np.zeros(0, np.int64)
 PAUSE = ""  # instead of a template: the client held its transaction open and sent nothing
 
 
@@ -15,14 +16,13 @@ class Timeline:
 
     def __init__(self, attempts: Attempts, waits: Mapping[int, list[int]]) -> None:
         self.attempts = attempts
-        self._rows: dict[int, tuple[list[int], list[int]]] = {}  # pid -> began, row
+        self._rows: dict[int, tuple[Ints, Ints]] = {}  # pid -> began, row
         order = np.lexsort((attempts.began_us, attempts.pid))
         order = order[attempts.sent[order] & (attempts.pid[order] > 0)]
         pids = attempts.pid[order]
         for rows in np.split(order, np.flatnonzero(np.diff(pids)) + 1):
             if len(rows):
-                began = attempts.began_us[rows].tolist()
-                self._rows[int(attempts.pid[rows[0]])] = (began, rows.tolist())
+                self._rows[int(attempts.pid[rows[0]])] = (attempts.began_us[rows], rows)
         self._waits = waits
 
     def transaction(self, pid: int, at_us: int, seen: str) -> int | None:
@@ -30,7 +30,7 @@ class Timeline:
         if pid not in self._rows:
             return None
         began, rows = self._rows[pid]
-        at = bisect_right(began, at_us) - 1
+        at = _last(began, at_us)
         around = [rows[i] for i in (at, at - 1, at + 1) if 0 <= i < len(rows)]
         near = [int(self.attempts.number[row]) for row in around]
         fitting = (number for number in near if seen in self.templates(number))
@@ -38,15 +38,15 @@ class Timeline:
 
     def statement(self, pid: int, at_us: int) -> int:
         """Position of the statement that the session was in, or had ended last; -1 for none."""
-        began, rows = self._rows.get(pid, ([], []))
-        at = bisect_right(began, at_us) - 1
-        return rows[at] if at >= 0 else -1
+        began, rows = self._rows.get(pid, _NOTHING)
+        at = _last(began, at_us)
+        return int(rows[at]) if at >= 0 else -1
 
     def earlier(self, pid: int, at_us: int, templates: Collection[str]) -> str:
         """The last of these templates that the session ran in a transaction that is over."""
-        began, rows = self._rows.get(pid, ([], []))
+        began, rows = self._rows.get(pid, _NOTHING)
         numbers = self.attempts.number
-        for at in range(bisect_right(began, at_us) - 1, -1, -1):
+        for at in range(_last(began, at_us), -1, -1):
             name = self.attempts.names[self.attempts.template[rows[at]]]
             if name in templates:
                 _, ended_us = self.span_us(int(numbers[rows[at]]))
@@ -91,3 +91,8 @@ class Timeline:
 
     def _statements(self, transaction: int) -> Ints:
         return np.arange(self.attempts.first[transaction], self.attempts.last[transaction] + 1)
+
+
+def _last(began: Ints, at_us: int) -> int:
+    """Position of the last that had begun then; -1 for none."""
+    return int(np.searchsorted(began, at_us, "right")) - 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from replay.diagnose.attempts import Attempts, Ints
+from replay.diagnose.attempts import Attempts, Codes, Ints
 from replay.outcome import OK
 
 CUSTOM_PLANS = (
@@ -90,7 +90,7 @@ def _trend(attempts: Attempts, rows: Ints, span_us: int) -> Trend:
     )
 
 
-def _number_in_session(pids: Ints) -> Ints:
+def _number_in_session(pids: Codes) -> Ints:
     """Of each row, in order of time: which execution it is in its session, from 1."""
     order = np.argsort(pids, kind="stable")
     starts = np.flatnonzero(np.diff(pids[order], prepend=-1))

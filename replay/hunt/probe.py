@@ -139,20 +139,23 @@ def judge(out: Path, manifest: RunManifest, templates: Sequence[str]) -> tuple[b
     found = _explained(out)
     if found is not None:
         return True, f"rule {found.rule}, {found.name}"
-    attempts = rundir.read_table(out, "attempts")
-    done = transactions([attempts])
-    names = attempts["template"].cast("string")
-    chosen = np.isin(
-        done.arrival,
-        attempts["arrival"].to_numpy()[
-            pc.is_in(names, value_set=pa.array(templates, pa.string())).to_numpy()
-        ],
-    )
+    done = transactions(rundir.read_blocks(out, "attempts"))
+    chosen = np.isin(done.arrival, _holding(out, templates))
     for who, mask in (("its own", chosen), ("the others'", ~chosen)):
         served = mask & (done.outcome == OK)
         if knee.grows(done.due_us[served] / 1e6, done.latency_ms[served], manifest.duration_s):
             return True, f"{who} latency grows through the trial"
     return False, f"p95 {objective['p95_ms']:,.0f} ms"
+
+
+def _holding(out: Path, templates: Sequence[str]) -> np.ndarray:
+    """Arrivals that have a statement of one of the templates."""
+    wanted = pa.array(templates, pa.string())
+    parts = [np.zeros(0, np.int64)]
+    for block in rundir.read_blocks(out, "attempts"):
+        held = pc.is_in(block["template"].cast("string"), value_set=wanted).to_numpy()
+        parts.append(np.unique(block["arrival"].to_numpy()[held]))
+    return np.concatenate(parts)
 
 
 def _explained(out: Path) -> Finding | None:

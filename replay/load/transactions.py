@@ -43,14 +43,16 @@ def transactions(attempts: Iterable[pa.Table], count: int = 0) -> Transactions:
         found.take_in(block)
         sent = block["began_us"].to_numpy() >= 0
         lags.append(block["lag_us"].to_numpy()[sent].astype(np.float32))
-    number = np.flatnonzero(found.outcome != _NEVER)
+    found.ended_us -= found.due_us
+    latency_ms = _ms(found.ended_us)
+    del found.ended_us
+    number = np.flatnonzero(found.outcome != _NEVER).astype(np.int32)
     whole = slice(len(number)) if len(number) == len(found.outcome) else number
-    due_us, ended_us = found.due_us[whole], found.ended_us[whole]
     return Transactions(
         arrival=number,
         outcome=found.outcome[whole],
-        due_us=due_us,
-        latency_ms=_ms(ended_us - due_us),
+        due_us=found.due_us[whole],
+        latency_ms=latency_ms[whole],
         pool_wait_ms=found.pool_wait_ms[whole],
         lag_ms=found.lag_ms[whole],
         statements_lag_us=np.concatenate(lags),
@@ -96,7 +98,9 @@ class _Found:
 
 def _ms(value_us: np.ndarray) -> np.ndarray:
     """Seven digits are more than a clock has."""
-    return (value_us / 1e3).astype(np.float32)
+    found = np.empty(len(value_us), np.float32)
+    np.divide(value_us, 1e3, out=found, casting="same_kind")
+    return found
 
 
 def _outcomes(column: pa.ChunkedArray) -> tuple[np.ndarray, int]:

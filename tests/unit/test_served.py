@@ -7,7 +7,7 @@ from made_evidence import BUMP, SQL, WRITE_SCAN
 
 from replay import rundir
 from replay.diagnose import inferred, served
-from replay.diagnose.attempts import from_table
+from replay.diagnose.attempts import from_blocks
 from replay.requests import REQUEST
 from replay.sql.fingerprint import fingerprint
 from replay.workload import Statement, Template, Transaction
@@ -56,27 +56,29 @@ def samples(*rows):
 
 def requests(*rows):
     """Of (due, answered), in ticks."""
-    return from_table(
-        pa.Table.from_pylist(
-            [
-                {
-                    "arrival": number,
-                    "ordinal": 0,
-                    "template": ROUTE,
-                    "session": 0,
-                    "worker": 0,
-                    "pid": 0,
-                    "due_us": int(due * TICK_US),
-                    "lag_us": 0,
-                    "began_us": int(due * TICK_US),
-                    "ended_us": int(end * TICK_US),
-                    "outcome": "ok",
-                    "rows": -1,
-                }
-                for number, (due, end) in enumerate(rows)
-            ],
-            schema=rundir.ATTEMPTS,
-        )
+    return from_blocks(
+        [
+            pa.Table.from_pylist(
+                [
+                    {
+                        "arrival": number,
+                        "ordinal": 0,
+                        "template": ROUTE,
+                        "session": 0,
+                        "worker": 0,
+                        "pid": 0,
+                        "due_us": int(due * TICK_US),
+                        "lag_us": 0,
+                        "began_us": int(due * TICK_US),
+                        "ended_us": int(end * TICK_US),
+                        "outcome": "ok",
+                        "rows": -1,
+                    }
+                    for number, (due, end) in enumerate(rows)
+                ],
+                schema=rundir.ATTEMPTS,
+            )
+        ]
     )
 
 
