@@ -341,15 +341,15 @@ def test_a_table_of_hashes_that_is_full_starts_anew(monkeypatch):
 
 
 LISTS = st.builds(
-    lambda head, parts, end: head + ", ".join(parts) + end,
+    lambda head, parts, end: head + ", ".join(f"${n} = {value}" for n, value in parts) + end,
     st.sampled_from(["Parameters: ", "parameters: ", "extended query with parameters: ", "", "x"]),
     st.lists(
-        st.builds(
-            lambda number, value: f"${number} = {value}",
+        st.tuples(
             st.integers(1, 12),
             st.sampled_from(["NULL", "''", "'a'", "'it''s'", "'\n, $2 = ''x'''", "'ü", "N", ""]),
         ),
         max_size=6,
+        unique_by=lambda part: part[0],  # a server lists each once
     ),
     st.sampled_from(["", "", ", ", ",", "'", " $1 = 'x'"]),
 )
