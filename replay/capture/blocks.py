@@ -1,9 +1,11 @@
 """Logs as blocks of whole records, those of several inputs in the order of their time."""
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -26,13 +28,24 @@ class Block:
     input: Input
     data: memoryview
     offset: int  # in the unpacked input
-    first_line: int
     read: int  # bytes on disk, up to the block's end or beyond
     slot: int = NOWHERE  # that it lies in
 
-    def place_of(self, offset: int) -> str:
+
+class Lines:
+    """How many lines of each input stand before the block that is looked at; they come in order."""
+
+    def __init__(self) -> None:
+        self._before: Counter[Path] = Counter()
+
+    def place_of(self, block: Block, offset: int) -> str:
         """`file:line` of an offset in the block."""
-        return f"{self.input.name}:{self.first_line + lines_in(self.data[:offset])}"
+        line = self._before[block.input.path] + 1 + lines_in(block.data[:offset])
+        return f"{block.input.name}:{line}"
+
+    def passed(self, block: Block, lines: int) -> None:
+        """The block has been looked at; so many lines end in it."""
+        self._before[block.input.path] += lines
 
 
 BrokeOff = Callable[[Input, Exception], None]
@@ -78,14 +91,11 @@ def _first_us(block: Block) -> int:
 
 
 def _blocks(log: Input, broke_off: BrokeOff, slots: Slots) -> Iterator[Block]:
-    offset, first_line = 0, 1
+    offset = 0
     for whole, slot, read in _whole_records(log, broke_off, slots):
-        lines = lines_in(whole)
-        yield Block(
-            input=log, data=whole, offset=offset, first_line=first_line, read=read, slot=slot
-        )
-        offset += len(whole)
-        first_line += lines
+        size = len(whole)
+        yield Block(input=log, data=whole, offset=offset, read=read, slot=slot)
+        offset += size
 
 
 def _whole_records(

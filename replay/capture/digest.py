@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from replay.capture.blocks import lines_in
 from replay.capture.conflicts import Conflicts
 from replay.capture.contention import observe
 from replay.capture.executions import in_session_order
@@ -77,6 +78,7 @@ class Digest:
     states: list[str]
     new: list[Fingerprint]  # of the digester's templates, those not told before, in their order
     records: int
+    lines: int
     passed_over: dict[str, tuple[int, int]]  # reason -> lines, offset in the block of the first
     malformed: int
     cut_off: bool  # the input ends inside a record
@@ -128,6 +130,7 @@ class Digester:
             states=[decoded(value) or _UNKNOWN_STATE for value in states],
             new=new,
             records=len(columns),
+            lines=lines_in(block) if columns.lines is None else columns.lines,
             passed_over=passed_over,
             malformed=len(columns.broken),
             cut_off=any(broken.cut_off for broken in columns.broken),

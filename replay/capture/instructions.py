@@ -9,6 +9,7 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 
 _BYTE, _WORD = ir.IntType(8), ir.IntType(64)
+_WHOLE = ir.IntType(128)
 _MANY = ir.VectorType(_BYTE, 64)
 _Generated = tuple[Any, Callable[..., Any]]
 written: Callable[[Callable[..., _Generated]], Any] = extending.intrinsic
@@ -86,6 +87,18 @@ def put(_typing: Any, _out: Any, _at: Any, _data: Any, _begin: Any, _size: Any) 
         return args[4]
 
     return types.uint64(_out, types.uint64, _data, types.uint64, types.uint64), generate
+
+
+@written
+def product(_typing: Any, _one: Any, _other: Any) -> _Generated:
+    """Both halves of a product, one on the other: what wyhash (Wang Yi) mixes with."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        whole = builder.mul(*(builder.zext(arg, _WHOLE) for arg in args))
+        high = builder.lshr(whole, ir.Constant(_WHOLE, 64))
+        return builder.xor(builder.trunc(whole, _WORD), builder.trunc(high, _WORD))
+
+    return types.uint64(types.uint64, types.uint64), generate
 
 
 @written

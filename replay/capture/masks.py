@@ -19,9 +19,8 @@ from replay.capture.kernels import (
     Number,
     compiled,
     inlined,
-    place,
 )
-from replay.capture.words import EIGHT, up_to
+from replay.capture.words import EIGHT, SIXTEEN, product, up_to, word_at
 
 _STRING, _NUMBER, _BLANK, _BREAK = 1, 2, 32, 10
 _IN_DOLLARS, _OPEN = 3, 4  # strings that no other joins
@@ -63,13 +62,17 @@ def exact_hash(
 ) -> tuple[np.uint64, np.uint64]:
     """The two halves of a hash of data[at:end] as it is."""
     one, other = _SEED ^ (end - at), _OTHER_SEED ^ seed
-    while at < end:
-        word = up_to(data, at, end)
-        one = (one ^ word) * _PRIME
-        other = (other ^ word) * _OTHER_PRIME
-        one ^= one >> place(32)
-        other ^= other >> place(29)
-        at += EIGHT
+    while at + SIXTEEN <= end:
+        word, behind = word_at(data, at), word_at(data, at + EIGHT)
+        one = product(word ^ _PRIME, behind ^ one)
+        other = product(word ^ other, behind ^ _OTHER_PRIME)
+        at += SIXTEEN
+    if at < end:
+        word, behind = up_to(data, at, end), ZERO
+        if at + EIGHT < end:
+            behind = up_to(data, at + EIGHT, end)
+        one = product(word ^ _PRIME, behind ^ one)
+        other = product(word ^ other, behind ^ _OTHER_PRIME)
     return one, other
 
 

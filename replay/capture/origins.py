@@ -18,7 +18,7 @@ from replay.capture.kept import cuts
 from replay.capture.store import Store
 from replay.capture.stored import Batch
 from replay.requests import BY_COMMENT
-from replay.sql.comment import MARKS, route_of
+from replay.sql.comment import route_of
 
 _ROUTES_AT_MOST = 100  # of a template
 
@@ -37,8 +37,8 @@ Origins = Mapping[int, Behind]
 
 
 def origins(kept: Store, numbers: Ints, weights: Weights) -> Origins:
-    """The routes that the kept executions name."""
-    if not kept.mentions(MARKS):
+    """The routes that the kept executions name; the store looks for `comment.MARKS`."""
+    if not kept.is_marked():
         return {}
     named: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     whole: dict[int, float] = defaultdict(float)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from replay.capture.blocks import Block, blocks_of
+from replay.capture.blocks import Block, Lines, blocks_of
 from replay.capture.conflicts import Conflicts
 from replay.capture.digest import BACK_US, Digest, Filters
 from replay.capture.everything import Everything
@@ -25,6 +25,7 @@ from replay.capture.tally import Tally
 from replay.capture.templates import NO_TEMPLATE
 from replay.capture.units import Sources, Units
 from replay.capture.workers import digested, slots_for
+from replay.sql.comment import MARKS
 from replay.sql.fingerprint import fingerprint
 from replay.workload import Skip
 
@@ -62,6 +63,7 @@ class Reading:
         self._own: set[str] = set()  # texts
         self._databases: set[str] = set()
         self._skipped: dict[str, tuple[int, str]] = {}
+        self._lines = Lines()
         self._broken_off: list[str] = []
         self._reached_us: dict[Path, int] = {}  # by input: its last record so far
         self._back = 0, ""  # how often the clock went back, and where first
@@ -69,7 +71,7 @@ class Reading:
         self._places: dict[Path, int] = {}  # of the inputs, in the order of their time
         self.registry = Registry()
         self.tally = Tally()
-        self.store = Store()
+        self.store = Store(marks=MARKS)
         self.everything = Everything() if everything else None
         self.linker = linker
         requests = linker.requests.tolist() if linker is not None else ()
@@ -225,12 +227,13 @@ class Reading:
             self._own |= digest.own
         for reason, (count, offset) in digest.passed_over.items():
             before, first = self._skipped.get(reason, (0, ""))
-            self._skipped[reason] = before + count, first or block.place_of(offset)
+            self._skipped[reason] = before + count, first or self._lines.place_of(block, offset)
         if digest.first_malformed is not None and not self.first_malformed:
             offset, reason = digest.first_malformed
-            self.first_malformed = f"{block.place_of(offset)}: {reason}"
+            self.first_malformed = f"{self._lines.place_of(block, offset)}: {reason}"
         if digest.cut_off:
             self._broken_off.append(block.input.name)
+        self._lines.passed(block, digest.lines)
 
     def _note_clock(self, block: Block, digest: Digest) -> None:
         if not digest.records:
@@ -240,7 +243,10 @@ class Reading:
         (times, place), (inside, offset) = self._back, digest.back
         if first_us < before_us - BACK_US:
             inside, offset = inside + 1, 0
-        self._back = times + inside, place or (block.place_of(offset) if inside else "")
+        self._back = (
+            times + inside,
+            place or (self._lines.place_of(block, offset) if inside else ""),
+        )
         self._reached_us[block.input.path] = last_us
 
     def _broke_off(self, log_file: Input, error: Exception) -> None:

@@ -12,7 +12,7 @@ from replay.capture.units import Units
 from replay.capture.vault import Vault
 from replay.capture.words import stands_in
 
-_IN_MEMORY_AT_MOST = 40 << 20  # bytes, and of the whole process
+_IN_MEMORY_AT_MOST = 80 << 20  # bytes, and of the whole process
 _RESIDENT_AT_MOST = 400 << 20
 _LOOSE_AT_LEAST = 20_000  # units
 _LOOSE_BYTES = 32 << 20  # of their records
@@ -23,8 +23,13 @@ _COLUMNS = ("template", "start_us", "spent_us", "state")
 class Store:
     """Units by number; numbers count on."""
 
-    def __init__(self, *, in_memory_at_most: int = _IN_MEMORY_AT_MOST) -> None:
+    def __init__(
+        self, *, in_memory_at_most: int = _IN_MEMORY_AT_MOST, marks: Sequence[bytes] = ()
+    ) -> None:
+        """`marks` are texts of three bytes or more; `is_marked` says whether one was seen."""
         self._at_most = in_memory_at_most
+        self._marks = [as_bytes(mark) for mark in marks]
+        self._marked = False
         self._segments: list[Batch] = []  # by number; those in the vault come first
         self._bytes = 0  # in memory
         self._vault: Vault | None = None
@@ -109,13 +114,11 @@ class Store:
         unit = np.repeat(order, np.concatenate(sizes))
         return np.concatenate(parts)[(back := np.argsort(unit, kind="stable"))], unit[back]
 
-    def mentions(self, marks: Sequence[bytes]) -> bool:
-        """Whether one of these may stand in a record: a text in the vault is not looked into."""
-        words = [as_bytes(mark) for mark in marks]
-        return any(
-            segment.texts is None or any(stands_in(segment.texts, word) for word in words)
-            for segment in self._segments
-        )
+    def is_marked(self) -> bool:
+        """Whether one of the marks stands in a record."""
+        loose = (segment.texts for segment in self._segments if segment.texts is not None)
+        self._marked = self._marked or any(map(self._holds_mark, loose))
+        return self._marked
 
     def is_loose(self) -> bool:
         """Whether many units, or bytes, have been added since the last `keep`."""
@@ -167,6 +170,9 @@ class Store:
         ]
         return np.frombuffer(b"".join(texts), np.uint8)
 
+    def _holds_mark(self, texts: Bytes) -> bool:
+        return any(stands_in(texts, mark) for mark in self._marks)
+
     def _put(self, segment: Batch) -> None:
         if not segment.numbers.size:
             return
@@ -180,6 +186,7 @@ class Store:
         self._vault = self._vault or Vault()
         for segment in segments:
             assert segment.texts is not None  # it was in memory
+            self._marked = self._marked or self._holds_mark(segment.texts)
             at = self._vault.put(segment.texts.data)
             segment.at = at + segment.places[2 * segment.first[:-1]]
             segment.texts = None

@@ -11,7 +11,7 @@ from replay.capture.kernels import ONE, TWO, Bytes, Instruction, Number, compile
 Places = npt.NDArray[np.uint32]
 
 AT_ONCE = place(64)
-EIGHT = place(8)
+EIGHT, SIXTEEN = place(8), place(16)
 _HIGH = np.uint64(0x8080808080808080)
 _ZEROS = np.uint64(0x3030303030303030)
 _ABOVE_NINE = np.uint64(0x7676767676767676)
@@ -20,6 +20,7 @@ word_at = Instruction("word_at")
 within = Instruction("within")
 alike = Instruction("alike")
 put = Instruction("put")
+product = Instruction("product")
 first_of_bits = Instruction("first_of_bits")
 count_of_bits = Instruction("count_of_bits")
 

@@ -14,7 +14,7 @@ from made_oracle import Record, as_csv, as_json
 from made_traffic import by_chance
 
 from replay.capture import Captured, Options, capture
-from replay.capture.blocks import blocks_of
+from replay.capture.blocks import Lines, blocks_of, lines_in
 from replay.capture.formats import Hints
 from replay.capture.inputs import find_inputs, server_logs
 
@@ -172,7 +172,8 @@ def test_an_input_that_grows_meanwhile_is_read_to_where_it_ends(form, tmp_path):
     inputs = find_inputs([path], server_logs(Hints())).inputs
     with mock.patch("replay.capture.blocks._BLOCK", 4000):
         blocks = blocks_of(inputs, lambda log, error: None)
-        data = bytes(next(blocks).data)
+        first = next(blocks)
+        data = bytes(first.data)
         with path.open("ab") as stream:
             stream.write(b"".join(whole[100:]))
         rest = list(blocks)
@@ -180,11 +181,11 @@ def test_an_input_that_grows_meanwhile_is_read_to_where_it_ends(form, tmp_path):
     assert [b.offset for b in rest] == [
         len(data) + sum(len(before.data) for before in rest[:n]) for n in range(len(rest))
     ]
-    lines_before = [
-        1 + (data + b"".join(bytes(b.data) for b in rest[:n])).count(b"\n")
-        for n in range(len(rest))
-    ]
-    assert [b.first_line for b in rest] == lines_before
+    before, told = b"", Lines()
+    for block in (first, *rest):
+        assert told.place_of(block, 0) == f"server.log:{1 + before.count(bytes([10]))}"
+        before += bytes(block.data)
+        told.passed(block, lines_in(block.data))
 
 
 def of_stamp(stamp: str) -> Callable[[Log], None]:

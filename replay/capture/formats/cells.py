@@ -67,8 +67,8 @@ class Cells(NamedTuple):
         return cls.room(records, names=1 << (2 * _NAMED * records).bit_length())
 
 
-def columns(data: Bytes, found: Cells, count: int, zones: Zones) -> Columns:
-    """The columns of the first `count` records."""
+def columns(data: Bytes, found: Cells, count: int, lines: int, zones: Zones) -> Columns:
+    """The columns of the first `count` records of a block of so many lines."""
     local_us, zone, line_num, query_id = found.numbers[:, :count]
     texts = [
         Texts(data, found.begins[field, :count], found.ends[field, :count], marks[:count])
@@ -94,6 +94,7 @@ def columns(data: Bytes, found: Cells, count: int, zones: Zones) -> Columns:
         detail=texts[8],
         context=texts[9],
         statement=texts[10],
+        lines=lines,
     )
 
 

@@ -6,7 +6,7 @@ own: that is what makes a hundred gigabytes readable in minutes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +58,7 @@ class Columns:
     context: Told
     statement: Told  # the statement that failed, or waited
     broken: tuple[Broken, ...] = ()
+    lines: int | None = None  # of the block, where they were counted
 
     def __len__(self) -> int:
         """How many records."""
@@ -113,7 +114,7 @@ def names(codes: npt.NDArray[np.int32], values: Sequence[bytes]) -> pa.Dictionar
 def nothing(broken: tuple[Broken, ...] = ()) -> Columns:
     """A block without a record."""
     none, no_name, no_text = np.zeros(0, np.int64), names(np.zeros(0, np.int32), []), empty(0)
-    numbers = dict.fromkeys(("begin", "end", "at_us", "line_num", "query_id"), none)
+    numbers: dict[str, Any] = dict.fromkeys(("begin", "end", "at_us", "line_num", "query_id"), none)
     named = ("session", "user", "database", "application", "backend_type", "severity", "sqlstate")
     texts = ("message", "detail", "context", "statement")
     return Columns(

@@ -58,14 +58,14 @@ _BETWEEN = place(5)  # separators from the end of the detail to that of the stat
 _LAST_BIT = place(63)
 
 
-def split(block: memoryview, columns: int) -> tuple[Cells, int] | None:
-    """The fields, and the number of records; None where one is not as it should be, or there is none."""
+def split(block: memoryview, columns: int) -> tuple[Cells, int, int] | None:
+    """The fields, and the numbers of records and of lines; None where one is not as it should be, or there is none."""
     data = as_bytes(block)
     separators, window = places_in(data), np.zeros(int(AT_ONCE), np.uint8)
-    count = _separate(data, columns, separators, window)
+    count, lines = _separate(data, columns, separators, window)
     if count == MORE:
         separators = places_in(data, each=True)
-        count = _separate(data, columns, separators, window)
+        count, lines = _separate(data, columns, separators, window)
     if count <= 0:
         return None
     records = count // columns
@@ -74,22 +74,27 @@ def split(block: memoryview, columns: int) -> tuple[Cells, int] | None:
     if taken == MORE:
         found = Cells.more_room(records)
         taken = _take(data, columns, separators, found)
-    return None if taken == WRONG else (found, taken)
+    return None if taken == WRONG else (found, taken, lines)
 
 
 @compiled
-def _separate(data: Bytes, columns: Number, separators: Places, window: Bytes) -> Number:
-    """Find the places behind all fields, as many as there are columns in every line; or WRONG, or MORE."""
+def _separate(
+    data: Bytes, columns: Number, separators: Places, window: Bytes
+) -> tuple[Number, Number]:
+    """Find the places behind all fields, as many as there are columns in every line; or WRONG, or MORE.
+
+    And how many line breaks there are, those in texts included.
+    """
     size = place(data.size)
     if size == 0:
-        return 0
+        return 0, 0
     ended = data[size - ONE] == 10
     stop = size if ended else size + ONE  # where a line break is missing there
     once = np.uint8(1)
     quote, comma, line = np.uint8(34), np.uint8(44), np.uint8(10)
     at, count, line_end = place(0), place(0), place(columns - 1)
     inside = place(0)  # all bits of the last byte
-    may_open, must_end = ONE, place(0)
+    may_open, must_end, breaks = ONE, place(0), place(0)
     while at < stop:
         if at + AT_ONCE <= size:
             quotes = within(data, at, quote, once)
@@ -102,31 +107,32 @@ def _separate(data: Bytes, columns: Number, separators: Places, window: Bytes) -
             quotes = within(window, place(0), quote, once)
             commas = within(window, place(0), comma, once)
             lines = within(window, place(0), line, once)
-            if not ended:
-                lines |= ONE << (size - at)
+        breaks += count_of_bits(lines)
+        if at + AT_ONCE > size and not ended:
+            lines |= ONE << (size - at)
         quoted = running(quotes) ^ inside
         inside = place(np.int64(quoted) >> 63)
         opens, closes = quotes & quoted, quotes & ~quoted
         found, lines = (commas | lines) & ~quoted, lines & ~quoted
         before = found | closes
         if opens & ~((before << ONE) | may_open):
-            return WRONG
+            return WRONG, 0
         if ((closes << ONE) | must_end) & ~(found | opens):
-            return WRONG
+            return WRONG, 0
         may_open, must_end = before >> _LAST_BIT, closes >> _LAST_BIT
         while lines:
             bit = lines & (~lines + ONE)
             if count + count_of_bits(found & (bit - ONE)) != line_end:
-                return WRONG
+                return WRONG, 0
             line_end += place(columns)
             lines ^= bit
         if count + AT_ONCE > place(separators.size):
-            return MORE
+            return MORE, 0
         count = put_bits(found, at, separators, count)
         at += AT_ONCE
     if inside or count + place(columns - 1) != line_end:
-        return WRONG
-    return np.int64(count)
+        return WRONG, 0
+    return np.int64(count), np.int64(breaks)
 
 
 @compiled

@@ -64,8 +64,8 @@ _SEVEN = place(7)
 _UNDERSCORE = np.uint8(ord("_"))
 
 
-def split(block: memoryview) -> tuple[Cells, int] | None:
-    """The fields, and the number of records; None where one is not as it should be, or there is none."""
+def split(block: memoryview) -> tuple[Cells, int, int] | None:
+    """The fields, and the numbers of records and of lines; None where one is not as it should be, or there is none."""
     data = as_bytes(block)
     lines = int(count_in(data, np.uint8(10)))
     found = Cells.room(lines + 1)
@@ -73,7 +73,7 @@ def split(block: memoryview) -> tuple[Cells, int] | None:
     if records == MORE:
         found = Cells.more_room(lines + 1)
         records = _take(data, found, room())
-    return (found, records) if records > 0 else None
+    return (found, records, lines) if records > 0 else None
 
 
 @compiled

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from replay.capture.blocks import Block, blocks_of
+from replay.capture.blocks import Block, Lines, blocks_of, lines_in
 from replay.capture.formats.columns import Ints
 from replay.capture.inputs import Input
 from replay.capture.kernels import Number, compiled, place
@@ -44,6 +44,7 @@ class Reading:
         self._window = (begin_us, end_us)
         self._broken_off: list[str] = []
         self._skipped: dict[str, tuple[int, str]] = {}
+        self._lines = Lines()
         self.routes = routes
         self.tally = Tally()
         self.sample = Sample(k=k)
@@ -105,7 +106,11 @@ class Reading:
         self.broken += len(found.broken)
         for broken in found.broken:
             count, first = self._skipped.get(broken.reason, (0, ""))
-            self._skipped[broken.reason] = count + 1, first or block.place_of(broken.offset)
+            self._skipped[broken.reason] = (
+                count + 1,
+                first or self._lines.place_of(block, broken.offset),
+            )
+        self._lines.passed(block, lines_in(block.data))
         if len(self.hosts) < _HOSTS_AT_MOST:
             self.hosts.update(found.hosts)
         found = self._inside(found)
