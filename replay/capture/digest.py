@@ -16,6 +16,8 @@ from replay.capture.conflicts import Conflicts
 from replay.capture.contention import observe
 from replay.capture.executions import in_session_order
 from replay.capture.formats.columns import Columns, Format, Ints
+from replay.capture.formats.leads import SAID_AT_MOST
+from replay.capture.formats.leads import language as spoken
 from replay.capture.formats.texts import Texts
 from replay.capture.kernels import compiled
 from replay.capture.messages import (
@@ -42,6 +44,7 @@ _FAILURES = ("ERROR", "FATAL", "PANIC")
 _LETHAL = ("FATAL", "PANIC")  # the session ends with it
 _OWN_AT_MOST = 1000  # texts a block
 _UNKNOWN_STATE = "XX000"
+_LOOKED_AT = 100  # messages a block
 _FEW = 8  # steps that tell nothing
 BACK_US = 10_000_000  # sessions' lines come in order but for less
 _LAST_US = 253_402_300_799_999_999  # end of the year 9999
@@ -88,6 +91,7 @@ class Digest:
     moments: tuple[int, int]  # epoch µs of the first and the last record
     back: tuple[int, int]  # how often the clock went back, offset of the first record behind
     newest_first: bool  # as some exports are
+    language: str  # of messages that are not in English; empty: none seen
     first_malformed: tuple[int, str] | None = None  # offset, reason
 
 
@@ -140,6 +144,7 @@ class Digester:
             moments=(int(columns.at_us[0]), int(columns.at_us[-1])) if len(columns) else (0, 0),
             back=_clock_went_back(columns),
             newest_first=_comes_newest_first(columns),
+            language=_language(columns, taken & (kind == NOTHING)),
             first_malformed=next(((b.offset, b.reason) for b in columns.broken), None),
         )
 
@@ -213,6 +218,16 @@ def _clock_went_back(columns: Columns) -> tuple[int, int]:
 def _comes_newest_first(columns: Columns) -> bool:
     steps = np.sign(np.diff(columns.at_us))
     return int((steps < 0).sum()) > max(int((steps > 0).sum()), _FEW)
+
+
+def _language(columns: Columns, untold: Mask) -> str:
+    """That of some of the messages that mean nothing to us, where it is not English."""
+    rows = np.flatnonzero(untold)
+    if not rows.size:
+        return ""
+    whole = Texts.of(columns.message).only(rows[:: rows.size // _LOOKED_AT + 1])
+    ends = np.minimum(whole.ends, whole.begins + SAID_AT_MOST)
+    return spoken(Texts(whole.data, whole.begins, ends, whole.marks).to_pylist())
 
 
 def _is_one_of(column: pa.DictionaryArray, values: tuple[str, ...]) -> Mask:

@@ -60,6 +60,7 @@ class Reading:
         self._whole = whole  # transactions can be rebuilt
         self._nameless = False  # lines that do not tell their session
         self._newest_first = ""  # an input whose lines come so
+        self._translated = "", ""  # a language, and the input that has messages in it
         self._own: set[str] = set()  # texts
         self._databases: set[str] = set()
         self._skipped: dict[str, tuple[int, str]] = {}
@@ -158,6 +159,12 @@ class Reading:
                 f"the log's clock goes back {times} time{'s' * (times > 1)}, first at {first}: what ran "
                 "behind it seems to have run before"
             )
+        language, name = self._translated
+        if language:
+            notes.append(
+                f"{name} has messages in {language} (lc_messages), of which only those of failed "
+                "statements are read: set lc_messages = 'C' and capture again"
+            )
         if self._newest_first:
             notes.append(
                 f"{self._newest_first} has its newest lines first: each statement is a transaction of its "
@@ -217,6 +224,8 @@ class Reading:
         self.records += digest.records
         self.malformed += digest.malformed
         self._databases |= digest.databases
+        if digest.language and not self._translated[0]:
+            self._translated = digest.language, block.input.name
         if digest.newest_first:
             self._newest_first = block.input.name
         self._nameless |= b"" in digest.sessions

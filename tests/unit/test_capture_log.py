@@ -202,6 +202,22 @@ def test_what_log_statement_logs_in_any_case_is_not_taken_for_a_draw(log, file, 
     assert any(f"log_statement = {texts}" in note for note in workload.manifest.notes)
 
 
+@pytest.mark.parametrize(
+    ("message", "language"),
+    [
+        ("Dauer: 0.100 ms  Anweisung: SELECT 1", "German"),
+        ("продолжительность: 0.100 мс, оператор: SELECT 1", "Russian"),
+        ("文: SELECT 1", "Japanese"),
+    ],
+)
+def test_messages_in_another_language_are_told_of(log, file, message, language):
+    log.ran("SELECT 1")
+    for _ in range(300):
+        log.line(message=message)
+    notes = captured(log.write(file)).workload.manifest.notes
+    assert any(f"server.json has messages in {language} (lc_messages)" in note for note in notes)
+
+
 def test_broken_lines_are_counted_and_named(log, file):
     for _ in range(150):
         log.ran("SELECT 1")

@@ -146,6 +146,13 @@ def test_blank_lines_and_windows_line_ends_are_no_fault():
     assert (len(damaged), len(damaged.broken)) == (6, 1)
 
 
+def test_words_for_severities_may_be_of_any_alphabet():
+    data = csv_line().replace(b",LOG,", ",СООБЩЕНИЕ,".encode())
+    made = recognise(data, Hints())
+    assert made is not None
+    assert made.parse(memoryview(data)).severity.to_pylist() == ["СООБЩЕНИЕ".encode()]
+
+
 def test_after_an_upgrade_the_same_file_goes_on_with_more_columns():
     data = csv_line(23) * 2 + csv_line(24) * 2 + csv_line() * 2
     found = parsed(data, CsvLog(columns=23))

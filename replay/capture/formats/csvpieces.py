@@ -31,7 +31,7 @@ _AHEAD = (
     + rb"%b,%b,\d*,%b," % (_ANY, _ANY, _ANY)  # user, database, process, connection from
     + rb"(?P<session>[0-9a-f]{1,16}\.[0-9a-f]{1,8}),(?P<number>\d{1,19}),"
     + rb"%b,(?P<started>%b [^\",\r\n]{1,60})," % (_ANY, _STAMP)  # command tag, session start
-    + rb'%b,\d*,"?[A-Z]+[0-9]?"?,"?[0-9A-Z]{5}"?,' % _ANY  # vxid, txid, severity, SQLSTATE
+    + rb'%b,\d*,"?[A-Z\x80-\xff]+[0-9]?"?,"?[0-9A-Z]{5}"?,' % _ANY  # vxid, txid, severity, SQLSTATE
 )
 _TEXTS = rb"%b(?:,%b){9}" % (_ANY, _ANY)  # message to application name
 _SINCE_13 = rb"(?P<backend>,%b)" % _ANY

@@ -73,11 +73,6 @@ class Wrapped:
         """The cloud, and the log in its envelopes."""
         return f"{self.wrapping.name}, {self.inner.name}"
 
-    @property
-    def language(self) -> str:
-        """As the log in the envelopes has it."""
-        return self.inner.language
-
     def cut(self, chunk: memoryview, *, whole_file: bool) -> int:
         """Where the last event begins that begins a record; one that is none will do as well."""
         if whole_file:

@@ -1,11 +1,14 @@
 """The words that a line of a stderr log begins with behind its prefix, `LOG:  `, `DETAIL:  `.
 
 A server whose lc_messages is not English translates them. They are known here in some languages, so
-that such a log is recognised and can be refused with a reason.
+that such a log is recognised, its failures are read, and what is not read can be named.
 """
 
 import re
+from collections.abc import Collection
 from enum import IntEnum
+
+SAID_AT_MOST = 48  # bytes of a message that tell its language
 
 
 class Kind(IntEnum):
@@ -46,32 +49,36 @@ _TRANSLATED = {
     "Chinese (Taiwan)": "日誌: |錯誤: |警告: |致命錯誤: |注意: |資訊: |除錯: |嚴重錯誤: |詳情: "
     "|上下文: |陳述式: |提示: |查詢: |位置: |回溯: ",
 }
-_DURATIONS = {
-    "German": "Dauer: ",
-    "French": "durée : ",
-    "Spanish": "duración: ",
-    "Portuguese": "duração: ",
-    "Italian": "durata: ",
-    "Russian": "продолжительность: ",
-    "Japanese": "期間: ",
-    "Chinese": "耗时: ",
-    "Chinese (Taiwan)": "持續時間: ",
+# What messages of durations and of statements begin with.
+_SAID = {
+    "German": ("Dauer: ", "Anweisung: "),
+    "French": ("durée : ", "instruction : "),
+    "Spanish": ("duración: ", "sentencia: "),
+    "Portuguese": ("duração: ", "comando: "),
+    "Italian": ("durata: ", "istruzione: "),
+    "Swedish": ("varaktighet ", "sats: "),
+    "Russian": ("продолжительность: ", "оператор: "),
+    "Ukrainian": ("тривалість: ",),
+    "Georgian": ("ხანგრძლივობა: ",),
+    "Japanese": ("期間: ", "文: "),
+    "Korean": ("실행시간: ", "명령 구문: "),
+    "Chinese": ("耗时: ", "语句: "),
+    "Chinese (Taiwan)": ("持續時間: ", "陳述式: "),
 }
 
 
-def _leads() -> dict[bytes, tuple[Kind, int, str]]:
-    """Lead to its kind, its severity as an index of SEVERITIES, and its language."""
-    known: dict[bytes, tuple[Kind, int, str]] = {}
-    languages: list[tuple[str, tuple[str, ...]]] = [("", _ENGLISH)]
-    languages += [(name, tuple(f"{w} " for w in ws.split("|"))) for name, ws in _TRANSLATED.items()]
-    for language, words in languages:
+def _leads() -> dict[bytes, tuple[Kind, int]]:
+    """Lead to its kind, and its severity as an index of SEVERITIES."""
+    known: dict[bytes, tuple[Kind, int]] = {}
+    translated = (tuple(f"{w} " for w in words.split("|")) for words in _TRANSLATED.values())
+    for words in (_ENGLISH, *translated):
         for place, word in enumerate(words):
             kind = Kind(min(max(place - 7, 0), Kind.PASSED_OVER))
             spellings = {word.encode()}
             if word.isascii() or max(word) < "\u0100":
                 spellings.add(word.encode("latin-1"))
             for spelling in spellings:
-                known.setdefault(spelling, (kind, place if place < 8 else 0, language))
+                known.setdefault(spelling, (kind, place if place < 8 else 0))
     return known
 
 
@@ -85,12 +92,10 @@ LEAD_PATTERN = b"(?P<lead>" + b"|".join(map(re.escape, LEADS)) + b")"
 PLACE = {lead: place for place, lead in enumerate(LEADS)}
 
 
-def language(leads: set[bytes], texts: list[bytes]) -> str:
-    """The language of a log's messages, by leads and texts of its lines; empty: English."""
-    for lead in leads:
-        if _KNOWN[lead][2]:
-            return _KNOWN[lead][2]
-    for name, word in _DURATIONS.items():
-        if any(text.startswith(word.encode()) for text in texts):
+def language(texts: Collection[bytes]) -> str:
+    """The language of messages, by the beginnings of some; empty: English, as far as they tell."""
+    for name, words in _SAID.items():
+        told = tuple(word.encode() for word in words)
+        if any(text.startswith(told) for text in texts):
             return name
     return ""

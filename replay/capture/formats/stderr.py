@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from replay.capture.formats.columns import Columns, Hints
 from replay.capture.formats.found import found, own_lines, share
 from replay.capture.formats.leads import KINDS, PLACE, Kind
-from replay.capture.formats.leads import language as spoken
 from replay.capture.formats.prefix import HEAD_AT_MOST, Prefix
 from replay.capture.formats.stamps import Zones
 from replay.capture.formats.textblock import columns, zones_told
@@ -30,7 +29,6 @@ class Stderr:
 
     prefix: Prefix
     zones: Zones = field(default_factory=Zones)
-    language: str = ""  # of lc_messages where it is not English: its durations cannot be read
 
     @property
     def name(self) -> str:
@@ -80,14 +78,7 @@ def known(head: bytes, hints: Hints) -> Prefix | None:
 
 def made(head: bytes, prefix: Prefix, hints: Hints) -> Stderr:
     """The format of a log with that prefix, with what else its head tells."""
-    matches = [match for line in own_lines(head) if (match := prefix.pattern.match(line))]
-    said = {match["lead"]: KINDS[PLACE[match["lead"]]] for match in matches}
-    texts = [match.string[match.end() :] for match in matches if said[match["lead"]] == Kind.RECORD]
-    return Stderr(
-        prefix=prefix,
-        zones=Zones(hints.log_timezone, zones_told(head, prefix)),
-        language=spoken(set(said), texts),
-    )
+    return Stderr(prefix, Zones(hints.log_timezone, zones_told(head, prefix)))
 
 
 def _last_begin(tail: bytes, prefix: re.Pattern[bytes]) -> int:
