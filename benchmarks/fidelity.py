@@ -143,8 +143,8 @@ def compared(
         print(f"  bound     {dict(binder.summary)}")
         # What was read may have been written in between; what was written was there before.
         as_captured = Binder(plain, bundle.read_profile(workloads[1]), None, identity=True)
-        production = measure(copy, plain, as_captured)
-        production |= measure(theirs, plain, as_captured, kinds=("select",))
+        production = measure(copy, plain, as_captured, reads=False)
+        production |= measure(theirs, plain, as_captured, reads=True)
         # What is rolled back leaves its room behind.
         figures = [*sizes(theirs, ours), *statistics(theirs, ours)]
         staging = measure(ours, scrubbed, binder)

@@ -5,7 +5,7 @@ before each.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,9 +43,9 @@ def measure(
     binder: Binder,
     *,
     plans_only: bool = False,
-    kinds: Sequence[str] = (),
+    reads: bool | None = None,
 ) -> dict[str, Seen]:
-    """By template; only of some kinds where these are given."""
+    """By template; only those that read, or only the others, where that is said."""
     seen: dict[str, Seen] = defaultdict(Seen)
     kind_of = {template.id: template.kind for template in workload.templates}
     rng = np.random.default_rng(7)
@@ -57,7 +57,8 @@ def measure(
             continue
         with connection.transaction(force_rollback=True):
             for ordinal, template, sql, values in _bound(transaction, binder, rng):
-                if kind_of[template] in _ENDS or (kinds and kind_of[template] not in kinds):
+                kind = kind_of[template]
+                if kind in _ENDS or (reads is not None and reads != (kind == "select")):
                     continue
                 if not _one(connection, seen[template], transaction.id, ordinal, sql, values):
                     break

@@ -20,6 +20,7 @@ from data_gen.values.family import Family, Wanted
 _SHORT_HEADER, _LONG_HEADER, _SHORT = 1, 4, 127  # bytes of a varlena's header, in average_width
 _TYPMOD = re.compile(r"^(?:character varying|character|varchar|bpchar)\((\d+)\)")
 _JSONB = b"\x01"  # version of jsonb's binary form
+_SCALED = 1.2  # what weighs otherwise is compressed, or no fair sample
 _TRIED = 64  # made documents that must parse before a shape is believed
 
 
@@ -56,18 +57,26 @@ def maker_of(wanted: Wanted) -> Maker:
     shape = shapes.shape_of(sample, wanted, max_length(column.type))
     if shape is not None and shape.technical:
         return shape
-    lengths = widths(sample, column.average_width, max_length(column.type))
+    # Common values weigh as they come, not as they stand here.
+    scaled = not column.common_values
+    lengths = widths(sample, column.average_width, max_length(column.type), scaled=scaled)
     pool = pools.pool_for(wanted, round(float(lengths.mean())), max_length(column.type))
     return pool or shape or Prose(lengths, wanted.distinct, wanted.key)
 
 
-def widths(sample: Sequence[str], average: int, limit: int) -> Ints:
-    """Lengths in bytes to draw from: those of the sample, else about the average."""
+def widths(sample: Sequence[str], average: int, limit: int, *, scaled: bool = False) -> Ints:
+    """Lengths in bytes to draw from: those of the sample, else about the average.
+
+    Scaled, a sample of some values comes to the average that ANALYZE has of thousands.
+    """
+    header = _SHORT_HEADER if average <= _SHORT else _LONG_HEADER
+    mean = max(average - header, 1)
     if sample:
         seen = [len(token.encode()) for token in sample]
+        factor = mean * len(seen) / sum(seen)
+        if scaled and 1 / _SCALED <= factor <= _SCALED:
+            seen = [round(length * factor) for length in seen]
     else:
-        header = _SHORT_HEADER if average <= _SHORT else _LONG_HEADER
-        mean = max(average - header, 1)
         seen = [max(round(mean * (0.5 + tenth / 10)), 1) for tenth in range(11)]
     return np.minimum(np.array(seen, np.int64), limit)
 
