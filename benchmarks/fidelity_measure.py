@@ -4,6 +4,7 @@ Statements run transaction by transaction, as bound, and are rolled back: both d
 before each.
 """
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +18,8 @@ from replay.sql.plan_shape import shape
 from replay.sql.slots import render
 from replay.workload import Transaction, Workload
 
-_PER_TEMPLATE = 24  # executions that are explained
+_PER_TEMPLATE = 64  # executions that are explained …
+_AT_LEAST, _AT_MOST_S = 12, 1.0  # … so many, and more while they take no longer together
 _ABOVE = {
     *("Aggregate", "Limit", "Sort", "Incremental Sort", "Unique", "LockRows", "ModifyTable"),
     *("Gather", "Gather Merge", "Materialize", "WindowAgg", "Result", "Subquery Scan", "Group"),
@@ -35,6 +37,13 @@ class Seen:
     rows: list[tuple[int, int, int]] = field(default_factory=list)  # transaction, ordinal, rows
     errors: Counter[str] = field(default_factory=Counter)
     calls: int = 0
+    explained_s: float = 0.0
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether no more executions are to be explained."""
+        done = len(self.flows)
+        return done >= _PER_TEMPLATE or (done >= _AT_LEAST and self.explained_s > _AT_MOST_S)
 
 
 def measure(
@@ -51,9 +60,7 @@ def measure(
     rng = np.random.default_rng(7)
     connection.execute("SET statement_timeout = '20s'")
     for transaction in workload.transactions:
-        if plans_only and all(
-            len(seen[s.template].flows) >= _PER_TEMPLATE for s in transaction.statements
-        ):
+        if plans_only and all(seen[s.template].is_enough for s in transaction.statements):
             continue
         with connection.transaction(force_rollback=True):
             for ordinal, template, sql, values in _bound(transaction, binder, rng):
@@ -88,12 +95,14 @@ def _one(
     """Explain and execute a statement; whether the transaction can go on."""
     seen.calls += 1
     try:
-        if len(seen.flows) < _PER_TEMPLATE:
+        if not seen.is_enough:
+            began = time.monotonic()
             with connection.transaction(force_rollback=True), psycopg.RawCursor(connection) as c:
                 text = f"EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF, FORMAT JSON) {sql}"
                 plan = c.execute(text, values or None).fetchone()[0][0]["Plan"]
             seen.shapes[shape(plan)] += 1
             seen.flows.append(flow(plan))
+            seen.explained_s += time.monotonic() - began
         with psycopg.RawCursor(connection) as cursor:
             cursor.execute(sql, values or None)
             seen.rows.append((number, ordinal, max(cursor.rowcount, 0)))

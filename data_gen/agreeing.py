@@ -11,6 +11,7 @@ from data_gen.shuffle import Flags, Ints
 from data_gen.sources import Borrowed, CellSource, Filled, NullFlags
 
 if TYPE_CHECKING:
+    from data_gen.drafts import Made
     from data_gen.plan import _Table
 
 MOST = 1 << 22  # rows that lie in memory
@@ -152,3 +153,17 @@ def alike_rows(table: "_Table", names: Sequence[str]) -> Ints | None:
         return None
     points = [points_of(column, table.rows) for column in columns if column is not None]
     return numbered(points, points)[0] if points else np.zeros(table.rows, np.int64)
+
+
+def told_apart(made: "Made") -> Ints:
+    """The points of some values by rank, without those that look like one before them.
+
+    A value that is made may by chance be one that the statistics name.
+    """
+    points = made.spread.by_rank(np.arange(made.spread.values, dtype=np.int64))
+    if points.size > _MOST_VALUES:
+        return points
+    first = dict[bytes | None, int]()
+    for place, raw in enumerate(Cells(made.encode(points)).raw()):
+        first.setdefault(raw, place)
+    return points[np.array(list(first.values()), np.int64)]

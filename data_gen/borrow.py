@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data_gen.agreeing import MOST, Agreeing, Lacking, Listed, alike, alike_rows, nth
+from data_gen.agreeing import MOST, Agreeing, Lacking, Listed, alike, alike_rows, nth, told_apart
 from data_gen.profile import ForeignKey
 from data_gen.shuffle import Ints, Order, Permutation, key_of, mixed
 from data_gen.sources import Borrowed, CellSource, Filled, NullFlags, Own
@@ -186,6 +186,12 @@ class Borrowing:
         """
         table, seed = self._table, self._seed("match", key.name)
         drawn = mixed(np.arange(table.rows, dtype=np.int64), seed)
+        # As many different parents as the columns show, the first ones of every group.
+        wanted = max(
+            (table.drafts[name].distinct for name in free if name in table.drafts), default=1
+        )
+        share = min(wanted / max(table.plan.counts[key.parent], 1), 1.0)
+        among = np.maximum(np.rint(many * share).astype(np.int64), 1)
         for names in self._resting_on(free):
             groups = alike_rows(table, [name for name in names if name not in free])
             if groups is None:
@@ -193,8 +199,10 @@ class Borrowing:
             turn = nth(groups)
             if (turn >= many).any():
                 return None
+            among = np.maximum(many, 1)
             drawn = mixed(groups, seed) % np.uint64(table.rows) + turn.astype(np.uint64)
-        return (drawn % np.maximum(many, 1).astype(np.uint64)).astype(np.int64)
+        turns: Ints = (drawn % among.astype(np.uint64)).astype(np.int64)
+        return turns
 
     def _resting_on(self, free: Sequence[str]) -> Iterator[Sequence[str]]:
         """The unique keys with these columns."""
@@ -237,12 +245,14 @@ class Borrowing:
         turn = nth(groups)
         most = int(turn.max(initial=0)) + 1
         made = draft.made(table.rows)
-        if made.spread.values < most:
-            made = draft.made(table.rows, distinct=most)
+        points = told_apart(made)
+        if points.size < most:
+            made = draft.made(table.rows, distinct=2 * most)
+            points = told_apart(made)
         if draft.rotates and made.spread.rows:
             drawn = mixed(groups, self._seed("follow", name)) % np.uint64(made.spread.rows)
             turn = turn + made.spread.ranks(drawn.astype(np.int64))
-        table.place(name, Listed(made.spread.by_rank(turn % made.spread.values)), made)
+        table.place(name, Listed(points[turn % points.size]), made)
 
     def _seed(self, purpose: str, name: str) -> int:
         return key_of(self._table.plan.seed, purpose, self._name, name)

@@ -30,6 +30,7 @@ _AHEAD_SINCE = 160_000  # from this version on a bulk load extends a file by man
 _MOST_AHEAD = 64  # pages (MAX_BUFFERS_TO_EXTEND_BY)
 _TRUNCATED = 1 / 16  # of a file's pages: VACUUM gives so many empty ones at its end back
 _NEARLY_ALL = 0.98
+_FEW = 0.01  # of the rows
 
 
 class _Writer(LibpqWriter):
@@ -61,9 +62,26 @@ class Target:
     def restore(self, connection: psycopg.Connection[Any]) -> None:
         """Production's fillfactor again."""
         if self.fillfactor != own_fillfactor(self.table):
-            own = next((o for o in self.table.options if o.startswith("fillfactor=")), None)
-            setting = sql.SQL(f"SET ({own})" if own else "RESET (fillfactor)")
-            connection.execute(sql.SQL("ALTER TABLE {} ").format(self._place()) + setting)
+            self._restore(connection)
+
+    def _restore(self, connection: psycopg.Connection[Any]) -> None:
+        own = next((o for o in self.table.options if o.startswith("fillfactor=")), None)
+        setting = sql.SQL(f"SET ({own})" if own else "RESET (fillfactor)")
+        connection.execute(sql.SQL("ALTER TABLE {} ").format(self._place()) + setting)
+
+    def rewrite(self, connection: psycopg.Connection[Any], changed: int, rows: int) -> None:
+        """Let a table in which many rows were mended have its pages without the rows before that."""
+        if self.table.partition_key or changed <= rows * _FEW:
+            return
+        place = self._place()
+        setting = sql.SQL(f"SET (fillfactor = {self.fillfactor})")
+        connection.execute(sql.SQL("ALTER TABLE {} ").format(place) + setting)
+        try:
+            connection.execute(sql.SQL("VACUUM (FULL) {}").format(place))
+        finally:
+            self._restore(connection)
+        if self.table.visible_pages:
+            connection.execute(sql.SQL("VACUUM {}").format(place))
 
     def copy(
         self,

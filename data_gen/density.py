@@ -78,7 +78,7 @@ class _Sample:
         """Pages that they take, the last one by its share."""
         name = sql.Identifier("pg_temp", "replay_sample")
         like = sql.SQL(
-            "CREATE TEMP TABLE replay_sample (LIKE {} INCLUDING STORAGE) WITH {}"
+            "CREATE TEMP TABLE replay_sample (LIKE {} INCLUDING STORAGE INCLUDING GENERATED) WITH {}"
         ).format(
             sql.Identifier(self.table.schema, self.table.name),
             sql.SQL(f"(fillfactor = {filled}, autovacuum_enabled = off)"),

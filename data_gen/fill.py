@@ -150,9 +150,9 @@ class _Filling:
                 source.close()
             with told(table.qualified), connection.transaction():
                 target.restore(connection)
-                if not table.partition_key:
-                    mend(connection, table)
+                mended = mend(connection, table)
                 note_filled(connection, table.qualified, self.part.number, end - first)
+            target.rewrite(connection, mended, end - first)
             if frozen_rows(self.plan, table) == self.plan.counts[table.qualified]:
                 connection.execute(f"VACUUM {ddl.place_of(table)}".encode())
             self.done.append(self._indexed(connection, table, began))
@@ -184,12 +184,13 @@ class _Filling:
                 target = fuller
                 target.truncate(connection)
                 self._copied(connection, target, lambda _: None, (first, frozen, end))
+            mended = 0
             if self.part.of == 1:
                 target.restore(connection)
-                if not table.partition_key:
-                    mend(connection, table)
+                mended = mend(connection, table)
             note_filled(connection, table.qualified, self.part.number, end - first)
         if self.part.of == 1 and not table.partition_key and target.columns:
+            target.rewrite(connection, mended, end - first)
             target.trim(connection, self.plan, lambda rows: self._some(table, rows))
         return self._indexed(connection, table, began)
 

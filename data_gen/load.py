@@ -21,6 +21,7 @@ from data_gen.errors import DataGenError
 from data_gen.fill import LoadedTable, Part, Progress, fill
 from data_gen.indexing import build_indexes
 from data_gen.journal import Begun, Journal, Settings
+from data_gen.mend import mend
 from data_gen.plan import Plan
 from data_gen.profile import ColumnProfile, SchemaProfile, TableProfile
 from data_gen.selection import selected
@@ -199,6 +200,7 @@ def _finished(connection: psycopg.Connection[Any], plan: Plan, part: Part) -> tu
     if part.of > 1:
         for table in profile.tables:
             if not table.partition_key:
+                mend(connection, table)
                 connection.execute(f"VACUUM {ddl.place_of(table)}".encode())
                 left_out += build_indexes(connection, table, plan, standing=True)
                 connection.execute(f"ANALYZE {ddl.place_of(table)}".encode())

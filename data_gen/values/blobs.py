@@ -74,7 +74,8 @@ def uuids(wanted: Wanted) -> Family:
 def byteas(wanted: Wanted) -> Family:
     """Bytes of the widths seen."""
     column = wanted.column
-    sizes = widths((), column.average_width, 1 << 20)
+    seen = [token[2::2] for token in (*column.histogram, *column.common_values)]  # \x, then pairs
+    sizes = widths([one for one in seen if one], column.average_width, 1 << 20)
     if wanted.outside is not None:
         sizes = wanted.outside.lengths()
     return coded(
