@@ -6,7 +6,6 @@ does not is lent: from then on, and to its end, it is this program's, as any of 
 
 import os
 from collections.abc import Callable
-from heapq import heappush
 from pathlib import Path
 from time import monotonic_ns
 from typing import Any
@@ -16,11 +15,11 @@ import msgspec
 from replay.load import clock
 from replay.load.carrier import READ
 from replay.load.direct import Direct
-from replay.load.engine import FAR, Engine
+from replay.load.engine import Engine
 from replay.load.native import layout as at
 from replay.load.native.board import Board, Run
-from replay.load.native.layout import WORD
-from replay.load.session import FREE, LOST, PAUSED, RUNNING, Session
+from replay.load.native.layout import FAR, WORD
+from replay.load.session import FREE, LOST, RUNNING, Session
 from replay.load.shard import Arrival, Call
 
 _STAY_NS = 1_000_000  # a turn of the loop: the event loop has its own every two ms at least
@@ -204,12 +203,7 @@ class Compiled(Engine):
     def _take_over_pausing(self, slot: int) -> None:
         self._board.lend(slot)
         session, _ = self._taken(slot)
-        session.state = PAUSED
-        session.wake = wake = self._board.session(slot)[at.RESUME // WORD]
-        heappush(self._pauses, (wake, slot))
-        if wake < self._wake:
-            self._wake = wake
-            self._alarm.arm(wake)
+        self._pause(session, self._board.session(slot)[at.RESUME // WORD])
 
     def _taken(self, slot: int) -> tuple[Session, Arrival]:
         """A session with the accounts that the loop kept of its transaction."""

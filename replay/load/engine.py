@@ -21,16 +21,14 @@ import psycopg
 
 from replay.load import clock
 from replay.load.carrier import Heard
+from replay.load.driving import Driving
+from replay.load.native.layout import FAR, LOOK_NS
 from replay.load.record import (
     CODE_CANCELLED,
     CODE_LOST,
-    CODE_OK,
     CODE_POOL,
     CODE_REFUSED,
-    EXPECTED,
     FINAL,
-    RECORD,
-    RETRIED,
 )
 from replay.load.session import (
     EXPECTING,
@@ -44,18 +42,10 @@ from replay.load.session import (
     NewSession,
     Session,
 )
-from replay.load.shard import Arrival, Call, Line
-
-FAR = 1 << 62  # ns: later than anything
-_LOOK_NS = 2_000_000  # while no session is free, arrivals are taken up together, so often
-_QUERY_CANCELED = b"57014"
-_RETRIED = (b"40001", b"40P01")  # serialization_failure, deadlock_detected
-_STALE = (b"0A000", b"26000")  # cached plan must not change result type; no such statement
-_BARE = Line(-1)  # of what is sent beside the transactions' own
-_pack = RECORD.pack
+from replay.load.shard import Arrival, Call
 
 
-class Engine:
+class Engine(Driving):
     """Drives one shard through one pool; `done` is called once there is nothing more to wait for.
 
     `lost` is called with a session whose connection broke, and with that connection, to be closed;
@@ -77,10 +67,9 @@ class Engine:
         new_session: NewSession = Session,
     ) -> None:
         """`settings` are the texts that arrivals name, to be run in a session before them."""
-        self._packed = bytearray()  # records, not yet taken
+        super().__init__(calls, settings, retries)
         self.error: BaseException | None = None  # what broke this program, if anything did
         self.lost_connections = 0
-        self.refused_settings = 0  # that the server did not take
         self.queued = 0  # transactions that wait for a session of their own
         self.out_of_order = 0  # statements sent before one they should have waited for: see Ordered
         self._loop = loop
@@ -88,10 +77,6 @@ class Engine:
         self._make_session = new_session
         self.sessions = tuple(map(self._new_session, range(pool)))
         self._arrivals = arrivals
-        self._calls = calls
-        self._rollbacks = {call.template: _beside(call, b"ROLLBACK") for call in calls}
-        self._settings = settings
-        self._retries = retries
         self._pool_timeout_ns = pool_timeout_ns
         self._done = done
         self._lost = lost
@@ -99,7 +84,6 @@ class Engine:
         self._looks: deque[tuple[int, int]] = deque()  # at which something waited: planned, made
         self._pauses: list[tuple[int, int]] = []  # heap of (wake, slot)
         self._busy = 0
-        self._ending = False
         self._origin = self._next_due = self._wake = FAR
         self._next: Arrival | None = None
         self._alarm = self._new_alarm()
@@ -136,11 +120,6 @@ class Engine:
                 self._finish(session, now)
         self._check_done()
         return tuple(s for s in self.sessions if s.state in EXPECTING)
-
-    def take_records(self) -> bytes:
-        """What was done since the last time, packed (record.RECORD)."""
-        packed, self._packed = self._packed, bytearray()
-        return bytes(packed)
 
     def under_way(self) -> tuple[int, int]:
         """Transactions that have a session, and the number of the arrival that is next; -1: none."""
@@ -225,7 +204,7 @@ class Engine:
         if self._next_due <= now:
             self._looks.append((self._wake, now))
         # Nobody could serve it before: whoever becomes free looks for himself.
-        return min(max(self._next_due, now + _LOOK_NS), self._next_due + self._pool_timeout_ns)
+        return min(max(self._next_due, now + LOOK_NS), self._next_due + self._pool_timeout_ns)
 
     def _lag(self, due: int, now: int) -> int:
         """Our part of the delay of what waited for the pool: how late it was seen to wait."""
@@ -244,124 +223,6 @@ class Engine:
         self._next = arrival = next(self._arrivals, None)
         self._next_due = FAR if arrival is None else self._origin + arrival.due_us * 1000
 
-    def _begin(self, session: Session, arrival: Arrival, due: int, lag: int | None) -> None:
-        """Send a transaction's first statement, or before it what sets the session up for it."""
-        session.take(arrival, due)
-        if arrival.settings == session.settings:
-            self._send(session, lag)
-        else:
-            self._set_up(session, monotonic_ns() - due if lag is None else lag)
-
-    def _send(self, session: Session, lag_ns: int | None = None) -> None:
-        """Send the statement that is next; its lag is all of its delay where none is given."""
-        line = session.lines[session.position]
-        call = self._calls[line.call]
-        session.template = call.template
-        session.began = began = monotonic_ns()
-        session.lag = began - session.due if lag_ns is None else lag_ns
-        session.carrier.send(call.with_text(line.text) if line.text else call, line)
-
-    def _answered(self, session: Session, code: bytes, rows: int) -> None:
-        """A statement is over: write it down, and go on with its transaction or the next one."""
-        now = monotonic_ns()
-        if session.state != RUNNING:
-            self._went_by(session, code, now)
-        elif code is not CODE_OK:
-            self._refused(session, code, rows, now)
-        elif session.position + 1 < len(session.lines):
-            self._record(session, code, rows, now, 0)
-            self._go_on(session, now)
-        else:
-            self._record(session, code, rows, now, FINAL)
-            if session.in_transaction:
-                self._finish(session, now)
-            else:
-                self._release(session, now)
-        if now >= self._wake:
-            self._run_due()
-
-    def _went_by(self, session: Session, code: bytes, now: int) -> None:
-        """What is no statement of the transaction is over: its settings, or a rollback."""
-        if session.state == ROLLING_BACK:
-            self._release(session, now)
-            return
-        if session.state == SETTING:
-            session.settings = session.wanted
-            self.refused_settings += code is not CODE_OK
-        else:
-            session.due, session.lag = now, 0
-        session.state = RUNNING
-        if self._ending:
-            self._never_sent(session, CODE_CANCELLED, now)
-            self._finish(session, now)
-        else:
-            self._send(session, session.lag)
-
-    def _begin_again(self, session: Session, now: int) -> None:
-        """The transaction's next try; the failed one is rolled back."""
-        session.tries += 1
-        session.ordinal += len(session.lines)
-        session.position = 0
-        if session.in_transaction:
-            self._roll_back(session, RETRYING)
-        else:
-            session.due = now
-            self._send(session)
-
-    def _roll_back(self, session: Session, state: int) -> None:
-        session.state = state
-        self._send_beside(session, self._rollbacks[session.template])
-
-    def _send_beside(self, session: Session, call: Call) -> None:
-        """Send what is no statement of the transaction."""
-        session.began = monotonic_ns()
-        session.template = call.template
-        session.carrier.send(call, _BARE)
-
-    def _refused(self, session: Session, code: bytes, rows: int, now: int) -> None:
-        """The server said no. Where it said the same to production, what followed there follows."""
-        if self._ending and code == _QUERY_CANCELED:
-            code = CODE_CANCELLED
-        line = session.lines[session.position]
-        expected = line.expected.encode() == code
-        if code in _STALE and (name := self._calls[line.call].name):
-            session.carrier.prepare_anew(name)
-        if code in _RETRIED and not (expected or self._ending) and session.tries < self._retries:
-            self._record(session, code, rows, now, RETRIED)
-            self._begin_again(session, now)
-            return
-        last = session.position + 1 == len(session.lines)
-        flags = (EXPECTED if expected else 0) | (0 if expected and not last else FINAL)
-        self._record(session, code, rows, now, flags)
-        if flags & FINAL:
-            self._finish(session, now)
-        else:
-            self._go_on(session, now)
-
-    def _go_on(self, session: Session, now: int) -> None:
-        """The transaction's next statement, at once or when the client had its own business done."""
-        session.position += 1
-        if self._ending:
-            self._never_sent(session, CODE_CANCELLED, now)
-            self._finish(session, now)
-        elif gap_us := session.lines[session.position].gap_us:
-            session.state = PAUSED
-            session.wake = wake = now + gap_us * 1000
-            heappush(self._pauses, (wake, session.slot))
-            if wake < self._wake:
-                self._wake = wake
-                self._alarm.arm(wake)
-        else:
-            session.due = now
-            self._send(session)
-
-    def _finish(self, session: Session, now: int) -> None:
-        """The transaction is in the books: leave nothing open on the server, free the session."""
-        if session.in_transaction:
-            self._roll_back(session, ROLLING_BACK)
-        else:
-            self._release(session, now)
-
     def _release(self, session: Session, now: int) -> None:
         """A session's work is done: give it what waits for one, or let it be free."""
         arrival, due = self._next, self._next_due
@@ -378,12 +239,13 @@ class Engine:
             self._alarm.arm(due)
         self._check_done()
 
-    def _set_up(self, session: Session, lag: int) -> None:
-        """Give the session the settings that its next transaction ran with."""
-        session.state = SETTING
-        session.lag = lag
-        first = self._calls[session.lines[0].call]
-        self._send_beside(session, _beside(first, self._settings[session.wanted]))
+    def _pause(self, session: Session, wake_ns: int) -> None:
+        session.state = PAUSED
+        session.wake = wake_ns
+        heappush(self._pauses, (wake_ns, session.slot))
+        if wake_ns < self._wake:
+            self._wake = wake_ns
+            self._alarm.arm(wake_ns)
 
     def _check_done(self) -> None:
         if self._next is None and not self._busy and self._origin != FAR:
@@ -411,32 +273,6 @@ class Engine:
         """A session that had nothing to do is gone."""
         self._free.remove(session)
 
-    def _record(self, session: Session, code: bytes, rows: int, now: int, flags: int) -> None:
-        self._write(
-            session.number,
-            session.ordinal + session.position,
-            flags,
-            code,
-            session.template,
-            session.slot,
-            session.pid,
-            session.due,
-            session.began,
-            now,
-            session.lag,
-            rows,
-        )
-
-    def _write(self, *fields: int | bytes) -> None:
-        """Write a record (record.RECORD)."""
-        self._packed += _pack(*fields)
-
-    def _never_sent(self, session: Session, code: bytes, now: int) -> None:
-        """The statement at which a transaction ended between two statements."""
-        session.due, session.began, session.lag = now, -1, 0
-        session.template = self._calls[session.lines[session.position].call].template
-        self._record(session, code, -1, now, FINAL)
-
     def _skip(self, arrival: Arrival, due: int, now: int) -> None:
         """It has waited for a session for so long that the service would have given up."""
         template = self._calls[arrival.lines[0].call].template
@@ -452,8 +288,3 @@ class Engine:
         if self.error is None:
             self.error = error
         self._done()
-
-
-def _beside(call: Call, text: bytes) -> Call:
-    """What is sent beside a transaction's own statements, named to the server as one of them is."""
-    return Call(template=call.template, text=call.tag + text, name=b"", simple=True, number=-1)

@@ -6,7 +6,6 @@ not kept is counted.
 """
 
 from collections import defaultdict
-from heapq import heappush
 from time import monotonic_ns
 from typing import Any
 
@@ -63,12 +62,7 @@ class Ordered(Recorded):
         self._held[session.slot] = _Held(session, pending, lag)
         for other in pending:
             self._waiters[other].append(session.slot)
-        session.state = PAUSED
-        session.wake = wake = now + _PATIENCE_NS
-        heappush(self._pauses, (wake, session.slot))
-        if wake < self._wake:
-            self._wake = wake
-            self._alarm.arm(wake)
+        self._pause(session, now + _PATIENCE_NS)
         return True
 
     def _release(self, session: Session, now: int) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from replay.load.engine import FAR, Engine
+from replay.load.engine import Engine
+from replay.load.native.layout import FAR
 from replay.load.session import FREE, Session
 from replay.load.shard import Arrival, Call
 
