@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from multiprocessing.connection import Connection
 from typing import Protocol
 
@@ -16,7 +17,7 @@ from replay.capture.cells import NULL, Growing, bind
 from replay.capture.executions import NONE, Mask
 from replay.capture.extractor import Extracted, Extractor
 from replay.capture.formats.columns import Ints
-from replay.capture.helpers import helpers
+from replay.capture.helpers import Helper, helpers
 from replay.capture.policy import is_secretive
 from replay.capture.registry import Registry
 from replay.capture.retell import Told, retold
@@ -75,8 +76,7 @@ class Assembly:
             return self.tables(kept.batch(numbers[begin:end]), begin, weights[begin:end])
 
         def batches() -> Iterator[columnar.Batch]:
-            pieces = list(cuts(kept.sizes(numbers)))
-            return _in_turn(tables, pieces, min(jobs, len(pieces)))
+            return _in_turn(tables, list(cuts(kept.sizes(numbers))), jobs)
 
         return Tabled(numbers.size, batches, columnar.transactions_of)
 
@@ -160,11 +160,12 @@ class Assembly:
         if len(self._shapes) > _SHAPES_AT_MOST:
             self._shapes.clear()
         template = batch.columns[0]
-        for begin, end in zip(batch.first[:-1].tolist(), batch.first[1:].tolist(), strict=True):
-            key = template[begin:end].tobytes()
+        raw, size = template.tobytes(), template.itemsize
+        for begin, end in pairwise((batch.first * size).tolist()):
+            key = raw[begin:end]
             if key not in self._shapes:
-                ids = (self.registry.templates[n].id for n in template[begin:end].tolist())
-                self._shapes[key] = shape_id([*ids])
+                numbers = template[begin // size : end // size].tolist()
+                self._shapes[key] = shape_id([self.registry.templates[n].id for n in numbers])
             yield self._shapes[key]
 
     def _sessions_us(self, batch: Batch) -> Iterator[int | None]:
@@ -222,23 +223,31 @@ def cuts(sizes: Ints) -> Iterator[tuple[int, int]]:
 def _in_turn(
     tables: Callable[[int, int], columnar.Batch], cuts: Sequence[tuple[int, int]], jobs: int
 ) -> Iterator[columnar.Batch]:
-    """The tables of each cut, in order; every so many one is made here, and the others by helpers."""
+    """The tables of each cut, in order; every so many one is made here, and the others by helpers.
+
+    The first is made before there are helpers: what it learns of texts they need not learn again.
+    """
 
     def work(number: int, pipe: Connection) -> None:
-        for cut in cuts[number + 1 :: jobs]:
+        for cut in rest[number::jobs]:
             for rows in tables(*cut):
                 pipe.send_bytes(rows.serialize())
 
-    with helpers(max(jobs - 1, 0), work) as started:
-        for place, cut in enumerate(cuts):
-            helper = place % jobs - 1
-            if helper < 0:
-                yield tables(*cut)
-            else:
-                yield tuple(
-                    pa.ipc.read_record_batch(pa.py_buffer(started[helper].receive_bytes()), schema)
-                    for schema in (TRANSACTION_SCHEMA, STATEMENT_SCHEMA)
-                )
+    first, rest = [tables(*cut) for cut in cuts[:1]], cuts[1:]
+    with helpers(min(jobs - 1, len(rest)), work) as started:
+        yield from first
+        for begin in range(0, len(rest), jobs):
+            at_once = rest[begin : begin + jobs]
+            own = [tables(*cut) for cut in at_once[jobs - 1 :]]  # while helpers make the others
+            yield from map(_received, started[: len(at_once) - len(own)])
+            yield from own
+
+
+def _received(helper: Helper) -> columnar.Batch:
+    return tuple(
+        pa.ipc.read_record_batch(pa.py_buffer(helper.receive_bytes()), schema)
+        for schema in (TRANSACTION_SCHEMA, STATEMENT_SCHEMA)
+    )
 
 
 def _care(sql: str) -> int:
