@@ -70,8 +70,7 @@ def opened(connect: Connect, search_path: Sequence[str] = ()) -> Iterator[psycop
     connection = connect()
     with contextlib.closing(connection):
         connection.autocommit = True
-        for setting in _SETTINGS:
-            connection.execute(setting.encode())
+        connection.execute("; ".join(_SETTINGS).encode())
         if search_path:  # bodies of functions name their tables without a schema
             path = sql.SQL(", ").join(map(sql.Identifier, search_path))
             connection.execute(sql.SQL("SET search_path = {}").format(path))

@@ -56,7 +56,7 @@ def column_values(
 
     A row number beyond the table's end has no value, nor has a column that is left to its default.
     """
-    plan = _plan(_Same(profile), scale, seed, base_time)
+    plan = planned(profile, scale, seed, base_time)
     found = plan.profile.table(table)
     source = plan.columns(found).get(column) if found is not None else None
     count = plan.counts[found.qualified] if found is not None else 0
@@ -83,12 +83,17 @@ def looks(
 
     Rows of one kind have the same codes in the table's joint. None where that has none.
     """
-    plan = _plan(_Same(profile), scale, seed, base_time)
+    plan = planned(profile, scale, seed, base_time)
     found = plan.profile.table(table)
     if found is None or not plan.columns(found):
         return None
-    planned = plan.planned.get(found.qualified)
-    return None if planned is None else planned.kin.looks(column)
+    made = plan.planned.get(found.qualified)
+    return None if made is None else made.kin.looks(column)
+
+
+def planned(profile: SchemaProfile, scale: float, seed: int, base_time: datetime) -> Plan:
+    """The plan of all that is generated so; kept for who asks again."""
+    return _plan(_Same(profile), scale, seed, base_time)
 
 
 def blocks(

@@ -1,5 +1,7 @@
 """One copy of a kept transaction: its values are drawn, each captured one only once, or as captured."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
@@ -13,6 +15,7 @@ from replay.bind.times import moved
 from replay.bind.values import Sampled
 from replay.workload import Statement
 
+Tokens = tuple[str | None, ...]
 Inserted = dict[tuple[str, str], str]  # (space, captured) -> bound
 
 
@@ -40,7 +43,8 @@ class Copy:
         self._made = made
         self._inserted = inserted
         self._whole = whole
-        self._known: dict[tuple[str, str], str] = {}  # (space, captured) -> bound
+        # (space, captured, what was captured beside it) -> bound
+        self._known: dict[tuple[str, str, Tokens], str] = {}
         self._steps: dict[str, int] = {}  # space -> what the bounds of its ranges move by
 
     def renew(self, places: tuple[Place, ...], tokens: tuple[str | None, ...]) -> None:
@@ -50,28 +54,45 @@ class Copy:
     def values(self, statement: Statement, places: tuple[Place, ...]) -> tuple[str | None, ...]:
         """The values of one statement, the transaction's next."""
         tokens = statement.values
-        bound = tuple(
-            self._value(statement.template, place, token)
-            for place, token in zip(places, tokens, strict=True)
-        )
+        bound = list(tokens)
+        for place in sorted(places, key=lambda one: len(one.beside)):
+            at = place.number - 1
+            row = _Row(
+                tuple(tokens[number - 1] for number in place.beside),
+                {
+                    column.name: text
+                    for number in place.beside
+                    if (column := places[number - 1].column) and (text := bound[number - 1])
+                },
+            )
+            bound[at] = self._value(statement.template, place, tokens[at], row)
         self._made.after(statement, places, tokens)
-        return bound
+        return tuple(bound)
 
-    def _value(self, template: str, place: Place, text: str | None) -> str | None:
+    def _value(self, template: str, place: Place, text: str | None, row: "_Row") -> str | None:
         if text is None or place.kind is Kind.CONSTANT:
             return text
         if place.kind is Kind.UNRESOLVED:
             return moved(text, self._shift)
         if place.array and text.startswith("{"):
-            return in_array(text, lambda token: self._one(template, place, token))
-        return self._one(template, place, text)
+            return in_array(text, lambda token: self._one(template, place, token, row))
+        return self._one(template, place, text, row)
 
-    def _one(self, template: str, place: Place, token: str) -> str:
-        key = (place.space, token)
+    def _one(self, template: str, place: Place, token: str, row: "_Row") -> str:
+        key = (place.space, token, row.tokens)
         if key not in self._known:
-            inserted = self._inserted.get(key)
-            self._known[key] = inserted or self._drawn(template, place, token)
+            inserted = self._inserted.get((place.space, token))
+            self._known[key] = (
+                inserted or self._in_row(place, token, row) or self._drawn(template, place, token)
+            )
         return self._made.linked(place, token, self._known[key])
+
+    def _in_row(self, place: Place, token: str, row: "_Row") -> str | None:
+        """The column's value in a row that has what was bound beside it, if there is one."""
+        if not row.values:
+            return None
+        hot = self._heat.is_hot(place, token)
+        return self._sampled.beside(place, token, row.values, self._rng, hot=hot)
 
     def _drawn(self, template: str, place: Place, token: str) -> str:
         hot = self._heat.is_hot(place, token)
@@ -95,6 +116,14 @@ class Copy:
             step = self._steps[place.space] = drawn - position
         assert place.domain is not None
         return min(max(position + step, 0), place.domain.size - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What stands beside a value in its row."""
+
+    tokens: Tokens  # as captured
+    values: Mapping[str, str]  # by column, as bound
 
 
 class AsCaptured:

@@ -40,6 +40,8 @@ class Place:
     domain: KeyDomain | None = None  # of every KEY, and of a FRESH that is a key
     array: bool = False  # the slot takes an array of the column's values
     case: str = ""  # lower or upper: the slot meets that of the column
+    # Slots before this one's turn with columns of the same key: it is a value of a row that has theirs.
+    beside: tuple[int, ...] = ()
 
     @property
     def is_range(self) -> bool:
@@ -64,6 +66,7 @@ def places(
         _place(number, uses.get(number), profile, domains, upsert=upsert)
         for number in range(1, len(slots) + 1)
     )
+    found = _with_rows(found, profile)
     return found if upsert else _with_new_keys(found, profile)
 
 
@@ -91,7 +94,7 @@ def _place(
     return Place(
         number=number,
         kind=kind,
-        space=domain.name if domain else f"{table.qualified}.{column.name}",
+        space=domain.name if domain else _space(table, column.name, profile),
         table=table.qualified,
         column=column,
         role=use.role,
@@ -99,6 +102,39 @@ def _place(
         array=use.array,
         case=use.case,
     )
+
+
+def _space(table: TableProfile, name: str, profile: SchemaProfile) -> str:
+    """Where a column's values come from, by way of foreign keys of several columns."""
+    passed = set[str]()
+    while (place := f"{table.qualified}.{name}") not in passed:
+        passed.add(place)
+        key = next((k for k in table.foreign_keys if name in k.columns), None)
+        parent = profile.table(key.parent) if key is not None else None
+        if key is None or parent is None:
+            break
+        table, name = parent, key.parent_columns[key.columns.index(name)]
+    return place
+
+
+def _with_rows(found: tuple[Place, ...], profile: SchemaProfile) -> tuple[Place, ...]:
+    """The places; columns of a key of several are looked for in one row, those that lead elsewhere first."""
+    beside: dict[int, tuple[int, ...]] = {}
+    for qualified in dict.fromkeys(place.table for place in found if place.table):
+        table = profile.table(qualified)
+        met = {
+            place.column.name: place
+            for place in found
+            if place.table == qualified and place.column and place.role == "eq"
+            if place.kind in {Kind.KEY, Kind.VALUE} and not place.array
+        }
+        for key in _wide_keys(table) if table is not None else ():
+            names = sorted((n for n in key if n in met), key=lambda n: met[n].kind is Kind.VALUE)
+            for turn, name in enumerate(names):
+                if turn and met[name].kind is Kind.VALUE:
+                    numbers = tuple(met[other].number for other in names[:turn])
+                    beside.setdefault(met[name].number, numbers)
+    return tuple(replace(place, beside=beside.get(place.number, ())) for place in found)
 
 
 def _with_new_keys(found: tuple[Place, ...], profile: SchemaProfile) -> tuple[Place, ...]:

@@ -2,11 +2,14 @@
 
 import re
 import zlib
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from typing import TypedDict
 
 import numpy as np
 
+from data_gen.lookup import rows_with
 from data_gen.profile import ColumnProfile, SchemaProfile
 from data_gen.rows import column_values
 from replay.bind.slots import Place
@@ -14,11 +17,20 @@ from replay.bind.times import moved
 from replay.target import Generated
 
 _POOL = 4096  # rows of a column whose values are looked at
+_SOME, _KEPT = 256, 10_000  # values that rows have beside others: of each, and of how many
 _TEXT = {"text", "varchar", "bpchar", "citext", "uuid"}
 _NUMBERS = {"int2", "int4", "int8", "numeric"}
 _LOOKED_UP = {*_TEXT, *_NUMBERS, "date"}
 _NO_LIKE = re.compile(r"[\\^$\[\]()|*+?{}]")  # a regular expression, or an escaped sign
 _TIMES = {"timestamp", "timestamptz", "date"}
+
+
+class _How(TypedDict):
+    """How the target's data was made."""
+
+    scale: float
+    seed: int
+    base_time: datetime
 
 
 class Sampled:
@@ -29,6 +41,7 @@ class Sampled:
         self._generated = generated
         self._by = by  # what times move by
         self._pools: dict[str, tuple[str, ...]] = {}
+        self._rows: dict[tuple[str, str, tuple[tuple[str, str], ...]], tuple[str, ...]] = {}
 
     def value(self, place: Place, token: str, rng: np.random.Generator, *, hot: bool) -> str:
         """The token where the column holds it, moved where it is a time, else one that is held."""
@@ -36,6 +49,38 @@ class Sampled:
         if place.role == "like":
             return _cased(self._pattern(place, token, rng, hot=hot), place.case)
         return _cased(self._held(place, token, rng, hot=hot), place.case)
+
+    def beside(
+        self,
+        place: Place,
+        token: str,
+        values: Mapping[str, str],
+        rng: np.random.Generator,
+        *,
+        hot: bool,
+    ) -> str | None:
+        """What stands in a row that has these values in other columns; None where none is known."""
+        assert place.column is not None
+        key = (place.table, place.column.name, tuple(values.items()))
+        if key not in self._rows:
+            if len(self._rows) >= _KEPT:
+                self._rows.clear()
+            self._rows[key] = self._of_rows(place.table, place.column.name, values)
+        pool = self._rows[key]
+        if not pool:
+            return None
+        pick = zlib.crc32(token.encode()) if hot else int(rng.integers(len(pool)))
+        return pool[pick % len(pool)]
+
+    def _of_rows(self, table: str, name: str, values: Mapping[str, str]) -> tuple[str, ...]:
+        made = self._generated
+        how = _How(scale=made.scale, seed=made.seed, base_time=made.base_time)
+        rows = rows_with(self._profile, table, values, **how)
+        if rows is None or not rows.size:
+            return ()
+        some = rows[np.arange(min(rows.size, _SOME)) * rows.size // min(rows.size, _SOME)]
+        found = column_values(self._profile, table, name, some, **how)
+        return tuple(value for value in found if value is not None)
 
     def _pattern(self, place: Place, token: str, rng: np.random.Generator, *, hot: bool) -> str:
         """The pattern with letters of a value that the column holds, as many as it had."""
