@@ -309,14 +309,16 @@ def run(board: int) -> None:
     events = get(board + at.EVENTS)
     if get(board + at.NEXT) == 0:
         advance(board)  # the first one, or there is none
+    has_looked = False
     while True:
         now = _now(board)
         if get(board + at.NUDGED) or now >= get(board + at.WAKE):
             put(board + at.NUDGED, 0)
             _run_due(board)
         _arm(board)
-        if get(board + at.EXITED) or _is_full(board) or now >= until:
+        if get(board + at.EXITED) or _is_full(board) or (has_looked and now >= until):
             return
+        has_looked = True
         timeout_ms = 1 if get(board + at.BUSY) and get(board + at.STAY) else 0
         count = c_epoll_wait(
             np.int32(get(board + at.EPOLL)), events, np.int32(at.EVENTS_MOST), np.int32(timeout_ms)
