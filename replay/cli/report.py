@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from replay.cli import options, output
+from replay.errors import InputError
 
 
 @click.command(
@@ -40,6 +41,7 @@ def command(
     The exit code says whether the report could be made, not how the run went.
     """
     from replay.conduct.salvage import salvage
+    from replay.hunt.notebook import FILE as HUNT
     from replay.report import as_json as document
     from replay.report import html as page
     from replay.report import text
@@ -49,6 +51,10 @@ def command(
     if as_json and to_stdout:
         raise click.UsageError("--json and --html - would both print on stdout; name a file")
     for run in runs:
+        if (run / HUNT).is_file():
+            raise InputError(
+                f"{run}: is a hunt; report one of its trials, such as {run / 'trial-000.run'}"
+            )
         if salvage(run):
             output.say(f"{run}: its command was killed; brought in what its workers had recorded")
     summary = summarise(runs, workload)

@@ -138,3 +138,9 @@ def test_the_demo_fails_where_nothing_was_proven(story, called, tmp_path, capsys
     assert document["run"] == runs[0].name
     assert document["captured"]["templates"]
     assert document["broke_at"] == 64.0
+
+
+def test_the_report_of_a_hunt_points_to_its_trials(tmp_path, capsys):
+    (tmp_path / "hunt.json").write_text("{}")
+    assert status(["report", str(tmp_path)]) == 2
+    assert "trial-000.run" in capsys.readouterr().err
