@@ -9,7 +9,6 @@ children, RSS that of its largest process; absolute figures are the machine's.
 """
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -30,6 +29,10 @@ GOACCESS = (
     *("--date-format=%d/%b/%Y", "--time-format=%T"),
 )
 GOACCESS_JSON = '{"time":"%d:%t %^","client":"%h","request":"%r","status":"%s","bytes":"%b","agent":"%u","took":"%T"}'
+AS_JSON = (
+    '{"time": "%s", "client": "%s", "request": "%s", "status": "%s", "bytes": "%s", "agent": "%s", '
+    '"took": "%.3f"}\n'
+)
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 AGENTS = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0",
@@ -75,27 +78,18 @@ def lines(count: int) -> Iterator[tuple[str, str]]:
     codes = rng.choice([200, 201, 304, 404, 500], count, p=[0.85, 0.05, 0.05, 0.04, 0.01]).tolist()
     took = rng.exponential(0.03, count).tolist()
     step = timedelta(days=1) / count
+    second, stamp = -1, ""
     for row in range(count):
         at = BEGIN + step * row
+        if at.second != second:
+            second, stamp = at.second, f"{at:%d/%b/%Y:%H:%M:%S}"
         path = PATHS[which[row]].format(value[row])
         request = f"{'POST' if codes[row] == 201 else 'GET'} {path} HTTP/1.1"
         address = f"10.{client[row] >> 16}.{client[row] >> 8 & 255}.{client[row] & 255}"
         agent, size = AGENTS[agents[row]], 300 + value[row] % 5000
-        stamp = f"{at:%d/%b/%Y:%H:%M:%S}"
         yield (
             f'{address} - - [{stamp} +0000] "{request}" {codes[row]} {size} "-" "{agent}"\n',
-            json.dumps(
-                {
-                    "time": f"{stamp} +0000",
-                    "client": address,
-                    "request": request,
-                    "status": str(codes[row]),
-                    "bytes": str(size),
-                    "agent": agent,
-                    "took": f"{took[row]:.3f}",
-                }
-            )
-            + "\n",
+            AS_JSON % (f"{stamp} +0000", address, request, codes[row], size, agent, took[row]),
         )
 
 

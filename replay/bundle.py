@@ -200,7 +200,9 @@ def read_requests(path: Path, *, kept: bool = True) -> Requests | None:
         kept=tuple(columnar.requests_of(_table(path / REQUESTS))) if kept else (),
         links=tuple(columnar.links_of(_table(path / LINKS))) if is_linked else (),
         ran=tuple(columnar.ran_of(_table(path / RAN))) if is_linked else (),
-        places=tuple(columnar.places_of(_table(path / REQUEST_PLACES))) if is_linked else (),
+        places=tuple(columnar.places_of(_table(path / REQUEST_PLACES)))
+        if kept and is_linked
+        else (),
     )
 
 

@@ -4,10 +4,8 @@ A captured form keeps its fields' names and the kinds of its files, and gets a b
 was drawn for it alone.
 """
 
-import email
 from collections.abc import Iterable
 from dataclasses import dataclass
-from email import policy
 
 FORM_DATA = "multipart/form-data"
 _BOUNDARY = "staging-replay-part"
@@ -28,6 +26,9 @@ class Part:
 
 def parts(body: str, content_type: str) -> tuple[Part, ...]:
     """The parts of a body; raises ValueError where it is none of that type."""
+    import email  # noqa: PLC0415 - what parses mail takes a while to load, and few logs have forms
+    from email import policy  # noqa: PLC0415
+
     head = f"Content-Type: {content_type}\r\n\r\n".encode()
     whole = email.message_from_bytes(head + body.encode("utf-8", "replace"), policy=policy.HTTP)
     found = list(whole.iter_parts()) if whole.get_content_type() == FORM_DATA else []

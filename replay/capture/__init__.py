@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from replay.capture.digest import Filters
-    from replay.capture.stage import Captured, Options, capture
+    from replay.capture.captured import Captured, Filters, Options
+    from replay.capture.stage import capture
 
 __all__ = ["Captured", "Filters", "Options", "capture"]
 
@@ -17,5 +17,5 @@ def __getattr__(name: str) -> Any:
     """What `__all__` names, from where it stands."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "digest" if name == "Filters" else "stage"
+    module = "stage" if name == "capture" else "captured"
     return getattr(import_module(f"{__name__}.{module}"), name)

@@ -52,22 +52,26 @@ BrokeOff = Callable[[Input, Exception], None]
 
 
 def blocks_of(
-    inputs: Sequence[Input], broke_off: BrokeOff, slots: Slots | None = None
+    inputs: Sequence[Input],
+    broke_off: BrokeOff,
+    slots: Slots | None = None,
+    first: int = _BLOCK,
 ) -> Iterator[Block]:
     """All blocks of inputs that come in order of their first record.
 
     `broke_off` is told of an input that cannot be read to its end. They are read into slots, as far
-    as some are free.
+    as some are free. `first` bytes of an input are its first block, and each is twice as large as the one
+    before until they have their usual size.
     """
     slots = slots or Slots(0)
     if len(inputs) == 1:
-        yield from _blocks(inputs[0], broke_off, slots)
+        yield from _blocks(inputs[0], broke_off, slots, first)
         return
     waiting = list(reversed(inputs))
     heads: list[tuple[int, int, Block, Iterator[Block]]] = []
     while waiting or heads:
         while waiting and (not heads or waiting[-1].started_us <= heads[0][0]):
-            _push(heads, len(waiting), _blocks(waiting.pop(), broke_off, slots))
+            _push(heads, len(waiting), _blocks(waiting.pop(), broke_off, slots, first))
         if heads:
             _, order, block, rest = heapq.heappop(heads)
             yield block
@@ -90,16 +94,16 @@ def _first_us(block: Block) -> int:
     return int(columns.at_us[0]) if len(columns) else block.input.started_us
 
 
-def _blocks(log: Input, broke_off: BrokeOff, slots: Slots) -> Iterator[Block]:
+def _blocks(log: Input, broke_off: BrokeOff, slots: Slots, first: int) -> Iterator[Block]:
     offset = 0
-    for whole, slot, read in _whole_records(log, broke_off, slots):
+    for whole, slot, read in _whole_records(log, broke_off, slots, first):
         size = len(whole)
         yield Block(input=log, data=whole, offset=offset, read=read, slot=slot)
         offset += size
 
 
 def _whole_records(
-    log: Input, broke_off: BrokeOff, slots: Slots
+    log: Input, broke_off: BrokeOff, slots: Slots, size: int
 ) -> Iterator[tuple[memoryview, int, int]]:
     """Whole records, the slot that they lie in, and how many bytes were read on disk."""
     rest = b""
@@ -111,7 +115,8 @@ def _whole_records(
             broke_off(log, error)
             return
         while not ended:
-            data, slot = slots.take(len(rest) + _BLOCK)
+            data, slot = slots.take(len(rest) + min(size, _BLOCK))
+            size *= 2
             data[: len(rest)] = rest
             filled = len(rest)
             try:

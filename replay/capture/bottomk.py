@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from replay.capture.formats.columns import Ints
 from replay.capture.kernels import Number, compiled, inlined
-from replay.capture.units import NEVER, Priorities
+from replay.capture.priority import NEVER, Priorities
 
 
 class Places(NamedTuple):
@@ -21,6 +21,8 @@ class Places(NamedTuple):
 
 Weights = npt.NDArray[np.float64]
 
+SLOWEST = 4  # units a template, or requests a route
+BUCKETS_AT_MOST = 64  # time buckets: their width doubles when there are more
 _SETTLED_AT_LEAST = 4096  # offers
 SORTED_AT_MOST = 4096  # of more, the smallest are chosen first
 _PRIORITIES = 2.0**64
@@ -43,7 +45,7 @@ class BottomK:
     """
 
     def __init__(self, k: int) -> None:
-        self._k = k
+        self.k = k
         self._limits: Priorities = np.empty(0, np.uint64)  # τ; NEVER while there is room
         self._strata: Ints = np.empty(0, np.int64)
         self._ranks: Priorities = np.empty(0, np.uint64)
@@ -69,7 +71,7 @@ class BottomK:
             below = self._smallest(below, strata, ranks)
         below = below[np.lexsort((ranks[below], strata[below]))]
         found = strata[below]
-        return below[np.arange(found.size) - np.searchsorted(found, found) <= self._k]
+        return below[np.arange(found.size) - np.searchsorted(found, found) <= self.k]
 
     def limits(self, strata: int) -> Priorities:
         """The limits of so many strata: a rank that is not below its stratum's is not wanted."""
@@ -101,9 +103,9 @@ class BottomK:
         order = np.lexsort((units, ranks, strata))
         strata, ranks, units = strata[order], ranks[order], units[order]
         place = np.arange(strata.size) - np.searchsorted(strata, strata)
-        kept = place <= self._k
+        kept = place <= self.k
         self._strata, self._ranks, self._units = strata[kept], ranks[kept], units[kept]
-        full = place == self._k
+        full = place == self.k
         self._grow(int(strata.max(initial=-1)) + 1)
         self._limits[strata[full]] = ranks[full]
 
@@ -111,7 +113,7 @@ class BottomK:
         """All strata's units, with τ; NEVER of a stratum that holds all that it was offered."""
         self.settle()
         place = np.arange(self._strata.size) - np.searchsorted(self._strata, self._strata)
-        inside = place < self._k
+        inside = place < self.k
         return self._units[inside], self._limits[self._strata[inside]]
 
     def certain(self, bits: int) -> tuple[Ints, Priorities]:
@@ -123,7 +125,7 @@ class BottomK:
         shift = np.uint64(bits)
         place = np.arange(self._strata.size) - np.searchsorted(self._strata, self._strata)
         below = self._ranks >> shift < self._limits[self._strata] >> shift
-        units = self._units[(place < self._k) & below]
+        units = self._units[(place < self.k) & below]
         return units, np.full(units.size, NEVER)
 
     def places(self) -> "Places":
@@ -166,10 +168,10 @@ class BottomK:
         """Those that are among the smallest of their strata, with all that are equal to the last of them."""
         found, rank = strata[below], ranks[below]
         sizes = np.bincount(found)
-        if sizes.max() <= self._k + 1:
+        if sizes.max() <= self.k + 1:
             return below
         ends, limits = np.cumsum(sizes), np.full(sizes.size, NEVER)
-        _limits(found, rank, ends - sizes, ends, self._k, np.empty_like(rank), limits)
+        _limits(found, rank, ends - sizes, ends, self.k, np.empty_like(rank), limits)
         return below[rank <= limits[found]]
 
     def _grow(self, strata: int) -> None:

@@ -16,13 +16,13 @@ import numpy as np
 from data_gen.profile import SchemaProfile
 from replay import __version__
 from replay.capture.assemble import moment
+from replay.capture.captured import Captured, kept_values
 from replay.capture.joints import joined_as_used
 from replay.capture.rarity import is_rare
 from replay.capture.sample import shape_id
 from replay.capture.scrub import POLICY, scrubber
 from replay.capture.snapshot import Window
 from replay.capture.source import Asked
-from replay.capture.stage import Captured, kept_values
 from replay.capture.statements import join
 from replay.capture.synthesise import Made, synthesise
 from replay.errors import InputError

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from replay.capture.blocks import lines_in
+from replay.capture.captured import Filters
 from replay.capture.conflicts import Conflicts
 from replay.capture.contention import observe
 from replay.capture.executions import in_session_order
@@ -50,16 +51,6 @@ BACK_US = 10_000_000  # sessions' lines come in order but for less
 _LAST_US = 253_402_300_799_999_999  # end of the year 9999
 
 Mask = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filters:
-    """What to take of a log; empty takes all."""
-
-    databases: tuple[str, ...] = ()
-    users: tuple[str, ...] = ()
-    applications: tuple[str, ...] = ()
-    untold: bool = False  # take lines too that do not tell their database
 
 
 @dataclass(slots=True, kw_only=True)

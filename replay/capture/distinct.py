@@ -5,7 +5,6 @@ from datetime import date
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from replay.capture import forms
 from replay.capture.formats.texts import Texts
@@ -65,6 +64,8 @@ class Distinct:
         left = np.flatnonzero(ends < 0)
         if not left.size:
             return plain
+        import pyarrow.compute as pc  # noqa: PLC0415 - takes as long to load as all of this stage
+
         texts = values.take(pa.array(left)).cast(pa.string()).to_pylist()
         mask = pa.array(ends < 0)
         return pc.replace_with_mask(plain, mask, pa.array(map(self._one, texts), pa.string()))

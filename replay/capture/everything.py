@@ -12,9 +12,10 @@ import numpy as np
 
 from replay.capture.bottomk import Weights
 from replay.capture.formats.columns import Ints
+from replay.capture.priority import Priorities
 from replay.capture.sample import Strata
 from replay.capture.stored import Batch, Stored, StoredExecution, batch_of
-from replay.capture.units import Priorities, Units
+from replay.capture.units import Units
 from replay.capture.vault import Vault
 
 _BLOCK = 256  # units that are written and read together

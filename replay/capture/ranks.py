@@ -5,7 +5,7 @@ import numpy as np
 from replay.capture.executions import Executions
 from replay.capture.formats.columns import Ints
 from replay.capture.kernels import Number, inlined, place
-from replay.capture.units import Priorities, mix
+from replay.capture.priority import Priorities, mix
 
 # Rank of the slowest: the time from longest to shortest, and of equal ones the priority.
 _LONGEST_US, TIE_BITS = (1 << 43) - 1, 20

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from replay.capture.blocks import Block, Lines, blocks_of
+from replay.capture.captured import Filters
 from replay.capture.conflicts import Conflicts
-from replay.capture.digest import BACK_US, Digest, Filters
+from replay.capture.digest import BACK_US, Digest
 from replay.capture.everything import Everything
 from replay.capture.executions import Executions, Rows
 from replay.capture.formats.columns import Ints

@@ -4,8 +4,8 @@ import numpy as np
 
 from replay.capture.executions import Mask
 from replay.capture.formats.columns import Format, Ints
+from replay.capture.priority import Priorities
 from replay.capture.templates import effect_of
-from replay.capture.units import Priorities
 from replay.sql.fingerprint import Fingerprint
 
 _CONTROL = frozenset({"begin", "commit", "rollback", "savepoint"})

@@ -15,15 +15,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from replay.capture.bottomk import BottomK, Places, Weights, weights_of
+from replay.capture.bottomk import BUCKETS_AT_MOST, SLOWEST, BottomK, Places, Weights, weights_of
 from replay.capture.counts import Numbers
 from replay.capture.formats.columns import Ints
+from replay.capture.priority import NEVER, Priorities
 from replay.capture.ranks import TIE_BITS, shapes, slowness
 from replay.capture.store import Store
-from replay.capture.units import NEVER, Priorities, Units
+from replay.capture.units import Units
 
-SLOWEST = 4  # units a template
-BUCKETS_AT_MOST = 64  # time buckets: their width doubles when there are more
 OF_REQUEST = 32  # units that a kept request ran
 SHAPES_AT_MOST = 512  # shapes with a stratum: those of the smallest hashes
 

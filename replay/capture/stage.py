@@ -1,23 +1,23 @@
 """The stage's one function: read the source, stream the logs, sample, scrub, assemble."""
 
-import hashlib
 import logging
 import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data_gen.profile import SchemaProfile
 from replay import __version__
 from replay.capture import warm
 from replay.capture.assemble import build_templates, fitted, moment
 from replay.capture.bottomk import Weights
-from replay.capture.digest import Filters
+from replay.capture.captured import Captured, Options, kept_values, key_id
 from replay.capture.formats.columns import Hints, Ints
 from replay.capture.inputs import HOW_TO_LOG, find_inputs, server_logs
 from replay.capture.kept import Assembly
@@ -31,7 +31,7 @@ from replay.capture.scrub import KeepValues, scrubber
 from replay.capture.statements import join
 from replay.capture.untold import notes as untold_notes
 from replay.errors import InputError
-from replay.workload import Manifest, Source, Template, Transaction, Workload
+from replay.workload import Manifest, Source, Template, Workload
 
 if TYPE_CHECKING:  # a capture of logs alone starts without, nor without a server's driver
     from data_gen.profile import SchemaProfile
@@ -47,33 +47,6 @@ _REFUSED_SHARE = 0.5  # above it, the input is not what it seems
 _SAVED_EVERY_S = 10.0
 _FIRST_SAVED_S = 3.0  # where as much again is to come at least
 _SAVING_SHARE = 0.05  # of the time, at most
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Captured:
-    """What capture gives: write it with bundle.write."""
-
-    workload: Workload
-    profile: "SchemaProfile | None"  # scrubbed; None where no server was asked
-    interrupted: bool = False  # by Ctrl-C: the workload holds what was read until then
-    raw: Sequence[Transaction] = ()  # the kept ones with production's values: these reach no disk
-    scrubbed: "Callable[[SchemaProfile], SchemaProfile] | None" = None  # of a raw profile
-    told: "Told | None" = None  # of the links with requests
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What to take of the logs, and how."""
-
-    filters: Filters = field(default_factory=Filters)
-    begin: datetime | None = None  # of transactions, by the start of their first statement
-    end: datetime | None = None
-    settings: Mapping[str, str] = field(default_factory=dict)  # of the server that wrote the log
-    seed: int = 0  # of the sample
-    per_stratum: int = 64  # k of the sample
-    everything: bool = False  # no sample: all transactions are kept
-    keep_values: bool = False  # instead of scrubbing them
-    jobs: int = 1
 
 
 def capture(
@@ -319,23 +292,6 @@ class _Capture:
             f"{names}: none of its {reading.records} records is a statement{among}; "
             f"{HOW_TO_LOG}; messages must be in English (lc_messages = 'C')"
         )
-
-
-def kept_values(asked: "Asked | None") -> frozenset[str]:
-    """Values that stand in the schema: literals, and the names of relations."""
-    if asked is None:
-        return frozenset()
-    from data_gen.labels import schema_literals  # noqa: PLC0415 - as above
-
-    names = {name for t in asked.profile.tables for name in (t.qualified, t.name)}
-    names |= {c.sequence for t in asked.profile.tables for c in t.columns if c.sequence}
-    names |= {name.rpartition(".")[2] for name in names}
-    return schema_literals(asked.profile) | names
-
-
-def key_id(key: bytes) -> str:
-    """What tells one scrub key from another, and nothing else of it: 16 hex digits."""
-    return hashlib.blake2b(b"id", key=hashlib.sha256(key).digest(), digest_size=8).hexdigest()
 
 
 def _epoch_us(moment: datetime | None) -> int | None:

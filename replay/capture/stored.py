@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from replay.capture.kernels import ZERO, Bytes, Ints, compiled
-from replay.capture.units import Priorities
+from replay.capture.priority import Priorities
 from replay.capture.words import put
 
 

@@ -16,7 +16,7 @@ from replay.capture.concurrency import Concurrency
 from replay.capture.counts import Counts, Numbers
 from replay.capture.executions import HAS_FAILED, UNTIMED, Executions
 from replay.capture.kernels import Hashes, Ints, Number, compiled
-from replay.capture.units import mix
+from replay.capture.priority import mix
 
 SLICES_AT_MOST = 128
 _VARIANTS = 1000  # of one template: temporary tables have a new query_id in every session

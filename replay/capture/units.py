@@ -5,18 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from replay.capture.digest import Digest
 from replay.capture.executions import NONE, Executions, Mask
 from replay.capture.formats.columns import Ints
-from replay.capture.kernels import ONE, Bytes, compiled, inlined
+from replay.capture.kernels import ONE, Bytes, compiled
+from replay.capture.priority import NEVER, Priorities, mix
 from replay.capture.words import put
-
-Priorities = npt.NDArray[np.uint64]
-NEVER = np.uint64(2**64 - 1)
-"""The limit of a stratum that has room: no priority reaches it."""
-
 
 _NO_BLOCK = memoryview(b"")
 
@@ -131,18 +126,3 @@ def priorities(seeds: Priorities, lines: Ints) -> Priorities:
     """
     mixed = mix(seeds + lines.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
     return np.minimum(mixed, NEVER - np.uint64(1))
-
-
-def mix(values: Priorities) -> Priorities:
-    """splitmix64's finaliser."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
-
-
-@inlined
-def mixed(value: np.uint64) -> np.uint64:
-    """The same of one."""
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))

@@ -78,6 +78,7 @@ def _mark(*, requests: bool) -> Path:
 
 def _compile_requests() -> None:
     from replay.capture.bottomk import SORTED_AT_MOST  # noqa: PLC0415 - as below
+    from replay.capture.ciphers import token_of  # noqa: PLC0415
     from replay.capture.requests.stage import read_requests  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as directory:
@@ -94,6 +95,7 @@ def _compile_requests() -> None:
     linker.pairs(texts, at, np.array([0, 1]), np.zeros(1, np.int64), np.zeros(1, np.int64))
     linker.alone(np.zeros(1, np.int64), np.zeros(1, np.int64))
     linker.candidates(np.zeros(1, np.int64), np.zeros(1, np.int64), 1)
+    token_of("word", (np.uint64(1), np.uint64(2)))
 
 
 def _compile() -> None:

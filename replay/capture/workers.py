@@ -13,7 +13,8 @@ from itertools import chain, islice
 from multiprocessing.connection import Connection
 
 from replay.capture.blocks import Block
-from replay.capture.digest import Digest, Digester, Filters
+from replay.capture.captured import Filters
+from replay.capture.digest import Digest, Digester
 from replay.capture.formats.columns import Format
 from replay.capture.helpers import Helper, helpers
 from replay.capture.slots import NOWHERE, Slots

@@ -3,6 +3,7 @@
 A command's module imports the stages it needs when it runs, so that `replay --help` is quick.
 """
 
+import gc
 import logging
 import signal
 import sys
@@ -106,7 +107,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # Servers that we started are stopped on the way out, as after Ctrl-C; nohup stays in force.
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
-    sys.exit(status(arguments))
+    code = status(arguments)
+    gc.freeze()  # the end of the process is the end of all; nobody need look for circles
+    sys.exit(code)
 
 
 def status(arguments: Sequence[str] | None = None) -> int:

@@ -2,6 +2,7 @@
 
 import gc
 import os
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -135,18 +136,18 @@ def command(
     exact counts, each statement a transaction of its own, values from the columns' statistics.
     """
     stats = _source(stats, profile)
-    shared = {name: chosen[name] for name in _SHARED}
-    asked = requests.chosen(http, http_format, routes, **shared)
-    if not logs and stats is None and profile is None and between is None and asked is None:
+    if not (logs or http or between) and stats is None and profile is None:
         raise click.UsageError("name the LOGs to read, or --stats DSN to do without a log")
     if chosen["everything"] and not (logs or http):
         raise click.UsageError("--all keeps what a log tells: name the LOGs to read")
     if follow_s is not None and (stats is None or between is not None):
         raise click.UsageError("--for needs --stats DSN, and excludes --between and --profile")
-    stage = _loaded()
+    stage = _loaded(of_requests=bool(http))
     from replay.capture import warm
     from replay.capture.memory import give_back
 
+    shared = {name: chosen[name] for name in _SHARED}
+    asked = requests.chosen(http, http_format, routes, **shared)
     key, path = read_or_draw(key_file, out)
     if (logs and warm.is_due()) or (http and warm.is_due(requests=True)):
         output.say("compiling the loops that read logs, once after an installation: about a minute")
@@ -172,13 +173,14 @@ def command(
     keep(key, path)
     interrupted = captured.interrupted
     del captured  # what it was made of takes room
-    give_back()
+    if logs:
+        give_back()
     _tell(out, as_json=as_json)
     output.say(f"wrote {out}; the scrub key is {path}, keep it to yourself")
     return INTERRUPTED_EXIT_CODE if interrupted else 0
 
 
-def _loaded() -> ModuleType:
+def _loaded(*, of_requests: bool) -> ModuleType:
     """What captures: as it stays until the end, no collection of garbage need look at it, now or later."""
     gc.disable()
     os.environ.setdefault(
@@ -186,6 +188,8 @@ def _loaded() -> ModuleType:
     )  # numpy starts threads else, for no work here
     from replay.conduct import capturing
 
+    if of_requests:
+        import_module("replay.capture.requests.stage")
     gc.freeze()
     gc.enable()
     return capturing
@@ -193,7 +197,6 @@ def _loaded() -> ModuleType:
 
 def _tell(out: Path, *, as_json: bool) -> None:
     from replay import bundle
-    from replay.report.inspect import text, views
 
     requests_read = bundle.read_requests(out, kept=False)
     if as_json:
@@ -204,6 +207,8 @@ def _tell(out: Path, *, as_json: bool) -> None:
         return
     workload = bundle.read_mix(out)
     if workload.templates or requests_read is None:
+        from replay.report.inspect import text, views
+
         rare = views.chosen(workload, rare=True, template=None)
         text.write(workload, rare, output.stdout(), top=_TOP)
     if requests_read is not None:

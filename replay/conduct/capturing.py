@@ -1,5 +1,6 @@
 """From production to a workload on disk."""
 
+import logging
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -7,16 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replay import __version__, bundle
-from replay.capture import Captured, Options, capture
-from replay.capture.assemble import moment
+from replay.capture.captured import Captured, Options, kept_values, key_id
+from replay.capture.inputs import STDIN
 from replay.capture.policy import KEPT, POLICY
-from replay.capture.stage import kept_values, key_id
 from replay.workload import Manifest, Workload
 
 if TYPE_CHECKING:
     from replay.capture.requests.stage import ReadRequests, RequestOptions
     from replay.capture.snapshot import Window
     from replay.capture.source import Asked
+
+log = logging.getLogger(__name__)
 
 
 def capture_workload(
@@ -42,7 +44,8 @@ def capture_workload(
     one. `profile` is what the script of `replay profile --sql` wrote, and stands for `stats_dsn`.
     `plans`, values or generic, takes the shapes of production's plans, from `stats_dsn`.
     `requests` names request logs, and what to take of them: they are read first, so that transactions
-    of the requests that are kept can be.
+    of the requests that are kept can be. Where the statements of some show that they are routes of
+    their own, all is read once more with them apart.
 
     `key` scrubs values; without one a key is drawn and forgotten, so that no later capture gives
     the same tokens. While logs are read, what was read so far is written now and then beside `out`,
@@ -73,6 +76,10 @@ def capture_workload(
             inputs=tuple(file.name for file in between or ()),
         )
         return _written(out, _with_activity(captured, window), key, read)
+    # What reads the database's log: requests alone are captured without it.
+    from replay.capture.assemble import moment  # noqa: PLC0415
+    from replay.capture.stage import capture  # noqa: PLC0415
+
     if window is not None and options.begin is None and options.end is None:
         options = replace(options, begin=moment(window.begin_us), end=moment(window.end_us))
 
@@ -81,21 +88,47 @@ def capture_workload(
         if saved is not None:
             saved()
 
-    captured = capture(
-        inputs,
-        asked=asked,
-        key=key,
-        options=options,
-        window=window,
-        progress=progress,
-        save=save,
-        linker=None if read is None else read.linker(),
-    )
+    def captured_beside(read: "ReadRequests | None") -> Captured:
+        return capture(
+            inputs,
+            asked=asked,
+            key=key,
+            options=options,
+            window=window,
+            progress=progress,
+            save=save,
+            linker=None if read is None else read.linker(),
+        )
+
+    captured = captured_beside(read)
+    if read is not None and requests is not None and not captured.interrupted:
+        apart = captured.told.apart if captured.told is not None else frozenset()
+        if apart and _can_be_read_again([*inputs, *requests[0]]):
+            log.info(
+                "%d paths run other statements than their routes: all is read again", len(apart)
+            )
+            again = _read(requests[0], replace(read.options, apart=apart), progress)
+            beside = captured if again.interrupted else captured_beside(again)
+            if not (again.interrupted or beside.interrupted):
+                read, captured = again, beside
     taken: bundle.Plans | None = None
     if asked is not None and stats_dsn and not captured.interrupted:
         captured, taken = _looked_up(captured, asked, stats_dsn, plans)
     captured = _with_activity(captured, window)
     return _written(out, captured, key, read, taken)
+
+
+def _can_be_read_again(paths: Sequence[Path]) -> bool:
+    """Whether none of them is standard input or a pipe; those that name several files are none."""
+    patterns = (path for path in paths if not path.exists())
+    streams = [path for path in paths if path.exists() and not (path.is_file() or path.is_dir())]
+    if streams or STDIN in patterns:
+        log.warning(
+            "some paths that look like names run other statements than these: capture from files, or "
+            "name their routes with --routes FILE"
+        )
+        return False
+    return True
 
 
 def _with_activity(captured: Captured, window: "Window | None") -> Captured:

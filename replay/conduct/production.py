@@ -15,7 +15,7 @@ import psycopg
 
 from replay import embedded
 from replay.capture import Options
-from replay.capture.digest import Filters
+from replay.capture.captured import Filters
 from replay.capture.requests.stage import RequestOptions
 from replay.conduct.capturing import capture_workload
 from replay.errors import EnvironmentFaultError

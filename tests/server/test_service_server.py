@@ -1,9 +1,11 @@
 """Requests, from a service's access log to a replay against the service on staging."""
 
+import email
 import hashlib
 import http.client
 import json
 import random
+import re
 from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,6 +13,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pyarrow.parquet as pq
 import pytest
+from made_service import serving as asked_of
 
 from replay import bundle
 from replay.cli import status
@@ -183,3 +186,67 @@ def test_a_service_that_is_not_proven_to_be_staging_is_refused(replayed, server,
     assert "log of requests names this host" in " ".join(capsys.readouterr().err.split())
     assert status(["run", workload, "--service", "ftp://x", *options]) == 2
     assert "write http://HOST:PORT" in " ".join(capsys.readouterr().err.split())
+
+
+FORM = (
+    '--b7\r\nContent-Disposition: form-data; name="title"\r\n\r\nAnna\'s invoice\r\n'
+    '--b7\r\nContent-Disposition: form-data; name="meta"\r\nContent-Type: application/json\r\n\r\n'
+    '{{"of": {number}, "note": "secret words"}}\r\n'
+    '--b7\r\nContent-Disposition: form-data; name="scan"; filename="anna.pdf"\r\n'
+    "Content-Type: application/pdf\r\n\r\n%PDF-1.7 Anna's bank account\r\n--b7--\r\n"
+)
+
+
+def recording(count: int) -> str:
+    """A HAR file of a client that sends as many forms with a file in each."""
+    entries = [
+        {
+            "startedDateTime": f"2026-03-01T12:00:00.{100 + 20 * number}Z",
+            "time": 5.0,
+            "request": {
+                "method": "POST",
+                "url": f"http://shop.test/invoices/{number + 7}/scans",
+                "headers": [{"name": "Cookie", "value": "session=s1"}],
+                "postData": {
+                    "mimeType": "multipart/form-data; boundary=b7",
+                    "text": FORM.format(number=number),
+                },
+            },
+            "response": {"status": 201, "bodySize": 2},
+        }
+        for number in range(count)
+    ]
+    return json.dumps({"log": {"version": "1.2", "entries": entries}})
+
+
+def test_a_form_with_a_file_reaches_the_service_as_a_form(server, tmp_path):
+    """Its fields and kinds are as they were, its boundary is its own, and nobody's words are in it."""
+    har, workload = tmp_path / "a.har", tmp_path / "forms.workload"
+    har.write_text(recording(6))
+    assert status(["capture", "--http", str(har), "--all", "-o", str(workload)]) == 0
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE forms_staging")
+    staging = server.dsn("forms_staging")
+    try:
+        assert status(["mark-staging", staging]) == 0
+        with asked_of() as made:
+            options = ["--target", staging, "--service", made.url, "--scenario", "as_recorded"]
+            options += ["--allow-writes", "-o", str(tmp_path / "forms.run")]
+            assert status(["run", str(workload), *options]) in (0, 3)
+    finally:
+        with psycopg.connect(server.dsn(), autocommit=True) as connection:
+            connection.execute("DROP DATABASE forms_staging WITH (FORCE)")
+    sent = [one for one in made.asked if one.method == "POST"]
+    assert len(sent) == 6
+    for one in sent:
+        head = f"Content-Type: {one.headers['content-type']}\r\n\r\n".encode()
+        title, meta, scan = email.message_from_bytes(head + one.body).get_payload()
+        names = [
+            part.get_param("name", header="content-disposition") for part in (title, meta, scan)
+        ]
+        assert names == ["title", "meta", "scan"]
+        assert set(json.loads(meta.get_payload())) == {"of", "note"}
+        assert meta.get_content_type() == "application/json"
+        assert (scan.get_content_type(), scan.get_filename()[-4:]) == ("application/pdf", ".pdf")
+        assert scan.get_payload() == "x" * len("%PDF-1.7 Anna's bank account")
+        assert not re.search(rb"(?i)anna|secret|bank", one.body)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from replay.capture.executions import HAS_FAILED, NONE, Executions
-from replay.capture.units import Priorities, Sources, Units, mix, priorities, session_seed
+from replay.capture.priority import Priorities, mix
+from replay.capture.units import Sources, Units, priorities, session_seed
 
 IDENTITIES: Priorities = mix(np.arange(1, 128, dtype=np.uint64))  # by the letter's code
 

@@ -16,6 +16,7 @@ from replay.capture import blocks
 from replay.capture.formats.texts import Texts
 from replay.capture.requests import formats, patterns, shapes
 from replay.capture.requests.columns import NUMBERS, TEXTS
+from replay.capture.requests.folds import folds
 from replay.capture.requests.formats import access
 from replay.capture.requests.routes import CHILDREN, Routes
 from replay.capture.requests.stage import RequestOptions, capture_requests
@@ -187,7 +188,7 @@ VALUES = st.sampled_from(
 def test_two_paths_hash_alike_if_they_differ_in_values_alone(asked):
     methods = Texts.holding([method.encode() for method, _ in asked])
     targets = Texts.holding([("/" + "/".join(parts) + "?q=1").encode() for _, parts in asked])
-    hashes = shapes.hashes(methods, targets, shapes.plain_words([])).tolist()
+    hashes = shapes.hashes(methods, targets, folds())[0].tolist()
     shown = [(method, tuple(map(shapes.shown, parts))) for method, parts in asked]
     # A path of no segments and one of an empty segment are both "/".
     shown = [(method, parts or ("",)) for method, parts in shown]
@@ -215,8 +216,8 @@ def test_segments_that_only_a_value_can_be(word, shown):
 def numbered(routes: Routes, paths: list[str]) -> list[str]:
     """The routes of some paths, all of one block."""
     targets = [path.encode() for path in paths]
-    hashes = shapes.hashes(
-        Texts.holding([b"GET"] * len(paths)), Texts.holding(targets), routes.plain
+    hashes, _ = shapes.hashes(
+        Texts.holding([b"GET"] * len(paths)), Texts.holding(targets), routes.folds
     )
     numbers = routes.numbers(hashes, lambda rows: (("GET", targets[row], "") for row in rows))
     distinct, counts = np.unique(numbers, return_counts=True)

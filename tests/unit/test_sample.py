@@ -15,10 +15,11 @@ from replay.capture import sample as sample_module
 from replay.capture.bottomk import BottomK
 from replay.capture.calibrate import calibrate
 from replay.capture.executions import NONE
+from replay.capture.priority import NEVER
 from replay.capture.sample import Sampler
 from replay.capture.store import Store
 from replay.capture.stored import Stored
-from replay.capture.units import NEVER, priorities, session_seed
+from replay.capture.units import priorities, session_seed
 
 Kept = list[tuple[Stored, float]]
 

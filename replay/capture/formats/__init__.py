@@ -1,4 +1,4 @@
-"""The log formats that capture reads: one module each, one line in the registry."""
+"""The log formats that capture reads: one module each, one line in the `registry`."""
 
 from collections.abc import Iterator
 from importlib import import_module

@@ -10,10 +10,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from replay.capture.formats.columns import Ints
-from replay.capture.kernels import Hashes, compiled
+from replay.capture.kernels import Hashes, Number, compiled
 from replay.capture.links import ids
+from replay.capture.priority import NEVER, Priorities, mix, mixed
 from replay.capture.requests.columns import UNTIMED, Requests
-from replay.capture.units import NEVER, Priorities, mix, mixed
 
 AT_MOST = 1 << 19  # requests
 _SPAN_AT_MOST = 32  # slots of one that are looked at
@@ -31,6 +31,7 @@ class Flights:
     priority: Priorities
     trace: Hashes  # NO_ID: none
     request_id: Hashes
+    worded: Hashes  # of its path with every word in it
     rank: Priorities  # the smallest of the slots that it touches
 
     def __len__(self) -> int:
@@ -51,25 +52,25 @@ class Sky:
         self.limit: np.uint64 = NEVER  # slots of a smaller rank are chosen
         self.is_coarse = True  # stamped in whole seconds
 
-    def take(self, found: Requests, routes: Ints, priorities: Priorities) -> None:
+    def take(self, found: Requests, routes: Ints, worded: Hashes, priorities: Priorities) -> None:
         """Take a block's requests."""
         if not len(found):
             return
-        is_timed = found.duration_us != UNTIMED
-        ends_us = found.at_us + np.where(is_timed, found.duration_us, 0)
-        self.is_coarse &= not (ends_us % _S).any() or not (found.at_us % _S).any()
         rank = np.empty(len(found), np.uint64)
-        _ranks(found.at_us, ends_us, rank)
-        inside = np.flatnonzero(rank < self.limit)
+        inside, ends_us = (np.empty(len(found), np.int64) for _ in range(2))
+        count, are_fine = _flown(found.at_us, found.duration_us, self.limit, rank, inside, ends_us)
+        self.is_coarse &= not are_fine
+        inside = inside[:count]
         part = Flights(
-            start_us=found.at_us,
-            end_us=np.where(is_timed, ends_us, found.at_us - 1),
-            route=routes,
-            priority=priorities,
-            trace=ids.hashes(found.trace),
-            request_id=ids.hashes(found.request_id),
-            rank=rank,
-        ).taken(inside)
+            start_us=found.at_us[inside],
+            end_us=ends_us[inside],
+            route=routes[inside],
+            priority=priorities[inside],
+            trace=ids.hashes(found.trace.only(inside)),
+            request_id=ids.hashes(found.request_id.only(inside)),
+            worded=worded[inside],
+            rank=rank[inside],
+        )
         self._parts.append(part)
         self._held += len(part)
         while self._held > AT_MOST and self.limit > 1:
@@ -109,6 +110,7 @@ def joined(parts: Sequence[Flights]) -> Flights:
         priority=no_hash,
         trace=no_hash,
         request_id=no_hash,
+        worded=no_hash,
         rank=no_hash,
     )
     return Flights(
@@ -120,12 +122,35 @@ def joined(parts: Sequence[Flights]) -> Flights:
 
 
 @compiled
-def _ranks(starts_us: Ints, ends_us: Ints, rank: Priorities) -> None:
-    """The smallest rank of the slots from a second before each to one behind it."""
-    for row in range(rank.size):
+def _flown(
+    starts_us: Ints,
+    took_us: Ints,
+    limit: np.uint64,
+    rank: Priorities,
+    inside: Ints,
+    ends_us: Ints,
+) -> tuple[Number, bool]:
+    """How many are of chosen slots, and whether stamps are finer than a second.
+
+    A rank is the smallest of the slots from a second before each to one behind it.
+    """
+    count, slot, least = 0, np.int64(-1), NEVER
+    fine_begins, fine_ends = False, False
+    for row in range(starts_us.size):
+        took = max(took_us[row], np.int64(0))
+        end_us = starts_us[row] + took
+        fine_begins = fine_begins or starts_us[row] % _S != 0
+        fine_ends = fine_ends or end_us % _S != 0
         first = (starts_us[row] - _S) // _SLOT_US
-        last = min((ends_us[row] + _S) // _SLOT_US, first + _SPAN_AT_MOST)
-        least = NEVER - np.uint64(1)
-        for slot in range(first, last + 1):
-            least = min(least, mixed(np.uint64(slot)))
+        last = min((end_us + _S) // _SLOT_US, first + _SPAN_AT_MOST)
+        if first != slot or last != first:
+            least = NEVER - np.uint64(1)
+            for one in range(first, last + 1):
+                least = min(least, mixed(np.uint64(one)))
+            slot = first if last == first else np.int64(-1)
         rank[row] = least
+        ends_us[row] = starts_us[row] - 1 if took_us[row] == UNTIMED else end_us
+        if least < limit:
+            inside[count] = row
+            count += 1
+    return count, fine_begins and fine_ends

@@ -23,13 +23,16 @@ from replay.capture.links.found import (
     times,
 )
 from replay.capture.links.ids import NO_ID, Wanted, hashes
+from replay.capture.links.words import Words
 from replay.capture.requests.sample import Kept as KeptRequest
+from replay.capture.requests.shapes import worded_hashes
 from replay.capture.units import Units
 from replay.requests import BY_REQUEST_ID, BY_TRACE
 
 _SHARED_AT_MOST = 16  # requests of one id; what more have is no id
 _COARSE_US = 1_000_000
 _REQUEST_ID_SURE = 0.95  # it may be passed on to other requests
+_SURE = 0.5  # a request is more likely meant than all others
 _BY_CHANCE = 0.01  # of the units
 
 
@@ -72,6 +75,7 @@ class Linker:
         self.starts_us = flights.start_us[self.timed] - candidates.FINE_US
         self.stops_us = flights.end_us[self.timed] + self.early_us
         self.latest_us = np.maximum.accumulate(self.stops_us)
+        self.words = Words(flights.worded, flights.route, routes)
         self._counts: dict[tuple[int, int], Count] = {}
         self._hits = self._units = 0
 
@@ -174,10 +178,11 @@ class Linker:
 
     def _count(self, pairs: Pairs, bounds: Ints, template: Ints) -> None:
         self._hits += np.unique(pairs.unit).size
+        sure = pairs.of(np.flatnonzero(pairs.chance >= _SURE))
+        pair, row = _executions(sure, bounds)
+        self.words.take(sure.flight[pair], template[row])
         pairs = pairs.of(np.flatnonzero(self.counted[pairs.flight]))
-        size = np.diff(bounds)[pairs.unit]
-        pair = np.repeat(np.arange(size.size), size)
-        row = np.arange(pair.size) + np.repeat(bounds[pairs.unit] - np.cumsum(size) + size, size)
+        pair, row = _executions(pairs, bounds)
         key = self.flights.route[pairs.flight][pair] * TEMPLATES + template[row]
         distinct, first, place = np.unique(key, return_index=True, return_inverse=True)
         calls = np.bincount(place, pairs.chance[pair], distinct.size)
@@ -206,6 +211,14 @@ class Linker:
                 )
 
 
+def _executions(pairs: Pairs, bounds: Ints) -> tuple[Ints, Ints]:
+    """The executions of the pairs' units: the pair and the row of each."""
+    size = np.diff(bounds)[pairs.unit]
+    pair = np.repeat(np.arange(size.size), size)
+    row = np.arange(pair.size) + np.repeat(bounds[pairs.unit] - np.cumsum(size) + size, size)
+    return pair, row
+
+
 def _with_kept(flights: Flights, rows: Sequence[KeptRequest]) -> tuple[Flights, Ints]:
     """The flights with the kept requests that are not among them, by start; the place of each kept one."""
     priority = np.array([row.priority for row in rows], np.uint64)
@@ -220,6 +233,10 @@ def _with_kept(flights: Flights, rows: Sequence[KeptRequest]) -> tuple[Flights, 
         priority=priority[others],
         trace=hashes(Texts.holding([row.trace for row in more])),
         request_id=hashes(Texts.holding([row.request_id for row in more])),
+        worded=worded_hashes(
+            Texts.holding([row.method for row in more]),
+            Texts.holding([row.target for row in more]),
+        ),
         rank=np.full(len(more), np.iinfo(np.uint64).max),
     )
     whole = joined([flights, part])

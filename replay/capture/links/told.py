@@ -27,6 +27,9 @@ class Told:
     links: tuple[Link, ...]  # by request, and by transaction
     ran: tuple[Ran, ...]  # by route, and by calls, most first
     behind: Origins = field(default_factory=dict)  # comments' routes first
+    apart: frozenset[int] = (
+        frozenset()
+    )  # hashes of paths that are no more than a word of their route
 
 
 def link(
@@ -56,6 +59,7 @@ def link(
         ),
         ran=tuple(sorted(ran, key=lambda one: (one.route, -one.calls, one.template))),
         behind={**_behind(linker, ran, templates), **named},
+        apart=linker.words.apart(is_control, (r for b in named.values() for r, _ in b.routes)),
     )
 
 

@@ -4,7 +4,7 @@ A service runs other SQL for `/users/export` than for `/users/anna`, and no form
 that stands here is never taken for a value; that somebody is called so costs one route more.
 """
 
-_ACTIONS = frozenset(
+ACTIONS = frozenset(
     (  # noqa: SIM905 - words are read, and kept in order, more easily as a text
         "about accept accounts activate active activity add admin all analytics api approve archive archived "
         "assign attach audit auth authorize autocomplete available balance batch billing block bulk callback "
@@ -33,7 +33,7 @@ _ACTIONS = frozenset(
         "validate verify version versions view views vote wait watch webhook webhooks weekly whoami withdraw"
     ).split()
 )
-_EXTENSIONS = frozenset(
+EXTENSIONS = frozenset(
     ["atom", "csv", "html", "ics", "json", "pdf", "rss", "xls", "xlsx", "xml", "zip"]
 )
 
@@ -41,4 +41,4 @@ _EXTENSIONS = frozenset(
 def is_action(segment: str) -> bool:
     """Whether a segment is such a word, in any case, as a document perhaps: `Export`, `export.csv`."""
     word, _, extension = segment.lower().partition(".")
-    return word in _ACTIONS and (not extension or extension in _EXTENSIONS)
+    return word in ACTIONS and (not extension or extension in EXTENSIONS)

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def _request(
         status=row.status,
         size=row.size,
         agent=agent_class(row.agent),
-        trace=_token(trace_of(row.trace), scrub),
+        trace=_token(trace_of(row.trace), scrub) if row.trace else "",
         request_id=_token(row.request_id, scrub),
         weight=weight,
         priority=row.priority,
@@ -138,6 +139,7 @@ def trace_of(header: bytes) -> bytes:
     return found[1].encode() if found else header
 
 
+@lru_cache(maxsize=1 << 12)
 def agent_class(agent: bytes) -> str:
     """What kind of client a user agent is."""
     if not agent:

@@ -34,6 +34,8 @@ def scrubbed_body(body: bytes, content_type: bytes, scrub: Scrubber) -> tuple[st
 
     That of a form with files has the boundary that its parts now have.
     """
+    if not content_type and not body:
+        return "", None
     kind, told = media_type(content_type), content_type.decode("utf-8", "replace")
     if not multipart.is_form(told):
         return kind, _scrubbed(body, kind, scrub)

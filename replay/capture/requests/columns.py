@@ -1,19 +1,19 @@
 """What a format of requests gives: the requests of a block of a log, by columns."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 
 from replay.capture.formats.columns import Broken, Ints
 from replay.capture.formats.texts import PLAIN, Texts
 from replay.capture.kernels import as_bytes
 from replay.capture.requests import names
 
-_HOST = "^[A-Za-z]+://(?P<host>[^/?#]+)"
+_HOST = re.compile(rb"[A-Za-z]+://([^/?#]+)")
 UNTIMED = -1
 """A duration that the log does not tell."""
 TEXTS = (
@@ -117,7 +117,7 @@ def hosts_of(columns: Sequence[Texts], whole: Texts) -> Mapping[bytes, int]:
         calls = np.bincount(codes, minlength=firsts.size).tolist()
         found.update(dict(zip(column.only(firsts).to_pylist(), calls, strict=True)))
     if len(whole):
-        named = pc.extract_regex(whole.arrow(), pattern=_HOST).field("host")
-        found.update(host for host in named.to_pylist() if host)
+        named = map(_HOST.match, whole.to_pylist())
+        found.update(host[1] for host in named if host)
     found.pop(b"", None)
     return found

@@ -3,7 +3,7 @@
 import numpy as np
 
 from replay.capture.kernels import ONE, ZERO, Hashes, Ints, Number, compiled, inlined, place
-from replay.capture.units import mixed
+from replay.capture.priority import mixed
 
 _SLOTS = 1 << 10
 
@@ -19,16 +19,13 @@ class Counts:
     def __init__(self) -> None:
         self.keys: Ints = np.full(_SLOTS, -1, np.int64)
         self.counts: Ints = np.zeros(_SLOTS, np.int64)
-        self._at_most = 0  # keys
+        self.held = 0
 
     def room(self, more: int) -> None:
         """See to it that so many more keys find room."""
-        if roomy(self._at_most, more) > self.keys.size:
-            self._at_most = int(np.count_nonzero(self.counts))
-            slots = roomy(self._at_most, more)
-            if slots > self.keys.size:
-                self._take(*self.items(), slots)
-        self._at_most += more
+        slots = roomy(self.held, more)
+        if slots > self.keys.size:
+            self._take(*self.items(), slots)
 
     def items(self) -> tuple[Ints, Ints]:
         """All keys and their counts."""
@@ -38,28 +35,31 @@ class Counts:
     def rekeyed(self, keys: Ints, counts: Ints) -> None:
         """Hold these instead; a key may stand there several times."""
         self._take(keys, counts, roomy(0, keys.size))
-        self._at_most = keys.size
 
     def _take(self, keys: Ints, counts: Ints, slots: int) -> None:
         self.keys, self.counts = np.full(slots, -1, np.int64), np.zeros(slots, np.int64)
-        _add(keys, counts, self.keys, self.counts)
+        self.held = int(_add(keys, counts, self.keys, self.counts))
 
 
 @inlined
-def count(key: Number, more: Number, keys: Ints, counts: Ints) -> None:
-    """Count a key; there must be room."""
+def count(key: Number, more: Number, keys: Ints, counts: Ints) -> Number:
+    """Count a key, for which there must be room; how many are there for the first time, 1 or 0."""
     mask = place(keys.size - 1)
     slot = mixed(place(key)) & mask
     while keys[slot] != key and counts[slot] != 0:
         slot = (slot + ONE) & mask
+    news = np.int64(counts[slot] == 0)
     keys[slot] = key
     counts[slot] += more
+    return news
 
 
 @compiled
-def _add(new: Ints, times: Ints, keys: Ints, counts: Ints) -> None:
+def _add(new: Ints, times: Ints, keys: Ints, counts: Ints) -> Number:
+    news = np.int64(0)
     for row in range(new.size):
-        count(new[row], times[row], keys, counts)
+        news += count(new[row], times[row], keys, counts)
+    return news
 
 
 class Seen:

@@ -13,12 +13,11 @@ from itertools import chain
 import numpy as np
 
 from replay.capture import rarity
-from replay.capture.bottomk import BottomK, weights_of
+from replay.capture.bottomk import BUCKETS_AT_MOST, BottomK, weights_of
 from replay.capture.conflicts import epoch_us
 from replay.capture.ranks import TIE_BITS
 from replay.capture.requests.sample import BUCKET, SLOWEST_OF, STATUS, groups
 from replay.capture.requests.tally import SLICES_AT_MOST
-from replay.capture.sample import BUCKETS_AT_MOST
 from replay.errors import InputError
 from replay.requests import BY_TIME, Request, RequestLog, Requests, Route
 from replay.workload import Place, Skip

@@ -33,7 +33,7 @@ def _codes(
     mask, count = place(table.size - 1), 0
     for row in range(found.size):
         begin, end = place(begins[row]), place(ends[row])
-        slot = _hash(data, begin, end) & mask
+        slot = (hashed(data, begin, end) * _PRIME >> _SHIFT) & mask
         while table[slot] >= 0:
             first = firsts[table[slot]]
             at = place(begins[first])
@@ -51,7 +51,7 @@ def _codes(
 
 
 @inlined
-def _hash(data: Bytes, at: np.uint64, end: np.uint64) -> np.uint64:
+def hashed(data: Bytes, at: np.uint64, end: np.uint64) -> np.uint64:
     """Of eight bytes at a time, each times a factor of its own, so that none waits for another."""
     value, factor = end - at, _PRIME
     while at + EIGHT <= end:
@@ -60,4 +60,4 @@ def _hash(data: Bytes, at: np.uint64, end: np.uint64) -> np.uint64:
         at += EIGHT
     if at < end:
         value += (up_to(data, at, end) ^ factor) * factor
-    return (value ^ (value >> _SHIFT)) * _PRIME >> _SHIFT
+    return value ^ (value >> _SHIFT)

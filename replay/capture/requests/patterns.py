@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replay import documents
-from replay.capture.requests.kinds import WORD
-from replay.capture.requests.shapes import kind_of, segments
+from replay.capture.requests.shapes import segments
 from replay.errors import InputError
 
 _METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
@@ -44,13 +43,13 @@ class Patterns:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Segments of the patterns that look like values, and are none."""
+        """Segments of the patterns that are no names, whatever they look like."""
         return tuple(
             {
                 word
                 for pattern in self.patterns
                 for word in segments(pattern.route)
-                if not _NAME.search(word) and kind_of(word) != WORD
+                if not _NAME.search(word)
             }
         )
 

@@ -9,18 +9,20 @@ import numpy as np
 from replay.capture.blocks import Block, Lines, blocks_of, lines_in
 from replay.capture.formats.columns import Ints
 from replay.capture.inputs import Input
-from replay.capture.kernels import Number, compiled, place
+from replay.capture.kernels import Hashes, Number, compiled, place
 from replay.capture.links.flights import Sky
+from replay.capture.priority import Priorities, mix, mixed
 from replay.capture.requests import shapes
 from replay.capture.requests.columns import Requests, is_absent
 from replay.capture.requests.routes import Routes
 from replay.capture.requests.sample import Sample
 from replay.capture.requests.sessions import sessions_of
 from replay.capture.requests.tally import Tally
+from replay.capture.slots import Slots
 from replay.capture.stopping import stopping
-from replay.capture.units import Priorities, mix, mixed
 from replay.workload import Skip
 
+_FIRST = 1 << 20  # bytes, in which many words at one place are seen to be values
 _HOSTS_AT_MOST = 4096  # anybody can send a name
 _WARNED_SHARE = 0.01  # of the lines
 Progress = Callable[[int, int], None]
@@ -59,10 +61,12 @@ class Reading:
         read: dict[str, int] = {}
         total = sum(one.bytes for one in inputs)
         with stopping() as stop:
-            blocks = stop.until_asked(blocks_of(inputs, self._broke_off))
+            slots = Slots(1)  # of one input only one block is there at a time
+            blocks = stop.until_asked(blocks_of(inputs, self._broke_off, slots, _FIRST))
             try:
                 for block in blocks:
                     self._take(block)
+                    slots.give_back(block.slot)
                     read[str(block.input.path)] = block.read
                     if progress is not None:
                         progress(sum(read.values()), total)
@@ -116,13 +120,13 @@ class Reading:
         found = self._inside(found)
         if not len(found):
             return
-        numbers = self._numbers(found)
+        numbers, worded = self._numbers(found)
         sessions = sessions_of(found)
         priorities = self._priorities(found, sessions, block.offset)
         self.tally.take(found, numbers, sessions)
         self.sample.take(found, numbers, sessions, priorities)
         if self._linked:
-            self.sky.take(found, numbers, priorities)
+            self.sky.take(found, numbers, worded, priorities)
         calls = np.bincount(numbers)
         distinct = np.flatnonzero(calls)
         if self.routes.count(distinct, calls[distinct]):
@@ -144,9 +148,9 @@ class Reading:
             inside &= found.at_us < end_us
         return found if inside.all() else found.of(np.flatnonzero(inside))
 
-    def _numbers(self, found: Requests) -> Ints:
-        """Every request's route."""
-        hashes = shapes.hashes(found.method, found.target, self.routes.plain)
+    def _numbers(self, found: Requests) -> tuple[Ints, Hashes]:
+        """Every request's route, and a hash of its path with every word in it."""
+        hashes, worded = shapes.hashes(found.method, found.target, self.routes.folds)
         if not is_absent(found.route):  # what the service names is told apart by that name
             is_given = found.route.ends > found.route.begins
             names = shapes.hashes_of(found.route) ^ shapes.hashes_of(found.method)
@@ -160,7 +164,7 @@ class Reading:
             for method, target, route in zip(*columns, strict=True):
                 yield method.decode("ascii", "replace"), target, route.decode("utf-8", "replace")
 
-        return self.routes.numbers(hashes, asked)
+        return self.routes.numbers(hashes, asked), worded
 
     def _broke_off(self, log_file: Input, _error: Exception) -> None:
         self._broken_off.append(log_file.name)

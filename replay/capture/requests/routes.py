@@ -18,10 +18,10 @@ from replay.capture.kernels import Hashes
 from replay.capture.requests import shapes
 from replay.capture.requests.actions import is_action
 from replay.capture.requests.counted import Numbers
+from replay.capture.requests.folds import Folds, folds, hash_of, way, way_of
 from replay.capture.requests.patterns import Patterns
 
 CHILDREN = 100  # different words at one place, at most
-NAME = "{name}"
 _STAYS = 0.05  # share of a place's requests with which a word stays a word
 _KNOWN_AT_MOST = 1 << 18  # hashes
 
@@ -38,6 +38,7 @@ class _Node:
     folded: bool = False  # words below are values
     calls: int = 0
     route: int = -1  # number of the route that ends here
+    stays: bool = False  # is no value, however few ask for it
 
 
 _NOWHERE = _Node()  # below a place that is not there yet
@@ -46,9 +47,13 @@ _NOWHERE = _Node()  # below a place that is not there yet
 class Routes:
     """Numbers routes; a number may become another one's when a place folds (`moved`)."""
 
-    def __init__(self, patterns: Patterns | None = None) -> None:
+    def __init__(
+        self, patterns: Patterns | None = None, apart: frozenset[int] = frozenset()
+    ) -> None:
+        """`apart` are worded hashes of paths that run other statements than those like them."""
         self._patterns = patterns or Patterns()
-        self.plain: Hashes = shapes.plain_words(self._patterns.words)
+        self._apart = apart
+        self.folds: Folds = folds(literals=self._patterns.words, apart=apart)
         self._known = Numbers(_KNOWN_AT_MOST)  # by a shape's hash
         self._numbers: dict[Key, int] = {}
         self._trees: dict[str, _Node] = {}  # by method
@@ -64,7 +69,8 @@ class Routes:
             order = np.argsort(hashes[unknown])  # so that it does not matter which came first
             given = np.empty(unknown.size, np.int64)
             for place, example in zip(order.tolist(), asked(unknown[order]), strict=True):
-                given[place] = self._number(*example)
+                is_apart = int(hashes[unknown[place]]) in self._apart
+                given[place] = self._number(*example, is_apart=is_apart)
             self._known.give(hashes[unknown], given)
             new = np.flatnonzero(numbers < 0)
             numbers[new] = given[-1 - numbers[new]]
@@ -88,14 +94,34 @@ class Routes:
                 if not node.folded and len(node.children) > CHILDREN:
                     crowded[id(node)] = method, node
         folded = [self._fold(method, node) for method, node in crowded.values()]
+        if folded:
+            self._tell_folds()
         return any(folded)
 
-    def _number(self, method: str, target: bytes, given: str) -> int:
+    def _tell_folds(self) -> None:
+        """Let the loop over paths know where words are values."""
+        places: list[int] = []
+        words: list[int] = []
+        for method, root in self._trees.items():
+            waiting = [(way_of(hash_of(method.encode())), root)]
+            while waiting:
+                ahead, node = waiting.pop()
+                below = {word: way(ahead, shapes.own_hash(word)) for word in node.children}
+                waiting += [(below[word], child) for word, child in node.children.items()]
+                if node.folded:
+                    places.append(ahead)
+                    words += below.values()
+        self.folds = folds(places, words, literals=self._patterns.words, apart=self._apart)
+
+    def _number(self, method: str, target: bytes, given: str, *, is_apart: bool) -> int:
         path = shapes.path_of(target)
         route = given or self._patterns.route(method, path)
         if route:
             return self._put((method, route), given=True)
         parts = [shapes.shown(part) for part in shapes.segments(path)]
+        if is_apart:
+            for node in self._nodes(method, "/".join(parts))[1:]:
+                node.stays = True
         return self._put((method, "/".join(self._folded(method, parts))), given=False)
 
     def _put(self, key: Key, *, given: bool) -> int:
@@ -115,7 +141,7 @@ class Routes:
         shown = []
         for part in parts:
             if node.folded and part not in node.children and not _stays(part):
-                part = NAME  # noqa: PLW2901
+                part = shapes.NAME  # noqa: PLW2901
             shown.append(part)
             node = node.children.get(part, _NOWHERE)
         return shown
@@ -135,17 +161,17 @@ class Routes:
         values = {
             word: child
             for word, child in node.children.items()
-            if not _stays(word) and child.calls <= _STAYS * node.calls
+            if not (child.stays or _stays(word)) and child.calls <= _STAYS * node.calls
         }
         lengths = {word: _below(child) for word, child in values.items()}
         alike = Counter(lengths.values())
         values = {word: child for word, child in values.items() if alike[lengths[word]] > 1}
-        into = node.children.pop(NAME, _Node())
+        into = node.children.pop(shapes.NAME, _Node())
         became: dict[int, int] = {}
         for word, child in values.items():
             del node.children[word]
             _merge(into, child, became)
-        node.children[NAME] = into
+        node.children[shapes.NAME] = into
         self._of = [became.get(number, number) for number in self._of]
         self._now = self._now[:0]
         self._rename(method)
@@ -185,6 +211,7 @@ def _merge(into: _Node, node: _Node, became: dict[int, int]) -> None:
     """Add a place to another; the routes of both that end alike become one."""
     into.calls += node.calls
     into.folded |= node.folded
+    into.stays |= node.stays
     if node.route >= 0:
         if into.route < 0:
             into.route = node.route

@@ -6,29 +6,28 @@ weights are those of the SQL sample (`capture.sample`).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from replay.capture.bottomk import BottomK, Weights, weights_of
+from replay.capture.bottomk import BUCKETS_AT_MOST, SLOWEST, BottomK, Weights, weights_of
 from replay.capture.formats.columns import Ints
-from replay.capture.kernels import compiled
+from replay.capture.kernels import Number, compiled
+from replay.capture.priority import NEVER, Priorities
 from replay.capture.ranks import TIE_BITS, rank_of, slowness
 from replay.capture.requests.columns import Requests
 from replay.capture.requests.routes import Routes
-from replay.capture.sample import BUCKETS_AT_MOST, SLOWEST
-from replay.capture.units import Priorities
 from replay.workload import Place
 
 BODY_AT_MOST = 16 << 10  # bytes; a longer one is not kept
 _CLASSES = 10  # of status: 2 for 204
 STATUS, SLOWEST_OF, BUCKET = "status", "slowest", "bucket"
 """Names of the strata's groups: a route and a class of status, a route, a bucket of time."""
+_ENOUGH = 8  # times as many as a bucket keeps are looked at
 _LOOSE = 2  # kept rows are this many times what is needed, at most
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """A request as it stands in the log."""
 
     route: int  # as numbered when it was read
@@ -71,9 +70,9 @@ class Sample:
             return
         units = np.arange(self._count, self._count + count)
         self._count += count
-        buckets = self._numbered(found.at_us // 1_000_000)
+        buckets, sizes = self._numbered(found.at_us)
         wanted = np.zeros(count, np.bool_)
-        some = _maybe(found, routes, priorities, self._limits(routes, buckets), buckets)
+        some = self._maybe(found, routes, priorities, buckets, sizes)
         for group, rows in zip((self._routes, self._slowest, self._buckets), some, strict=True):
             ranks, strata = priorities[rows], routes[rows]
             if group is self._routes:
@@ -89,14 +88,29 @@ class Sample:
         self._hold(found, routes, sessions, priorities, np.flatnonzero(wanted))
         self._settle()
 
-    def _limits(self, routes: Ints, buckets: Ints) -> tuple[Priorities, Priorities, Priorities]:
-        """Of all groups, grown so that these have theirs."""
-        strata = int(routes.max()) + 1
-        return (
-            self._routes.limits(strata * _CLASSES),
-            self._slowest.limits(strata),
-            self._buckets.limits(int(buckets.max()) + 1),
-        )
+    def _maybe(
+        self, found: Requests, routes: Ints, priorities: Priorities, buckets: Ints, sizes: Ints
+    ) -> tuple[Ints, Ints, Ints]:
+        """For each group the rows that it may want: nearly none, once there were many.
+
+        A bucket is new with nearly every block, and comes with many rows, so its limit is first set to what
+        lets several times as many by as it keeps.
+        """
+        k, strata = self._buckets.k, int(routes.max()) + 1
+        own = self._buckets.limits(sizes.size)[: sizes.size]
+        enough = np.maximum(sizes // (_ENOUGH * (k + 1)), 1).astype(np.uint64)
+        limit = np.minimum(own, NEVER // enough)
+        limits = self._routes.limits(strata * _CLASSES), self._slowest.limits(strata), limit
+        rows, counts = np.empty((3, routes.size), np.int64), np.zeros(3, np.int64)
+        columns = routes, found.status, found.duration_us, buckets
+        _below(columns, priorities, limits, rows, counts)
+        by_bucket = np.bincount(buckets[rows[2, : counts[2]]], minlength=sizes.size)
+        too_few = (by_bucket <= k) & (limit < own)
+        if too_few.any():
+            limit[too_few] = own[too_few]
+            _below(columns, priorities, limits, rows, counts)
+        one, two, three = (of[:count] for of, count in zip(rows, counts.tolist(), strict=True))
+        return one, two, three
 
     def moved(self, routes: Routes) -> None:
         """Follow routes that have become others."""
@@ -167,20 +181,21 @@ class Sample:
         )
         first = self._count - len(found)
         for place, *row in zip(places.tolist(), *columns, strict=True):
-            self._rows[first + place] = Kept(*row)
+            self._rows[first + place] = Kept._make(row)
 
-    def _numbered(self, seconds: Ints) -> Ints:
-        """The stratum of each second's bucket; all become wider where there would be too many."""
+    def _numbered(self, at_us: Ints) -> tuple[Ints, Ints]:
+        """The stratum of each moment's bucket, and how many each has; all become wider where there are many."""
         known = self._bucket_of
+        distinct, places = np.empty(BUCKETS_AT_MOST, np.int64), np.empty_like(at_us)
         while True:
-            buckets = seconds // self.bucket_s
-            first = np.flatnonzero(np.diff(buckets, prepend=buckets[0] - 1))
-            distinct, places = np.unique(buckets[first], return_inverse=True)
-            if len(known.keys() | set(distinct.tolist())) <= BUCKETS_AT_MOST:
+            count = _buckets(at_us, self.bucket_s * 1_000_000, distinct, places)
+            buckets = distinct[:count].tolist()
+            if count >= 0 and len(known.keys() | set(buckets)) <= BUCKETS_AT_MOST:
                 break
             known = self._coarsen(known)
-        strata = [known.setdefault(bucket, len(known)) for bucket in distinct.tolist()]
-        return np.repeat(np.array(strata, np.int64)[places], np.diff(first, append=buckets.size))
+        strata = [known.setdefault(bucket, len(known)) for bucket in buckets]
+        found: Ints = np.array(strata, np.int64)[places]
+        return found, np.bincount(found, minlength=len(known))
 
     def _settle(self) -> None:
         for group in (self._routes, self._slowest, self._buckets):
@@ -203,20 +218,27 @@ class Sample:
         return halves
 
 
-def _maybe(
-    found: Requests,
-    routes: Ints,
-    priorities: Priorities,
-    limits: tuple[Priorities, Priorities, Priorities],
-    buckets: Ints,
-) -> tuple[Ints, Ints, Ints]:
-    """For each group the rows that it may want: nearly none, once there were many."""
-    rows = np.empty((3, routes.size), np.int64)
-    counts = np.zeros(3, np.int64)
-    columns = routes, found.status, found.duration_us, buckets
-    _below(columns, priorities, limits, rows, counts)
-    one, two, three = (of[:count] for of, count in zip(rows, counts.tolist(), strict=True))
-    return one, two, three
+@compiled
+def _buckets(at_us: Ints, width_us: Number, distinct: Ints, places: Ints) -> Number:
+    """How many buckets there are, and which each moment is of; below 0 where there is no room for all."""
+    count, place = 0, 0
+    begin_us, end_us = np.int64(0), np.int64(0)
+    for row in range(at_us.size):
+        moment_us = at_us[row]
+        if moment_us < begin_us or moment_us >= end_us:
+            bucket = moment_us // width_us
+            begin_us, end_us = bucket * width_us, (bucket + 1) * width_us
+            place = count - 1  # most come about in order
+            while place >= 0 and distinct[place] != bucket:
+                place -= 1
+            if place < 0:
+                if count == distinct.size:
+                    return -1
+                distinct[count] = bucket
+                place = count
+                count += 1
+        places[row] = place
+    return count
 
 
 @compiled

@@ -7,10 +7,9 @@ import numpy as np
 from replay.capture.formats.columns import Ints
 from replay.capture.formats.texts import Spans, Texts
 from replay.capture.kernels import Bytes, Hashes, compiled, place
+from replay.capture.priority import mix, mixed
 from replay.capture.requests import names, shapes
 from replay.capture.requests.columns import Requests, is_absent
-from replay.capture.requests.shapes import hashed
-from replay.capture.units import mix, mixed
 from replay.capture.words import holds
 
 # The cookie that stands for a session, of all that a client sends.
@@ -22,10 +21,9 @@ _SESSION = re.compile(
 def sessions_of(found: Requests) -> Ints:
     """A number for each request's session."""
     sessions = np.empty(len(found), np.uint64)
-    codes, firsts = names.codes(found.agent)
-    agents = shapes.hashes_of(found.agent.only(firsts))
-    client, own = found.client, found.authorization
-    _sessions(client.data, client.begins, client.ends, agents, codes, sessions)
+    client, agent, own = found.client, found.agent, found.authorization
+    agents = agent.data, agent.begins, agent.ends
+    _sessions(client.data, client.begins, client.ends, *agents, sessions)
     if not is_absent(own):
         _instead(own.data, own.begins, own.ends, sessions)
     if not is_absent(found.cookie):
@@ -52,12 +50,19 @@ def _session_of(cookie: bytes) -> bytes:
 
 @compiled
 def _sessions(
-    data: Bytes, begins: Spans, ends: Spans, agents: Hashes, codes: names.Codes, sessions: Hashes
+    data: Bytes,
+    begins: Spans,
+    ends: Spans,
+    agents: Bytes,
+    first: Spans,
+    behind: Spans,
+    sessions: Hashes,
 ) -> None:
     """By client and agent."""
     for row in range(sessions.size):
-        client = mixed(hashed(data, place(begins[row]), place(ends[row])))
-        sessions[row] = mixed(client ^ agents[codes[row]])
+        client = names.hashed(data, place(begins[row]), place(ends[row]))
+        agent = names.hashed(agents, place(first[row]), place(behind[row]))
+        sessions[row] = mixed(mixed(client) ^ agent)
 
 
 @compiled
@@ -66,7 +71,7 @@ def _instead(data: Bytes, begins: Spans, ends: Spans, sessions: Hashes) -> None:
     for row in range(sessions.size):
         begin, end = place(begins[row]), place(ends[row])
         if begin < end:
-            sessions[row] = mixed(hashed(data, begin, end))
+            sessions[row] = mixed(names.hashed(data, begin, end))
 
 
 @compiled

@@ -6,7 +6,6 @@ shapes are never one by mistake; what else is a value is told later, by how many
 """
 
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -17,31 +16,58 @@ from replay.capture.kernels import (
     ZERO,
     Bytes,
     Hashes,
-    Number,
     as_bytes,
     compiled,
     inlined,
     place,
 )
+from replay.capture.requests.folds import (
+    MARK,
+    NAME_OWN,
+    OFFSET,
+    PRIME,
+    SHIFT,
+    Folds,
+    folds,
+    hash_of,
+    hashed,
+    is_in,
+    is_value,
+)
 from replay.capture.requests.kinds import INT, WORD, kind, stem
-from replay.capture.words import find
+from replay.capture.words import AT_ONCE, count_of_bits, find, first_of_bits, within
 
 KINDS = ("", "{int}", "{uuid}", "{hex}", "{date}", "{email}", "{id}")
 """How a route shows a segment of each kind."""
 
-_OFFSET, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
-_MARK = np.uint64(0x9E3779B97F4A7C15)
-_SHIFT = np.uint64(29)
+NAME = "{name}"
+"""The same of a word where words are values."""
+_BLANK = place(32)
 _BEHIND = re.compile(rb"[?#]")
 _IN_VALUES = re.compile("[0-9@%]")  # one of these is in all that is no word
 
 
-def hashes(methods: Texts, targets: Texts, plain: Hashes) -> Hashes:
-    """A hash of each request's method and the shape of its path; `plain`: segments kept as written."""
-    found = np.empty(len(targets), np.uint64)
-    of_method = hashes_of(methods)
-    _hashes(targets.data, targets.begins, targets.ends, of_method, plain, found)
-    return found
+def hashes(methods: Texts, targets: Texts, known: Folds) -> tuple[Hashes, Hashes]:
+    """A hash of each request's method and the shape of its path, and the same with every word in it."""
+    found, worded = (np.empty(len(targets), np.uint64) for _ in range(2))
+    names = methods.data, methods.begins, methods.ends
+    _hashes(*names, targets.data, targets.begins, targets.ends, known, found, worded)
+    return found, worded
+
+
+def worded_hashes(methods: Texts, targets: Texts) -> Hashes:
+    """The second of `hashes`, which no place of names changes."""
+    return hashes(methods, targets, folds())[1]
+
+
+def own_hash(segment: str) -> int:
+    """What a segment of a route counts as."""
+    if segment == NAME:
+        return int(NAME_OWN)
+    for kind_, name in enumerate(KINDS):
+        if name and segment.startswith(name):
+            return hash_of(segment[len(name) :].encode(), int(MARK) * kind_ & (1 << 64) - 1)
+    return hash_of(segment.encode())
 
 
 def path_of(target: bytes) -> str:
@@ -83,14 +109,11 @@ def _told(segment: str) -> tuple[int, int]:
     """A segment's kind, and where its extension begins."""
     if not _IN_VALUES.search(segment):
         return WORD, len(segment)
+    if segment.isascii() and segment.isdecimal():
+        return INT, len(segment)
     data = as_bytes(segment.encode())
     behind = stem(data, ZERO, place(data.size))
     return int(kind(data, ZERO, place(behind))), int(behind)
-
-
-def plain_words(words: Sequence[str]) -> Hashes:
-    """Hashes of segments that are words, whatever they look like."""
-    return np.array([hash_of(word.encode()) for word in words], np.uint64)
 
 
 def hashes_of(texts: Texts) -> Hashes:
@@ -100,28 +123,10 @@ def hashes_of(texts: Texts) -> Hashes:
     return found
 
 
-def hash_of(text: bytes) -> int:
-    """64 bits of a text."""
-    found = int(_OFFSET)
-    for byte in text:
-        found = ((found ^ byte) * int(_PRIME)) & (1 << 64) - 1
-    return found
-
-
 @compiled
 def _plain_hashes(data: Bytes, begins: Spans, ends: Spans, found: Hashes) -> None:
     for row in range(found.size):
-        found[row] = hashed(data, place(begins[row]), place(ends[row]))
-
-
-@inlined
-def hashed(data: Bytes, at: np.uint64, end: np.uint64) -> np.uint64:
-    """`hash_of` of a text."""
-    value = _OFFSET
-    while at < end:
-        value = (value ^ place(data[at])) * _PRIME
-        at += ONE
-    return value
+        found[row] = hashed(data, place(begins[row]), place(ends[row]), OFFSET)
 
 
 @compiled
@@ -141,50 +146,101 @@ def _path(data: Bytes, at: np.uint64, end: np.uint64) -> tuple[np.uint64, np.uin
 
 @compiled
 def _hashes(
-    data: Bytes, begins: Spans, ends: Spans, of_method: Hashes, plain: Hashes, found: Hashes
+    methods: Bytes,
+    first: Spans,
+    behind: Spans,
+    data: Bytes,
+    begins: Spans,
+    ends: Spans,
+    known: Folds,
+    found: Hashes,
+    worded: Hashes,
 ) -> None:
     for row in range(found.size):
         begin, end = _path(data, place(begins[row]), place(ends[row]))
-        value = of_method[row] * _PRIME ^ place(32)
+        value = hashed(methods, place(first[row]), place(behind[row]), OFFSET) * PRIME ^ _BLANK
+        whole, base = value, begin
+        slashes, digits, marks = _marked(data, begin, end)
         while begin <= end:
-            own, stop = _segment(data, begin, end, plain)
-            value = (value ^ own) * _PRIME
-            value ^= value >> _SHIFT
+            ahead = begin - base
+            size = first_of_bits(slashes >> ahead) if ahead < AT_ONCE else AT_ONCE
+            if ahead + size >= AT_ONCE:  # what is known does not go so far
+                base, ahead = begin, ZERO
+                slashes, digits, marks = _marked(data, begin, end)
+                size = first_of_bits(slashes)
+            if size < AT_ONCE:
+                inside = (ONE << size) - ONE
+                numbers, odd = count_of_bits(digits >> ahead & inside), marks >> ahead & inside
+            else:
+                size, numbers, odd = _counted(data, begin, end)
+            stop = begin + size
+            own, is_word = _segment(data, begin, stop, numbers, odd, known.plain)
+            whole = (whole ^ own) * PRIME
+            whole ^= whole >> SHIFT
+            at_names = is_word and is_in(value, known.places)
+            if at_names and is_value(data, begin, stop, value, own, known):
+                own = NAME_OWN
+            value = (value ^ own) * PRIME
+            value ^= value >> SHIFT
             begin = stop + ONE
-        found[row] = value
+        worded[row] = whole
+        found[row] = whole if is_in(whole, known.apart) else value
 
 
 @inlined
 def _segment(
-    data: Bytes, begin: np.uint64, end: np.uint64, plain: Hashes
-) -> tuple[np.uint64, np.uint64]:
-    """The hash of what a segment is, and where it ends."""
-    stop, own = begin, _OFFSET
-    digits, marks = place(0), False
-    while stop < end and data[stop] != 47:
-        byte = data[stop]
-        own = (own ^ place(byte)) * _PRIME
-        digits += place(48 <= byte <= 57)
-        if byte in (64, 37):
-            marks = True
-        stop += ONE
-    if digits == place(0) and not marks:  # what is nearly every word
-        return own, stop
+    data: Bytes,
+    begin: np.uint64,
+    stop: np.uint64,
+    digits: np.uint64,
+    marks: np.uint64,
+    plain: Hashes,
+) -> tuple[np.uint64, bool]:
+    """The hash of what a segment is, and whether it is a word; some have digits, some `@` or `%`."""
+    if digits | marks == ZERO:  # what is nearly every word
+        return hashed(data, begin, stop, OFFSET), True
     behind, value = stop, INT
     if digits != stop - begin:
         behind = stem(data, begin, stop)
         value = kind(data, begin, behind)
-    if value != WORD and not _is_plain(own, plain):
-        own = _MARK * place(value)
-        while behind < stop:
-            own = (own ^ place(data[behind])) * _PRIME
-            behind += ONE
-    return own, stop
+    own = hashed(data, begin, stop, OFFSET)
+    if value == WORD or is_in(own, plain):
+        return own, True
+    return hashed(data, behind, stop, MARK * place(value)), False
 
 
-@compiled
-def _is_plain(own: Number, plain: Hashes) -> bool:
-    for word in range(plain.size):
-        if plain[word] == own:
-            return True
-    return False
+@inlined
+def _marked(
+    data: Bytes, begin: np.uint64, end: np.uint64
+) -> tuple[np.uint64, np.uint64, np.uint64]:
+    """Of sixty-four bytes which are slashes, digits, and `@` or `%`; a path ends as if with a slash."""
+    left, once = end - begin, np.uint8(1)
+    if begin + AT_ONCE <= place(data.size):
+        slashes = within(data, begin, np.uint8(47), once)
+        digits = within(data, begin, np.uint8(48), np.uint8(10))
+        marks = within(data, begin, np.uint8(64), once) | within(data, begin, np.uint8(37), once)
+    else:
+        slashes = digits = marks = ZERO
+        step = ZERO
+        while step < min(left, AT_ONCE):
+            byte, bit = data[begin + step], ONE << step
+            slashes |= bit if byte == 47 else ZERO
+            digits |= bit if 48 <= byte <= 57 else ZERO
+            marks |= bit if byte in (64, 37) else ZERO
+            step += ONE
+    if left < AT_ONCE:
+        slashes = slashes & ((ONE << left) - ONE) | ONE << left
+    return slashes, digits, marks
+
+
+@inlined
+def _counted(
+    data: Bytes, begin: np.uint64, end: np.uint64
+) -> tuple[np.uint64, np.uint64, np.uint64]:
+    """How long a segment is, how many digits it has, and how often `@` or `%`."""
+    at, digits, marks = begin, ZERO, ZERO
+    while at < end and data[at] != 47:
+        digits += place(48 <= data[at] <= 57)
+        marks += place(data[at] in (64, 37))
+        at += ONE
+    return at - begin, digits, marks

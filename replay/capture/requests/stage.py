@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,9 +13,6 @@ from replay.capture import warm
 from replay.capture.bottomk import Weights
 from replay.capture.formats.columns import Ints
 from replay.capture.inputs import Input, Known, find_inputs
-from replay.capture.links.found import Routed
-from replay.capture.links.linker import Linker
-from replay.capture.links.told import Told
 from replay.capture.memory import collected_by_hand
 from replay.capture.requests import formats, patterns
 from replay.capture.requests.assemble import (
@@ -34,6 +32,10 @@ from replay.errors import InputError
 from replay.requests import Requests
 from replay.sql.comment import shape_of
 from replay.workload import Place
+
+if TYPE_CHECKING:
+    from replay.capture.links.linker import Linker
+    from replay.capture.links.told import Told
 
 _ADVICE = (
     "name the server's log_format (nginx) or LogFormat (Apache) with --http-format; known by "
@@ -57,6 +59,9 @@ class RequestOptions:
     everything: bool = False  # no sample: all requests are kept
     keep_values: bool = False
     linked: bool = True  # transactions may be linked with them
+    apart: frozenset[int] = (
+        frozenset()
+    )  # hashes of paths that are routes of their own: see links.words
     kept: frozenset[str] = field(default_factory=frozenset)  # values that stand in the schema
 
 
@@ -75,12 +80,12 @@ class ReadRequests:
         """By Ctrl-C."""
         return self.reading.interrupted
 
-    def made(self, key: bytes, told: Told | None = None) -> Requests:
+    def made(self, key: bytes, told: "Told | None" = None) -> Requests:
         """What a workload holds of them, scrubbed with that key; `told` is how they are linked."""
         with collected_by_hand():
             return self._made(key, told)
 
-    def _made(self, key: bytes, told: Told | None) -> Requests:
+    def _made(self, key: bytes, told: "Told | None") -> Requests:
         reading, rows = self.reading, self.rows
         figures = reading.tally.by_route(reading.routes)
         today = datetime.fromtimestamp(reading.tally.end_us / 1_000_000, UTC).date()
@@ -100,8 +105,12 @@ class ReadRequests:
             places=self._places(),
         )
 
-    def linker(self) -> Linker:
+    def linker(self) -> "Linker":
         """What links them with the transactions of their time."""
+        # What keeps transactions: a capture of requests alone starts without it.
+        from replay.capture.links.found import Routed  # noqa: PLC0415
+        from replay.capture.links.linker import Linker  # noqa: PLC0415
+
         reading, keys = self.reading, self.reading.routes.keys
         figures = reading.tally.by_route(reading.routes)
         routes = [
@@ -160,7 +169,7 @@ def read_requests(
 
     found = find_inputs(inputs, Known(recognise=recognise, advice=_ADVICE))  # type: ignore[arg-type]
     reading = Reading(
-        Routes(known),
+        Routes(known, options.apart),
         seed=options.seed,
         k=_ALL if options.everything else options.per_stratum,
         begin_us=_epoch_us(options.begin),

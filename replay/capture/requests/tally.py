@@ -60,26 +60,29 @@ class Tally:
         """Count requests of those routes and sessions."""
         if not len(found):
             return
-        begins_us, ends_us = found.at_us, found.at_us + np.maximum(found.duration_us, 0)
         self.requests += len(found)
-        self.begin_us = min(self.begin_us, int(begins_us.min()))
-        self.end_us = max(self.end_us, int(ends_us.max()))
-        took_time = ends_us > begins_us  # what did not was never in flight with another
-        self._concurrency.add(begins_us[took_time], ends_us[took_time])
+        flown = np.empty((2, len(found)), np.int64)
+        count, begin_us, end_us = _fly(found.at_us, found.duration_us, flown)
+        self.begin_us, self.end_us = min(self.begin_us, begin_us), max(self.end_us, end_us)
+        self._concurrency.add(flown[0, :count], flown[1, :count])
         self._sessions.add(sessions.view(np.uint64))
         self._widen()
         self._grow(int(routes.max()) + 1)
-        for counts in (self._statuses, self._histogram, self._slices):
+        tables = self._statuses, self._histogram, self._slices
+        for counts in tables:
             counts.room(len(found))
-        self.timed += _count(
+        timed, *news = _count(
             routes,
-            (begins_us, found.duration_us, found.status, found.size),
+            (found.at_us, found.duration_us, found.status, found.size),
             self.slice_s * 1_000_000,
             (self._statuses.keys, self._statuses.counts),
             (self._histogram.keys, self._histogram.counts),
             (self._slices.keys, self._slices.counts),
             self._sums,
         )
+        self.timed += timed
+        for counts, more in zip(tables, news, strict=True):
+            counts.held += more
 
     def by_route(self, routes: Routes) -> dict[int, Figures]:
         """Every route's figures, by its number now."""
@@ -142,6 +145,19 @@ def _no_sums(routes: int) -> Ints:
 
 
 @compiled
+def _fly(begins_us: Ints, took_us: Ints, flown: Ints) -> tuple[Number, Number, Number]:
+    """How many took time, the first begin and the last end; what took none was in flight with no other."""
+    count, first_us, last_us = 0, begins_us[0], begins_us[0]
+    for row in range(begins_us.size):
+        end_us = begins_us[row] + max(took_us[row], np.int64(0))
+        first_us, last_us = min(first_us, begins_us[row]), max(last_us, end_us)
+        if end_us > begins_us[row]:
+            flown[0, count], flown[1, count] = begins_us[row], end_us
+            count += 1
+    return count, first_us, last_us
+
+
+@compiled
 def _count(
     routes: Ints,
     columns: tuple[Ints, Ints, Ints, Ints],
@@ -150,24 +166,24 @@ def _count(
     histogram: tuple[Ints, Ints],
     slices: tuple[Ints, Ints],
     sums: Ints,
-) -> Number:
-    """Count all that is counted by route; how many are timed."""
+) -> tuple[Number, Number, Number, Number]:
+    """Count all that is counted by route; how many are timed, and how many keys of each are new."""
     begins_us, durations_us, status, sizes = columns
-    all_timed = 0
+    all_timed, one, two, three = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     for row in range(routes.size):
         route, at_us, took_us = routes[row], begins_us[row], durations_us[row]
         code = min(max(status[row], np.int64(0)), np.int64(_STATUSES - 1))
-        count(route * _STATUSES + code, 1, statuses[0], statuses[1])
-        count((route << _SLICE_BITS) + at_us // slice_us, 1, slices[0], slices[1])
+        one += count(route * _STATUSES + code, 1, statuses[0], statuses[1])
+        three += count((route << _SLICE_BITS) + at_us // slice_us, 1, slices[0], slices[1])
         if took_us != UNTIMED:
-            count(route * _BUCKETS + _bucket(took_us), 1, histogram[0], histogram[1])
+            two += count(route * _BUCKETS + _bucket(took_us), 1, histogram[0], histogram[1])
             sums[route, _TOTAL] += took_us
             sums[route, _TIMED] += 1
             all_timed += 1
         sums[route, _SIZE] += sizes[row]
         sums[route, _FIRST] = min(sums[route, _FIRST], at_us)
         sums[route, _LAST] = max(sums[route, _LAST], at_us)
-    return all_timed
+    return all_timed, one, two, three
 
 
 @inlined

@@ -19,7 +19,9 @@ def scrubbed(target: bytes, route: str, scrub: Scrubber) -> str:
     """A target with tokens in the place of values: those that the route names, and the query's."""
     path, rest = shapes.parts_of(target)
     asked = rest.partition("#")[0].removeprefix("?")
-    made = "/".join(_segments(shapes.segments(path), shapes.segments(route), scrub))
+    made = path
+    if path != route:
+        made = "/".join(_segments(shapes.segments(path), shapes.segments(route), scrub))
     return made + (f"?{query(asked, scrub)}" if asked else "")
 
 
@@ -58,5 +60,5 @@ def _named(name: str, scrub: Scrubber) -> str:
 
 
 def _value(text: str, scrub: Scrubber) -> str:
-    token = scrub.value(unquote(text.replace("+", " ")))
-    return quote(token or "", safe="")
+    token = scrub.value(unquote(text.replace("+", " "))) or ""
+    return token if token.isascii() and token.isalnum() else quote(token, safe="")
