@@ -9,8 +9,8 @@ import re
 import numpy as np
 
 from replay.capture.formats.texts import Spans, Texts
-from replay.capture.kernels import ONE, TWO, Bytes, Ints, Number, compiled, inlined, place
-from replay.capture.words import EIGHT, up_to
+from replay.capture.kernels import ONE, TWO, ZERO, Bytes, Ints, Number, compiled, inlined, place
+from replay.capture.words import AT_ONCE, EIGHT, first_of_bits, up_to, within
 
 # What a record is to capture.
 NOTHING = 0
@@ -30,7 +30,8 @@ _DURATION, _DURATION_ENDS = _word(b"duration"), _word(b": ")
 _STATEMENT, _STATEMENT_ENDS = _word(b"statemen"), _word(b"t: ")
 _FETCH, _FETCH_ENDS = _word(b"fetch fr"), _word(b"om ")
 _EXECUTE, _PARSE, _BIND, _UNIT = map(_word, (b"execute ", b"parse ", b"bind ", b" ms"))
-_POINT, _COLON, _BLANK = 46, 58, 32
+_FIVE_BYTES, _SIX_BYTES = np.uint64((1 << 40) - 1), np.uint64((1 << 48) - 1)
+_POINT, _COLON, _BLANK = map(np.uint8, b".: ")
 _PARAMETERS = re.compile(r"[Pp]arameters: (?=\$1 = )")
 _PARAMETER = re.compile(r"\$(\d+) = (?:NULL|'((?:[^']|'')*)')(?:, )?")
 
@@ -80,16 +81,13 @@ def _say(
             kinds[row], durations[row] = ENDED, duration_us
             continue
         at = behind + TWO if timed else at  # two blanks
-        if _is_at(data, at, end, 8, _STATEMENT) and _is_at(
-            data, at + EIGHT, end, 3, _STATEMENT_ENDS
-        ):
+        word = up_to(data, at, end) if at < end else ZERO
+        if word == _STATEMENT and _is_at(data, at + EIGHT, end, 3, _STATEMENT_ENDS):
             prepares = False
             at += place(11)
         else:
-            executes = _is_at(data, at, end, 8, _EXECUTE)
-            prepares = bool(timed) and (
-                _is_at(data, at, end, 5, _BIND) or _is_at(data, at, end, 6, _PARSE)
-            )
+            executes = word == _EXECUTE
+            prepares = bool(timed) and (word & _FIVE_BYTES == _BIND or word & _SIX_BYTES == _PARSE)
             if not (executes or prepares):
                 continue
             name = at + EIGHT
@@ -97,11 +95,23 @@ def _say(
             if fetches and _is_at(data, name + EIGHT, end, 3, _FETCH_ENDS):
                 kinds[row] = NOTHING if timed else FETCHES
                 continue
-            while at + ONE < end and not (data[at] == _COLON and data[at + ONE] == _BLANK):  # NAME:
-                at += ONE
-            at = min(at + TWO, end)
+            at = min(_colon(data, at, end) + TWO, end)  # NAME:
         kinds[row] = PREPARED if prepares else RAN if timed else BEGINS
         durations[row], begins[row] = duration_us, at
+
+
+@inlined
+def _colon(data: Bytes, at: np.uint64, end: np.uint64) -> np.uint64:
+    """Where a colon stands that a blank follows; the text's last byte, or its end, where none does."""
+    once = np.uint8(1)
+    while at + AT_ONCE < place(data.size) and at + ONE < end:
+        found = within(data, at, _COLON, once) & within(data, at + ONE, _BLANK, once)
+        if found:
+            return min(at + first_of_bits(found), end)
+        at += AT_ONCE
+    while at + ONE < end and not (data[at] == _COLON and data[at + ONE] == _BLANK):
+        at += ONE
+    return at
 
 
 @inlined
