@@ -90,6 +90,21 @@ def put(_typing: Any, _out: Any, _at: Any, _data: Any, _begin: Any, _size: Any) 
 
 
 @written
+def fetch(_typing: Any, data: Any, at: Any) -> _Generated:
+    """Have a place's bytes brought near before they are asked for."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, signature.args[0], args[0], args[1], _BYTE)
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [pointer, number(0), number(3), number(1)])  # read; keep; data
+        return context.get_dummy_value()
+
+    return types.void(data, at), generate
+
+
+@written
 def product(_typing: Any, _one: Any, _other: Any) -> _Generated:
     """Both halves of a product, one on the other: what wyhash (Wang Yi) mixes with."""
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from replay.capture.formats.texts import Spans, Texts
 from replay.capture.kernels import ONE, TWO, ZERO, Bytes, Ints, Number, compiled, inlined, place
-from replay.capture.words import AT_ONCE, EIGHT, first_of_bits, up_to, within
+from replay.capture.words import AT_ONCE, EIGHT, fetch_text, first_of_bits, up_to, within
 
 # What a record is to capture.
 NOTHING = 0
@@ -74,6 +74,7 @@ def _say(
     data: Bytes, begin: Spans, ends: Spans, kinds: Ints, durations: Ints, begins: Ints
 ) -> None:
     for row in range(kinds.size):
+        fetch_text(data, begin, row)
         at, end = place(begin[row]), place(ends[row])
         duration_us, behind = _duration(data, at, end)
         timed = behind > at

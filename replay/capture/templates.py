@@ -16,6 +16,7 @@ from replay.capture.kernels import ZERO, Bytes, Hashes, Ints, compiled, inlined,
 from replay.capture.lists import fold_lists
 from replay.capture.masks import exact_hash, folded
 from replay.capture.messages import decoded
+from replay.capture.words import fetch_text
 from replay.sql.fingerprint import Fingerprint, fingerprint
 
 NO_TEMPLATE = -1
@@ -137,6 +138,7 @@ def _look_up(
     """
     mask, exact_mask = place(known_numbers.size - 1), place(exact_numbers.size - 1)
     for row in range(begins.size):
+        fetch_text(data, begins, row)
         at, end, mark = place(begins[row]), place(ends[row]), marks[row]
         one, other = exact_hash(data, at, end, place(mark))
         slot = (one ^ (one >> place(32))) & exact_mask

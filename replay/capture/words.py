@@ -12,6 +12,7 @@ Places = npt.NDArray[np.uint32]
 
 AT_ONCE = place(64)
 EIGHT, SIXTEEN = place(8), place(16)
+_AHEAD = 8  # rows
 _HIGH = np.uint64(0x8080808080808080)
 _ZEROS = np.uint64(0x3030303030303030)
 _ABOVE_NINE = np.uint64(0x7676767676767676)
@@ -21,6 +22,7 @@ within = Instruction("within")
 alike = Instruction("alike")
 put = Instruction("put")
 product = Instruction("product")
+fetch = Instruction("fetch")
 first_of_bits = Instruction("first_of_bits")
 count_of_bits = Instruction("count_of_bits")
 
@@ -44,6 +46,15 @@ def put_bits(bits: np.uint64, at: np.uint64, places: Places, count: np.uint64) -
             bits &= bits - ONE
         count += EIGHT
     return behind
+
+
+@inlined
+def fetch_text(data: Bytes, begins: npt.NDArray[np.int32], row: Number) -> None:
+    """Have the text of a row to come brought near: a block is larger than a processor's own memory."""
+    if row + _AHEAD < begins.size:
+        at = place(begins[row + _AHEAD])
+        fetch(data, at)
+        fetch(data, at + AT_ONCE)
 
 
 @inlined
