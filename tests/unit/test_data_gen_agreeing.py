@@ -1,0 +1,44 @@
+"""Rows that agree in some columns, and columns that may not: on small numbers, exhaustively."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_gen.agreeing import Agreeing, nth
+from data_gen.parting import apart
+
+POINTS = st.lists(st.integers(0, 5), min_size=1, max_size=40)
+
+
+@given(POINTS, POINTS)
+def test_every_pair_that_agrees_is_taken_once(here, there):
+    ours, theirs = np.array(here), np.array(there)
+    agreeing = Agreeing.of([ours], [theirs])
+    assert agreeing.many.tolist() == [there.count(one) for one in here]
+    number = int(agreeing.many.sum())
+    assert agreeing.pairs(np.arange(number + 1), number + 1) is None
+    found = agreeing.pairs(np.arange(number), number) if number else None
+    if found is not None:
+        assert (ours[found[0]] == theirs[found[1]]).all()
+        assert len(set(zip(*map(np.ndarray.tolist, found), strict=True))) == number
+
+
+@given(POINTS)
+def test_rows_of_a_group_are_numbered_from_nothing(points):
+    found = nth(np.array(points))
+    assert [points[:place].count(one) for place, one in enumerate(points)] == found.tolist()
+
+
+def test_a_column_differs_from_another_and_stays_unique_beside_it():
+    first = np.repeat(np.arange(30), 8)
+    second = np.tile(np.arange(40), 6)
+    rows = apart((first, second), [first], key=3)
+    assert rows is not None
+    taken = second[rows]
+    assert (taken != first).all()
+    assert sorted(taken) == sorted(second)
+    assert len(set(zip(first.tolist(), taken.tolist(), strict=True))) == first.size
+
+
+def test_columns_that_must_be_equal_stay_as_they_are():
+    assert apart((np.zeros(5, int), np.zeros(5, int)), [], key=1) is None
