@@ -130,7 +130,9 @@ class Transaction:
     statements: tuple[Statement, ...]
     untold: tuple[str, ...] = ()  # templates of executions whose values the log does not tell
     priority: int = 0  # of the sample: uniform below 2**64
-    logged: float = 1.0  # probability that the server logged it; the weight is divided by it
+    # Probability that the server logged it, by which the weight is divided; above 1 for what is logged in
+    # any case and is partly told by transactions that were drawn (see capture.fragments).
+    logged: float = 1.0
     early_us: int = 0  # how long before the window it began
     session_us: int | None = (
         None  # when its session began, as start_us, to the second; None: unknown

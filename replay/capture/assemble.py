@@ -104,10 +104,13 @@ def build_templates(
 
 def fitted(
     registry: Registry, store: Store, numbers: Ints, weights: Weights, calls: Weights
-) -> tuple[Weights, Ints]:
-    """The kept units' weights, fitted to the templates' calls; and the executions' templates."""
-    template, unit = store.templates(numbers)
-    return calibrated(registry, weights, unit, template, calls), template
+) -> tuple[Weights, Ints, Ints]:
+    """The kept units' weights, fitted to the templates' calls; the executions, and each one's unit.
+
+    See Store.executions.
+    """
+    executions, unit = store.executions(numbers)
+    return calibrated(registry, weights, unit, executions[0], calls), executions, unit
 
 
 def calibrated(

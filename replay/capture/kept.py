@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 from replay import columnar
 from replay.capture.bottomk import Weights
 from replay.capture.cells import NULL, Growing, bind
-from replay.capture.executions import NONE, Mask
+from replay.capture.executions import Mask
 from replay.capture.extractor import Extracted, Extractor
 from replay.capture.formats.columns import Ints
+from replay.capture.fragments import always_logged
 from replay.capture.helpers import Helper, helpers
 from replay.capture.policy import is_secretive
 from replay.capture.registry import Registry
@@ -61,6 +62,7 @@ class Assembly:
     begin_us: int  # of the window, epoch
     scrubber: Scrubber
     sampling: Sampling
+    alone: Weights  # by template: see fragments
     _extractor: Extractor = field(default_factory=Extractor)
     _shapes: dict[bytes, str] = field(default_factory=dict)
 
@@ -141,19 +143,17 @@ class Assembly:
         return pa.array(ids, pa.string()), pa.array(codes)
 
     def _probability(self, batch: Batch) -> Weights:
-        """That each unit is in the log."""
+        """That each unit is in the log; of what always is, over the share that is no part of another."""
         if self.sampling.complete:
             return np.ones(len(batch.sessions))
         begins, counts = batch.first[:-1], batch.counts()
         longest_us = np.maximum.reduceat(batch.columns[2], begins)
-        first = batch.columns[0][begins]
-        numbers, codes = np.unique(first, return_inverse=True)
-        known, logs = self.registry.templates, self.sampling.logs_text
-        logged = np.array([logs(known[number].sql) for number in numbers.tolist()], np.bool_)
-        always = (batch.columns[3][begins] != NONE) | logged[codes]
+        template, _, spent_us, state = batch.columns[:, begins]
+        always = always_logged(self.sampling, self.registry, template, spent_us, state)
         columns = longest_us.tolist(), counts.tolist(), always.tolist()
         probability = self.sampling.probability
-        return np.array([probability(us, n, always=a) for us, n, a in zip(*columns, strict=True)])
+        logged = [probability(us, n, always=a) for us, n, a in zip(*columns, strict=True)]
+        return np.where(always & (counts == 1), 1.0 / self.alone[template], np.array(logged))
 
     def _shape_ids(self, batch: Batch) -> Iterator[str]:
         """A hash of each unit's sequence of templates."""

@@ -114,7 +114,7 @@ def notes(sampling: Sampling) -> tuple[str, ...]:
         if sampling.texts in _LOGGED_AS:
             found.append(
                 f"log_statement = {sampling.texts} logs its statements also of transactions that were "
-                "not drawn: there each stands for itself alone"
+                "not drawn: the weights count them once"
             )
     if not sampling.whole:
         found.append(

@@ -19,6 +19,7 @@ from replay.capture.assemble import build_templates, fitted, moment
 from replay.capture.bottomk import Weights
 from replay.capture.captured import Captured, Options, kept_values, key_id
 from replay.capture.formats.columns import Hints, Ints
+from replay.capture.fragments import outside
 from replay.capture.inputs import HOW_TO_LOG, find_inputs, server_logs
 from replay.capture.kept import Assembly
 from replay.capture.memory import give_back
@@ -150,11 +151,14 @@ class _Capture:
         numbers, weights = reading.sampler.kept()
         figures = tally.by_template(len(registry.templates))
         calls = figures.calls
+        alone = np.ones(len(registry.templates))
         if reading.everything is not None:
             kept = Counter(dict(enumerate(calls.tolist())))
         else:
-            weights, chosen = fitted(registry, store, numbers, weights, calls.astype(np.float64))
-            kept = Counter(chosen.tolist())
+            fit = fitted(registry, store, numbers, weights, calls.astype(np.float64))
+            weights, executions, unit = fit
+            kept = Counter(executions[0].tolist())
+            alone = outside(self._sampling, registry, executions, unit, weights)
         named = origins(store, numbers, weights) if reading.everything is None else {}
         told = self._linked(numbers, weights, figures.calls, named)
         named = told.behind if told is not None else named
@@ -170,6 +174,7 @@ class _Capture:
             begin_us=tally.begin_us,
             scrubber=scrub,
             sampling=self._sampling,
+            alone=alone,
         )
         plain = replace(assembly, scrubber=KeepValues(self._key, frozenset()))
         templates = self._joined(templates)

@@ -101,18 +101,19 @@ class Store:
             sizes[places] = found.places[2 * found.first[units + 1]] - begins
         return sizes
 
-    def templates(self, numbers: Ints) -> tuple[Ints, Ints]:
-        """Of all executions of those units the template, and the unit's place in `numbers`."""
+    def executions(self, numbers: Ints) -> tuple[Ints, Ints]:
+        """All executions of those units, by columns (see Batch), and each one's unit's place in `numbers`."""
         which = self._segments_of(numbers)
-        parts, sizes = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        parts, sizes = [np.empty((len(_COLUMNS), 0), np.int64)], [np.empty(0, np.int64)]
         order = np.argsort(which, kind="stable")
         for segment in np.unique(which).tolist():
             found = self._segments[segment]
             units = np.searchsorted(found.numbers, numbers[which == segment])
-            parts.append(found.columns[0, found.rows(units)])
+            parts.append(found.columns[:, found.rows(units)])
             sizes.append(found.counts()[units])
         unit = np.repeat(order, np.concatenate(sizes))
-        return np.concatenate(parts)[(back := np.argsort(unit, kind="stable"))], unit[back]
+        back = np.argsort(unit, kind="stable")
+        return np.concatenate(parts, 1)[:, back], unit[back]
 
     def is_marked(self) -> bool:
         """Whether one of the marks stands in a record."""
