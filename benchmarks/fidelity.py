@@ -3,9 +3,9 @@
 `python benchmarks/fidelity.py DATA [--set stack] [--pg 18]`: DATA is a directory with sakila.sql.xz and
 stackexchange/*.csv.xz; without it only the set `bank`, which makes its own rows, is measured. Per set
 and version: production is filled, its traffic run and captured from its log with --stats, staging is
-generated on another server, and the kept transactions are bound and really executed on both. Of all
-that is installed it takes about ten minutes on two cores that have nothing else to do; `-v` tells of
-each template that falls short, and how long each part took.
+generated on another server, and the kept transactions are bound and really executed on both. A set
+takes a minute and a half on two cores that do little else, and five to nine where ten other programs
+want them; `-v` tells of each template that falls short, and each set how long its parts took.
 """
 
 import argparse
