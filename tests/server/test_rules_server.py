@@ -136,7 +136,7 @@ def test_4_a_delete_whose_foreign_key_has_no_index(database, scene):
             session.run(CHILD, 701)
             session.run("ROLLBACK")
 
-    delete = once(("BEGIN",), (DELETE, 701, 860), ("ROLLBACK",))
+    delete = once(("BEGIN",), (DELETE, 701, 760), ("ROLLBACK",))
     found = scene.act(delete, *[children] * 4)
     assert rules(found)[0] == 4
     assert [culprit.id for culprit in found[0].templates] == [id_of(DELETE)]
@@ -151,7 +151,7 @@ def test_4_a_delete_whose_foreign_key_has_no_index(database, scene):
 def test_4_with_the_index_is_no_finding(database, scene):
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("CREATE INDEX ord_acct ON ord (acct_id)")
-        delete = once(("BEGIN",), (DELETE, 701, 860), ("ROLLBACK",))
+        delete = once(("BEGIN",), (DELETE, 701, 760), ("ROLLBACK",))
         children = [repeat(0.3, ("BEGIN",), (CHILD, 701), ("ROLLBACK",)) for _ in range(4)]
         found = scene.act(delete, *children)
         connection.execute("DROP INDEX ord_acct")
