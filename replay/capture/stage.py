@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data_gen.profile import SchemaProfile
 from replay import __version__
 from replay.capture import warm
 from replay.capture.assemble import build_templates, fitted, moment

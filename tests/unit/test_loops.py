@@ -45,7 +45,8 @@ CAPTURES = """
 import sys
 from replay.cli import status
 assert status(sys.argv[1:]) == 0
-assert "numba" not in sys.modules
+late = "numba data_gen.profile replay.capture.links.linker rich.progress pyarrow.dataset"
+assert not {*late.split()} & {*sys.modules}
 """
 
 
