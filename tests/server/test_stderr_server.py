@@ -175,7 +175,7 @@ def _by_process(
         **{
             field.name: _in_order(getattr(columns, field.name), order)
             for field in dataclasses.fields(columns)
-            if field.name != "broken"
+            if field.name not in ("broken", "lines")
         }
     )
     return columns, sorted(expected, key=lambda row: int(row["pid"]))
