@@ -198,8 +198,10 @@ def _add_wait(
 ) -> None:
     grown.blocked += weight
     grown.waiting.append((edge.waiter_template, weight))
-    grown.locks.append(((edge.lock_type, edge.mode, edge.relation), weight))
-    grown.keys.append((edge.key, weight))
+    # Further back they wait for what others hold, of which the root knows nothing.
+    held = edge if edge.blocker == grown.root else before_root
+    grown.locks.append(((held.lock_type, held.mode, held.relation), weight))
+    grown.keys.append((held.key, weight))
     state = before_root.blocker_state
     grown.states.append((state.partition(" ")[0], weight))
     grown.from_us = min(grown.from_us or edge.at_us, edge.at_us)

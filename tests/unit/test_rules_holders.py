@@ -254,3 +254,16 @@ def test_which_index_serves_the_check_of_a_foreign_key(columns, more, served):
     coarse = replace(index, definition=index.definition.replace("btree", "brin"))
     invalid = replace(index, valid=False)
     assert list(unindexed([replace(LOGS, indexes=(coarse, invalid))]))
+
+
+def test_a_chain_is_told_by_what_its_root_holds(tmp_path):
+    run = Run()
+    run.transaction(1, 0, (WRITE_SCAN, 0, 2), (COMMIT, 1600, 1601))
+    run.transaction(2, 0, (UPSERT, 0, 1), (WRITE_SCAN, 1, 1602))
+    for at in TICKS:
+        run.edge(at, 2, 1, wait=at, tag=COMMIT, waiter_template=WRITE_SCAN, relation="public.tasks")
+        for pid in (3, 4, 5):
+            run.edge(at, pid, 2, wait=at, tag=WRITE_SCAN)
+    found = of_rule(6, run, tmp_path)
+    assert found.relations == ("public.tasks",)
+    assert (found.evidence["sessions_blocked_at_most"], found.evidence["depth"]) == (4, 2)
