@@ -231,7 +231,7 @@ def test_a_form_with_a_file_reaches_the_service_as_a_form(server, tmp_path):
         assert status(["mark-staging", staging]) == 0
         with asked_of() as made:
             options = ["--target", staging, "--service", made.url, "--scenario", "as_recorded"]
-            options += ["--allow-writes", "-o", str(tmp_path / "forms.run")]
+            options += ["--bind", "identity", "--allow-writes", "-o", str(tmp_path / "forms.run")]
             assert status(["run", str(workload), *options]) in (0, 3)
     finally:
         with psycopg.connect(server.dsn(), autocommit=True) as connection:
