@@ -15,7 +15,7 @@ from replay import multipart
 from replay.capture import blocks
 from replay.capture.formats.texts import Texts
 from replay.capture.requests import formats, patterns, shapes
-from replay.capture.requests.columns import NUMBERS, TEXTS
+from replay.capture.requests.columns import NUMBERS, TEXTS, UNTIMED
 from replay.capture.requests.folds import folds
 from replay.capture.requests.formats import access
 from replay.capture.requests.routes import CHILDREN, Routes
@@ -620,3 +620,12 @@ def test_whatever_stands_in_lines_of_one_shape(records, spaced):
     assert found.begin.tolist() == same.begin.tolist()
     assert found.target.to_pylist() == same.target.to_pylist()
     assert found.agent.to_pylist() == same.agent.to_pylist()
+
+
+def test_what_no_target_answered_is_untimed():
+    """A load balancer writes -1 three times: that is no duration of nought."""
+    unanswered = ALB.replace(" 0.001 0.248 0.001 ", " -1 -1 -1 ")
+    known = formats.recognise(ALB.encode())
+    assert unanswered != ALB
+    found = known.parse(memoryview(unanswered.encode()))
+    assert found.duration_us.tolist() == [UNTIMED]

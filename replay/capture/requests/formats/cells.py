@@ -249,15 +249,17 @@ def _asked(
 
 @inlined
 def _duration(data: Bytes, shape: Shape, fields: Places) -> Number:
-    """µs; -1 where it is not told. Of a time in three parts their sum."""
+    """µs; -1 where it is not told. Of a time in three parts the sum of those that are."""
     if shape.roles[DURATION] == NONE:
         return np.int64(-1)
     unit = shape.rules[DURATION_UNIT]
     if shape.roles[DURATION_3] == NONE:
         return _decimal(data, shape, fields, DURATION, unit)
-    took_us = np.int64(0)
+    took_us = np.int64(-1)
     for role in (DURATION, DURATION_2, DURATION_3):
-        took_us += max(_decimal(data, shape, fields, role, unit), np.int64(0))
+        part_us = _decimal(data, shape, fields, role, unit)
+        if part_us >= 0:
+            took_us = max(took_us, np.int64(0)) + part_us
     return took_us
 
 
