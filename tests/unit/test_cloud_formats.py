@@ -245,5 +245,4 @@ def test_json_is_left_to_those_who_know_it():
 def test_names():
     made = recognised(azure.recognise, microsoft(Report()))
     assert made.name == "Azure, stderr with log_line_prefix '%t-%c-'"
-    assert made.language == ""
     assert made.inner == Stderr(Prefix("%t-%c-"))
