@@ -67,7 +67,8 @@ class Replay:
     boost: Mapping[str, float] = field(default_factory=dict)  # name, or "rare" -> factor
     duration_s: float = 10.0
     pool: int = 20
-    during_at_s: float = 3.0  # when migration.sql begins, where there is one
+    during_at_s: float = 3.0  # when migration.sql begins, where there is one, and then again
+    during_repeat: int = 1  # how often it runs, so long after its end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

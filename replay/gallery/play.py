@@ -223,4 +223,5 @@ def _options(incident: Incident, workload: Path, out: Path, seed: int) -> RunOpt
         seed=seed,
         during=during,
         at_s=asked.during_at_s if during else None,
+        repeat=asked.during_repeat if during else 1,
     )

@@ -219,7 +219,7 @@ class Compiled(Engine):
         session.in_transaction = bool(row[at.OPEN // WORD])
         return session, arrival
 
-    def _release(self, session: Session, _now: int) -> None:
+    def _release(self, session: Session, now: int) -> None:
         """A session's work is done: what comes next for it is the loop's to give."""
         self._busy -= 1
         session.state = FREE
@@ -228,7 +228,7 @@ class Compiled(Engine):
             for line in session.lines:
                 if name := self._calls[line.call].name:
                     self._board.set_ready(session.slot, line.call, ready=carrier.knows(name))
-        self._board.free_up(session.slot, session.settings)
+        self._board.free_up(session.slot, session.settings, now)
         if self._origin != FAR:
             self._nudge()
         self._check_done()

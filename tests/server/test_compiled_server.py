@@ -95,16 +95,18 @@ def planned() -> Iterator[PlannedTransaction]:
         )
 
 
-def drive(dsn: str, directory: Path) -> pa.Table:
-    shard.write_shards(directory / "shards", planned())
+def drive(
+    dsn: str, directory: Path, load: Iterator[PlannedTransaction], *, pool: int = 5
+) -> pa.Table:
+    shard.write_shards(directory / "shards", load)
     run = directory / "a.run"
-    run.mkdir()
+    run.mkdir(parents=True)
     report = launch(
         directory / "shards",
         dsn=dsn,
         run=run,
         scenario="mix",
-        pool=5,
+        pool=pool,
         pool_timeout_ms=20_000,
         statement_timeout_ms=5000,
         duration_s=1.0,
@@ -131,7 +133,7 @@ def test_the_same_load_leaves_the_same_books(
             (tmp_path / way).mkdir()
             if way == "interpreted":
                 monkeypatch.setenv("REPLAY_INTERPRETED", "1")
-            found.append(books(drive(new_database, tmp_path / way)))
+            found.append(books(drive(new_database, tmp_path / way, planned())))
             row = connection.execute("SELECT sum(n) FROM t").fetchone()
             assert row == (sum(one[2] == WRITE and one[4] == 1 for one in found[-1]),)
     compiled, interpreted = found
@@ -139,6 +141,22 @@ def test_the_same_load_leaves_the_same_books(
     assert len({outcome for *_, outcome, _ in compiled}) > 3
     if library.is_wanted():
         assert library.load() is not None  # as a worker loads it
+
+
+def test_a_wait_for_what_python_frees_is_the_pools(new_database: str, tmp_path: Path) -> None:
+    make_staging(new_database)
+    slow = "SELECT repeat('x', 300), pg_sleep(0.01 / $1::int) FROM generate_series(1, $1::int)"
+    done = drive(
+        new_database,
+        tmp_path / "run",  # answers that come in parts are Python's to hear
+        iter(arrivals(200, 0.5, lambda _: (statement(BIG, slow, "300", prepared="m"),))),
+        pool=1,
+    )
+    waited = [
+        b - d for b, d in zip(*(done[n].to_pylist() for n in ("began_us", "due_us")), strict=True)
+    ]
+    assert max(waited) > 400_000
+    assert max(done["lag_us"].to_pylist()) < 200_000
 
 
 def test_a_session_that_is_not_the_loops_has_its_share(new_database: str, tmp_path: Path) -> None:

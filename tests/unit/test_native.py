@@ -110,9 +110,9 @@ def test_our_part_of_a_wait_is_how_late_it_was_seen(board: Board) -> None:
 
 def test_free_sessions_are_taken_in_their_order(board: Board) -> None:
     for slot in (3, 1, 2):
-        board.free_up(slot, 0)
+        board.free_up(slot, 0, 1)
     board.not_free(1)
-    board.free_up(0, 5)
+    board.free_up(0, 5, 2)
     assert board._free_slots() == [3, 2, 0]
     assert board.session(0)[at.SETTINGS // at.WORD] == 5
 

@@ -161,9 +161,9 @@ class Board:
         self.set(slot, {at.STATE: at.LENT})
         self._set({at.BUSY: self.get(at.BUSY) - 1})
 
-    def free_up(self, slot: int, settings: int) -> None:
+    def free_up(self, slot: int, settings: int, now: int) -> None:
         """A slot's transaction is over: what comes next for it is the loop's."""
-        self.set(slot, {at.STATE: at.IDLE, at.SETTINGS: settings, at.OPEN: 0})
+        self.set(slot, {at.STATE: at.IDLE, at.SETTINGS: settings, at.OPEN: 0, at.FREED: now})
         free = self._free_slots()
         self._queue([*free, slot])
 

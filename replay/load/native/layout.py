@@ -79,8 +79,9 @@ BOARD = 46  # numbers
     SETTINGS,  # in force
     RESUME,  # ns: when its pause ends
     OPEN,  # 1: the server has a transaction open
-) = _places(17)
-SESSION = 17
+    FREED,  # ns: since when it has nothing to do
+) = _places(18)
+SESSION = 18
 
 # What a session is doing, for the loop: nothing, a transaction of its own, or what Python has it do.
 IDLE, RUNS, PAUSES_NOW, LENT, GONE = range(5)

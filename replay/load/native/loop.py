@@ -196,6 +196,7 @@ def _release(board: int, session: int, slot: int, now: int) -> None:
     else:
         put(board + at.BUSY, get(board + at.BUSY) - 1)
         put(session + at.STATE, at.IDLE)
+        put(session + at.FREED, now)
         free_up(board, slot)
         put(board + at.WAKE, min(get(board + at.WAKE), due))
 
@@ -263,8 +264,12 @@ def _run_due(board: int) -> None:
         due = get(board + at.NEXT_DUE)
         if due <= now and get(board + at.FREE_COUNT):
             slot = take_free(board)
+            session = get(board + at.SESSIONS) + slot * at.SESSION * WORD
             put(board + at.BUSY, get(board + at.BUSY) + 1)
-            _begin(board, get(board + at.SESSIONS) + slot * at.SESSION * WORD, slot, -1, now)
+            # Python frees one, and what waited for it is taken up here.
+            freed = get(session + at.FREED)
+            lag = -1 if freed <= due else lag_of(board, due, freed) + now - freed
+            _begin(board, session, slot, lag, now)
         elif due <= now and now - due >= get(board + at.PATIENCE):
             _skip(board, now)
         elif get(board + at.PAUSED_COUNT) and get(get(board + at.PAUSES)) <= now:

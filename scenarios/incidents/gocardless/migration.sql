@@ -1,1 +1,1 @@
-ALTER TABLE acct ADD COLUMN frozen_at timestamptz;
+ALTER TABLE acct ADD COLUMN IF NOT EXISTS frozen_at timestamptz;

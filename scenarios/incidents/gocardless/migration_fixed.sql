@@ -4,7 +4,7 @@ BEGIN
     SET LOCAL lock_timeout = '50ms';
     FOR attempt IN 1 .. 100 LOOP
         BEGIN
-            ALTER TABLE acct ADD COLUMN frozen_at timestamptz;
+            ALTER TABLE acct ADD COLUMN IF NOT EXISTS frozen_at timestamptz;
             RETURN;
         EXCEPTION WHEN lock_not_available THEN
             PERFORM pg_sleep(0.25 + random() / 4);
