@@ -19,9 +19,9 @@ import psutil
 import psycopg
 
 from replay import embedded, rundir, target
-from replay.load import shard
+from replay.load import sharding
 from replay.load.launch import launch
-from replay.load.shard import PlannedStatement, PlannedTransaction
+from replay.load.planned import PlannedStatement, PlannedTransaction
 from replay.load.transactions import transactions
 from replay.load.verdict import judge
 
@@ -67,7 +67,7 @@ def drive(count: int, rate: float) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         here = Path(scratch)
         began = time.monotonic()
-        shard.write_shards(here, planned(count, seconds))
+        sharding.write_shards(here, planned(count, seconds))
         planned_s, planned_mb = time.monotonic() - began, peak_mb()
         over = threading.Event()
         threading.Thread(target=look, args=(over,), daemon=True).start()

@@ -20,9 +20,9 @@ import pyarrow.compute as pc
 from psycopg import conninfo
 
 from replay import embedded, rundir
-from replay.load import shard
+from replay.load import sharding
 from replay.load.launch import launch
-from replay.load.shard import PlannedStatement, PlannedTransaction
+from replay.load.planned import PlannedStatement, PlannedTransaction
 
 ROWS = 100_000
 STATEMENTS = {
@@ -62,7 +62,7 @@ class Figures:
 def ours(job: Job) -> Figures:
     with tempfile.TemporaryDirectory() as scratch:
         here = Path(scratch)
-        shard.write_shards(here, _arrivals(job))
+        sharding.write_shards(here, _arrivals(job))
         report = launch(
             here,
             dsn=job.dsn,

@@ -22,9 +22,9 @@ import numpy as np
 import pyarrow.compute as pc
 
 from replay import rundir
-from replay.load import shard
+from replay.load import sharding
 from replay.load.launch import launch
-from replay.load.shard import PlannedStatement, PlannedTransaction
+from replay.load.planned import PlannedStatement, PlannedTransaction
 
 CONNECTIONS = 16
 SKIP_S = 0.5  # the first moments are nobody's steady state
@@ -111,7 +111,7 @@ def ours(url: str, seconds: float, per_s: float) -> Figures:
     """The replay, given somewhat more than it can do."""
     with tempfile.TemporaryDirectory() as scratch:
         here = Path(scratch)
-        shard.write_shards(here, _arrivals(url, seconds, per_s))
+        sharding.write_shards(here, _arrivals(url, seconds, per_s))
         report = launch(
             here,
             dsn="",

@@ -21,7 +21,8 @@ from replay.conduct.order import COMMIT, CommitOrder
 from replay.conduct.tags import tagged
 from replay.errors import InputError
 from replay.finding import IN_ORDER, Change
-from replay.load import pace, ramp, schedule, shard, timeline
+from replay.load import pace, ramp, schedule, sharding, timeline
+from replay.load.planned import Planned, PlannedTransaction
 from replay.load.settings import before_each
 from replay.requests import is_called
 from replay.sql.slots import render
@@ -37,7 +38,7 @@ _RAMP_AT_MOST = 200_000  # of a ramp: most of its steps are never reached
 class Baked:
     """A planned load on disk."""
 
-    planned: shard.Planned
+    planned: Planned
     boosted: tuple[str, ...]  # template ids whose rate is raised
     bindings: Mapping[str, int]  # slots by how they were bound
     examples: Mapping[
@@ -82,7 +83,7 @@ def bake(
         order = CommitOrder(workload.transactions, bundle.read_profile(workload_path))
     steps = _steps(workload, options) if options.scenario == RAMP else ()
 
-    def planned() -> Iterator[shard.PlannedTransaction]:
+    def planned() -> Iterator[PlannedTransaction]:
         for due_us, planned_one, more in _arrivals(workload, options, boosts, steps, rngs[0]):
             session = more.get("session", "")
             transaction, values = _bound(planned_one, binder, options.amplify, rngs[1], session)
@@ -98,7 +99,7 @@ def bake(
             yield order.ordered(arrival, transaction) if order is not None else arrival
 
     aside = asked is not None and asked.instead is not None
-    written = shard.write_shards(
+    written = sharding.write_shards(
         shards, planned(), options.workers, only, options.retries, aside=aside
     )
     bindings = dict(binder.summary)
@@ -213,7 +214,7 @@ def _stretches(workload: Workload, options: RunOptions) -> tuple[pace.Stretch, .
     return tuple(pace.in_bursts(stretches, options.burst_s, options.every_s))
 
 
-def _require_room(connection: psycopg.Connection, planned: shard.Planned) -> None:
+def _require_room(connection: psycopg.Connection, planned: Planned) -> None:
     """Refuse a recording for which the target has not enough connections."""
     row = connection.execute(
         "SELECT current_setting('max_connections')::int"

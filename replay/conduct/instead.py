@@ -11,7 +11,7 @@ from itertools import cycle
 from typing import Any
 
 from replay.load import schedule
-from replay.load.shard import PlannedTransaction
+from replay.load.planned import PlannedTransaction
 from replay.requests import Link, Request
 from replay.workload import Transaction
 

@@ -16,7 +16,7 @@ from data_gen.keys import key_domains
 from data_gen.profile import SchemaProfile
 from replay.bind.slots import Place, places
 from replay.load import refuse
-from replay.load.shard import PlannedTransaction
+from replay.load.planned import PlannedTransaction
 from replay.workload import Statement, Transaction
 
 COMMIT = "commit"

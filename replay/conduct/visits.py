@@ -19,8 +19,8 @@ from replay.conduct import bodies, targets
 from replay.conduct.columns import NOTHING, Columns
 from replay.conduct.instead import Instead
 from replay.conduct.openapi import OpenApi
+from replay.load.planned import PlannedStatement, PlannedTransaction
 from replay.load.schedule import Values
-from replay.load.shard import PlannedStatement, PlannedTransaction
 from replay.outcome import http_code
 from replay.requests import Link, Request, Requests, Route, as_template
 from replay.service import Service

@@ -7,8 +7,8 @@ import numpy as np
 from replay.errors import InputError
 from replay.load import refuse
 from replay.load.pace import Curve, Stretch, steady
+from replay.load.planned import PlannedStatement, PlannedTransaction
 from replay.load.settings import Settings, only_sets
-from replay.load.shard import PlannedStatement, PlannedTransaction
 from replay.sql.slots import Linked, render
 from replay.workload import Statement, Transaction, Workload
 

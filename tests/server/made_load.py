@@ -10,8 +10,8 @@ from pathlib import Path
 import psycopg
 
 from replay import target
-from replay.load import shard
-from replay.load.shard import PlannedStatement, PlannedTransaction
+from replay.load import sharding
+from replay.load.planned import PlannedStatement, PlannedTransaction
 from replay.tag import LOAD_APPLICATION
 
 READ, WRITE, BEGIN, COMMIT, WRONG = (letter * 16 for letter in "abcde")
@@ -91,7 +91,7 @@ def bare_locust(
     *options: str,
     workers: int = 1,
 ) -> Iterator[subprocess.Popen[str]]:
-    shard.write_shards(tmp_path, transactions, workers=workers)
+    sharding.write_shards(tmp_path, transactions, workers=workers)
     command = [
         *(sys.executable, "-m", "locust", "-f", str(SCENARIO), "--headless", "--only-summary"),
         *("--shards", str(tmp_path), "--run-directory", str(tmp_path), "--target", staging),

@@ -17,7 +17,7 @@ from made_load import update as updates
 from made_network import hosts, proxied, why_no_hosts
 
 from replay import embedded, rundir
-from replay.load import shard
+from replay.load import sharding
 from replay.load.record import read_records, records_file
 from replay.outcome import OK
 
@@ -108,7 +108,7 @@ def test_a_stopped_master_tells_what_was_done(staging: str, tmp_path: Path) -> N
 def test_four_hosts_drive_one_load_from_one_origin(
     server: embedded.Server, staging: str, tmp_path: Path
 ) -> None:
-    shard.write_shards(tmp_path, arrivals(200, 3.0, updates), workers=4)
+    sharding.write_shards(tmp_path, arrivals(200, 3.0, updates), workers=4)
     with (
         hosts(4) as network,
         proxied(server.home, network.address) as proxy,
@@ -147,7 +147,7 @@ def test_four_hosts_drive_one_load_from_one_origin(
 def test_a_lost_worker_is_told_with_its_share_and_a_late_one_waits(
     staging: str, tmp_path: Path
 ) -> None:
-    shard.write_shards(tmp_path, arrivals(120, 6.0, updates), workers=3)
+    sharding.write_shards(tmp_path, arrivals(120, 6.0, updates), workers=3)
     with cluster(tmp_path, staging, 6) as made:
         master = made.start(
             *("--master", "--headless", "--only-summary", "--expect-workers", "3"),

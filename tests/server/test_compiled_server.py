@@ -11,10 +11,10 @@ import pytest
 from made_load import BEGIN, COMMIT, READ, WRITE, WRONG, arrivals, make_staging, statement, update
 
 from replay import rundir
-from replay.load import shard
+from replay.load import sharding
 from replay.load.launch import launch
 from replay.load.native import library
-from replay.load.shard import PlannedStatement, PlannedTransaction
+from replay.load.planned import PlannedStatement, PlannedTransaction
 
 # Every second session is libpq's, as each is where the way to the server is encrypted.
 MIXED = """
@@ -27,7 +27,7 @@ import psycopg
 from gevent.event import Event
 from pathlib import Path
 from time import monotonic_ns
-from replay.load import shard
+from replay.load import shard, sharding
 from replay.load.compiled import Compiled
 from replay.load.libpq import Libpq
 from replay.load.native import library
@@ -98,7 +98,7 @@ def planned() -> Iterator[PlannedTransaction]:
 def drive(
     dsn: str, directory: Path, load: Iterator[PlannedTransaction], *, pool: int = 5
 ) -> pa.Table:
-    shard.write_shards(directory / "shards", load)
+    sharding.write_shards(directory / "shards", load)
     run = directory / "a.run"
     run.mkdir(parents=True)
     report = launch(
@@ -163,7 +163,7 @@ def test_a_session_that_is_not_the_loops_has_its_share(new_database: str, tmp_pa
     if not library.is_wanted():
         pytest.skip("no compiled loop on this system")
     make_staging(new_database)
-    shard.write_shards(tmp_path, arrivals(2000, 0.2, lambda n: update(n, gap_us=200)))
+    sharding.write_shards(tmp_path, arrivals(2000, 0.2, lambda n: update(n, gap_us=200)))
     done = subprocess.run(
         [sys.executable, "-c", MIXED, new_database, str(tmp_path)],
         capture_output=True,

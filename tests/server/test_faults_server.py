@@ -22,8 +22,9 @@ from made_replay import transaction, write
 from replay import embedded, rundir
 from replay.conduct.salvage import salvage
 from replay.errors import EnvironmentFaultError
-from replay.load import shard
+from replay.load import sharding
 from replay.load.launch import launch
+from replay.load.planned import PlannedStatement
 from replay.load.transactions import transactions
 from replay.load.verdict import judge
 from replay.outcome import LOST, OK
@@ -83,10 +84,10 @@ def test_load_comes_back_after_each_fault(frail: embedded.Server, tmp_path: Path
             faults.append(error)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    def of(number: int) -> tuple[shard.PlannedStatement, ...]:
+    def of(number: int) -> tuple[PlannedStatement, ...]:
         return update(number) if number % 15 else (statement(READ, "SELECT pg_sleep(30)"),)
 
-    planned = shard.write_shards(tmp_path / "shards", arrivals(100, 90, of))
+    planned = sharding.write_shards(tmp_path / "shards", arrivals(100, 90, of))
     (tmp_path / "a.run").mkdir()
     with proxied(frail.home) as proxy:
         thread = threading.Thread(target=suffer, args=(proxy,))
@@ -143,7 +144,7 @@ def grows(dsn: str) -> None:
 def test_a_server_that_refuses_is_named_before_the_load_begins(
     frail: embedded.Server, tmp_path: Path
 ) -> None:
-    shard.write_shards(tmp_path, arrivals(10, 1.0, update))
+    sharding.write_shards(tmp_path, arrivals(10, 1.0, update))
     with proxied(frail.home) as proxy:
         nowhere = proxy.dsn(frail.dsn())
     with pytest.raises(EnvironmentFaultError, match="refused"):

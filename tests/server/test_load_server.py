@@ -34,10 +34,10 @@ from made_load import (
 
 from replay import rundir
 from replay.errors import EnvironmentFaultError, RefusedError
-from replay.load import schedule, shard
+from replay.load import schedule, sharding
 from replay.load.launch import launch
+from replay.load.planned import Planned, PlannedStatement, PlannedTransaction
 from replay.load.report import LoadReport, read_worker
-from replay.load.shard import PlannedStatement, PlannedTransaction
 from replay.load.transactions import transactions
 from replay.load.verdict import Verdict, judge
 from replay.outcome import LOST, OK, SKIPPED_END, SKIPPED_POOL
@@ -46,7 +46,7 @@ from replay.workload import Manifest, Statement, Transaction, Workload
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    planned: shard.Planned
+    planned: Planned
     report: LoadReport
     attempts: pa.Table
 
@@ -82,7 +82,7 @@ def drive(staging: str, tmp_path: Path) -> Callable[..., Loaded]:
         ready: Callable[[int], None] | None = None,
         **options: float,
     ) -> Loaded:
-        planned = shard.write_shards(tmp_path / "shards", transactions, workers=workers)
+        planned = sharding.write_shards(tmp_path / "shards", transactions, workers=workers)
         run = tmp_path / "a.run"
         run.mkdir(exist_ok=True)
         chosen = {
@@ -280,7 +280,7 @@ def test_several_workers_share_the_load_and_the_origin(
 
 
 def test_an_unmarked_target_gets_no_session(new_database: str, tmp_path: Path) -> None:
-    shard.write_shards(tmp_path, arrivals(10, 1.0, update))
+    sharding.write_shards(tmp_path, arrivals(10, 1.0, update))
     with pytest.raises(RefusedError, match="replay mark-staging"):
         launch(
             tmp_path,

@@ -11,11 +11,11 @@ from made_service import new_certificate, serving
 
 from replay import rundir, service
 from replay.errors import EnvironmentFaultError, InputError
-from replay.load import shard
+from replay.load import shard, sharding
 from replay.load.clients import CSRF_MARK, FRESH_MARK, Clients
 from replay.load.launch import launch
 from replay.load.login import hook, log_in
-from replay.load.shard import PlannedStatement, PlannedTransaction
+from replay.load.planned import PlannedStatement, PlannedTransaction
 
 ROUNDS = 4
 LOGIN = """
@@ -43,7 +43,7 @@ def request(due_ms, method, path, *, session="s", body=None, own=False):
 
 def driven(directory, url, requests, *, pool=4, timeout_ms=10_000, **client):
     """Attempts (method and path -> outcomes) of a load on a service."""
-    shard.write_shards(directory / "load", requests)
+    sharding.write_shards(directory / "load", requests)
     (directory / "run").mkdir()
     report = launch(
         directory / "load",

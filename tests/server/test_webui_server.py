@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from made_load import SCENARIO, arrivals, make_staging, one, poll, sessions, update
 
-from replay.load import shard
+from replay.load import sharding
 from replay.watch.looking import Looker
 from replay.watch.now import look
 
@@ -45,7 +45,7 @@ def rows(port: int) -> list[dict[str, Any]]:
 
 
 def test_the_web_ui_shows_who_blocks_whom(staging: str, tmp_path: Path) -> None:
-    shard.write_shards(tmp_path, arrivals(50, 5, lambda _: update(0)))
+    sharding.write_shards(tmp_path, arrivals(50, 5, lambda _: update(0)))
     port = free_port()
     command = [
         *(sys.executable, "-m", "locust", "-f", str(SCENARIO), "--shards", str(tmp_path)),

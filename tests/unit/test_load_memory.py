@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 import numpy as np
 from replay import rundir
-from replay.load import record, shard
+from replay.load import record, shard, sharding
+from replay.load.planned import PlannedStatement, PlannedTransaction
 from replay.load.collect import collect
 from replay.load.report import WorkerReport, write_worker
 
@@ -17,12 +18,12 @@ here, count = Path(sys.argv[1]), int(sys.argv[2])
 
 def planned():
     for n in range(count):
-        statement = shard.PlannedStatement(
+        statement = PlannedStatement(
             template="a" * 16, sql=f"SELECT {n}", prepared="", values=(b"%d" % n, b"x" * 40)
         )
-        yield shard.PlannedTransaction(due_us=n, statements=(statement,), session=f"s{n % 500}")
+        yield PlannedTransaction(due_us=n, statements=(statement,), session=f"s{n % 500}")
 
-shard.write_shards(here, planned(), workers=2)
+sharding.write_shards(here, planned(), workers=2)
 with record.records_file(here, 0).open("wb") as stream:
     read = 0
     for arrival in shard.read_shard(here, 0):

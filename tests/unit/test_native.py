@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from test_protocol import ANSWERS, BOUND, DESCRIBED, ERROR, NO_DATA, NOTICE, ROW, done, ready
 from test_shard import plans
 
-from replay.load import shard
+from replay.load import shard, sharding
 from replay.load.native import layout as at
 from replay.load.native.board import Board
 from replay.load.native.due import advance, lag_of, note_look, pop_pause, push_pause
 from replay.load.native.reading import usual
+from replay.load.planned import PlannedStatement, PlannedTransaction
 from replay.load.protocol import Answer
 from replay.load.record import CODE_OK, DTYPE, FINAL
-from replay.load.shard import PlannedTransaction
 
 PLAIN = (BOUND, NO_DATA, ROW, done("SELECT 1"), done("INSERT 0 12"), done("BEGIN"), done("A1"))
 CHEAP = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -66,7 +66,7 @@ def board_of(directory: Path, slots: int = 4) -> Board:
 @CHEAP
 @given(planned=plans)
 def test_the_shard_is_read_as_in_python(tmp_path: Path, planned: list[PlannedTransaction]) -> None:
-    shard.write_shards(tmp_path, planned)
+    sharding.write_shards(tmp_path, planned)
     board = board_of(tmp_path)
     board.start(10**9)
     advance(board.address)
@@ -82,8 +82,8 @@ def test_the_shard_is_read_as_in_python(tmp_path: Path, planned: list[PlannedTra
 
 @pytest.fixture
 def board(tmp_path: Path) -> Board:
-    statement = shard.PlannedStatement(template="a" * 16, sql="SELECT 1", prepared=None, values=())
-    shard.write_shards(tmp_path, [PlannedTransaction(due_us=1, statements=(statement,))])
+    statement = PlannedStatement(template="a" * 16, sql="SELECT 1", prepared=None, values=())
+    sharding.write_shards(tmp_path, [PlannedTransaction(due_us=1, statements=(statement,))])
     return board_of(tmp_path, slots=300)
 
 

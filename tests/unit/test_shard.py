@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from replay.errors import InputError
-from replay.load import shard
-from replay.load.shard import PlannedStatement, PlannedTransaction
+from replay.load import shard, sharding
+from replay.load.planned import PlannedStatement, PlannedTransaction
 from replay.tag import tagged, template_of
 
 statements = st.builds(
@@ -37,7 +37,7 @@ plans = st.lists(
 def test_workers_read_together_what_was_planned(
     tmp_path: Path, planned: list[PlannedTransaction], workers: int
 ) -> None:
-    written = shard.write_shards(tmp_path, planned, workers=workers)
+    written = sharding.write_shards(tmp_path, planned, workers=workers)
     index = shard.read_index(tmp_path)
     arrivals = [a for worker in range(workers) for a in shard.read_shard(tmp_path, worker)]
     arrivals.sort(key=lambda arrival: arrival.number)
@@ -66,10 +66,10 @@ def test_what_is_left_out_is_counted_and_nothing_to_do_is_an_error(tmp_path: Pat
     statement = PlannedStatement(template="a" * 16, sql="SELECT 1", prepared=None, values=())
     left_out = PlannedTransaction(due_us=1, statements=(), left_out="copy")
     kept = PlannedTransaction(due_us=2, statements=(statement,))
-    written = shard.write_shards(tmp_path, [left_out, kept, left_out])
+    written = sharding.write_shards(tmp_path, [left_out, kept, left_out])
     assert (written.transactions, written.left_out) == (1, {"copy": 2})
     with pytest.raises(InputError, match="copy: 1"):
-        shard.write_shards(tmp_path, [left_out])
+        sharding.write_shards(tmp_path, [left_out])
 
 
 def test_a_directory_without_shards_is_an_error(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_session_stays_on_one_worker(tmp_path: Path) -> None:
         PlannedTransaction(due_us=n, statements=(statement,), session=f"s{n % 20}")
         for n in range(200)
     ]
-    shard.write_shards(tmp_path, planned, workers=3)
+    sharding.write_shards(tmp_path, planned, workers=3)
     table = shard.read_arrivals(tmp_path)
     workers = {n: set(table["worker"][n::20].tolist()) for n in range(20)}
     assert all(len(of_it) == 1 for of_it in workers.values())
@@ -96,7 +96,7 @@ def test_a_session_stays_on_one_worker(tmp_path: Path) -> None:
 def test_a_worker_of_several_writes_its_own_shard_alone(tmp_path: Path) -> None:
     statement = PlannedStatement(template="a" * 16, sql="SELECT 1", prepared=None, values=())
     planned = [PlannedTransaction(due_us=n, statements=(statement,)) for n in range(9)]
-    shard.write_shards(tmp_path, planned, workers=3, only=(1,))
+    sharding.write_shards(tmp_path, planned, workers=3, only=(1,))
     assert [a.number for a in shard.read_shard(tmp_path, 1)] == [1, 4, 7]
     assert not shard.shard_file(tmp_path, 0).exists()
     assert shard.read_index(tmp_path).planned == (3, 3, 3)
@@ -113,7 +113,7 @@ def test_a_template_of_countless_texts_keeps_the_index_small(tmp_path: Path) -> 
         for n in range(500)
         for how in (None, "s1")
     ]
-    shard.write_shards(tmp_path, planned)
+    sharding.write_shards(tmp_path, planned)
     calls = shard.read_index(tmp_path).calls
     assert len(calls) < 100
     for arrival, transaction in zip(shard.read_shard(tmp_path, 0), planned, strict=True):

@@ -10,11 +10,11 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replay.load import record, shard
+from replay.load import record, shard, sharding
+from replay.load.planned import PlannedStatement, PlannedTransaction
 from replay.load.record import CODE_CANCELLED, CODE_OK, CODE_POOL, EXPECTED, FINAL, RECORD
 from replay.load.report import LoadReport, WorkerReport
 from replay.load.settle import Settlement
-from replay.load.shard import PlannedStatement, PlannedTransaction
 from replay.load.tally import Tally, news
 from replay.load.transactions import transactions
 from replay.load.verdict import Verdict, in_words, judge
@@ -216,7 +216,7 @@ def test_settling_gives_every_arrival_exactly_one_end(tmp_path: Path) -> None:
             ),
         )
 
-    shard.write_shards(tmp_path, [planned(n) for n in range(6)], workers=2)
+    sharding.write_shards(tmp_path, [planned(n) for n in range(6)], workers=2)
     cut_off = packed(0, 0, flags=0) + packed(2, 0, flags=0) + packed(2, 1)
     file = record.records_file(tmp_path, 0)
     file.write_bytes(cut_off + b"half a record")
