@@ -2,13 +2,12 @@
 
 Once after an installation numba compiles them all (`warm`), into a library that is loaded without it
 (`library`); it is asked again only for arguments of other types. What is compiled stays in the user's
-cache for as long as this stage's code stays as it is. Places in bytes are unsigned there, because a
-signed index may count from the end, and the check costs more than the loop; so what is added to one
-must be unsigned too.
+cache for as long as this stage's code stays as it is (see `replay.cached`). Places in bytes are unsigned
+there, because a signed index may count from the end, and the check costs more than the loop; so what is
+added to one must be unsigned too.
 """
 
 import atexit
-import hashlib
 import logging
 import os
 import shutil
@@ -22,6 +21,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
+from replay import cached, objectcode
 from replay.capture import library
 
 log = logging.getLogger(__name__)
@@ -136,22 +136,24 @@ def _numba() -> Any:
     return numba
 
 
-def _cache_directory() -> str:
-    """Where compiled code is kept: numba itself would not see that a function called has changed."""
-    code = hashlib.blake2b(digest_size=8)
-    for file in sorted(Path(__file__).parent.rglob("*.py")):
-        code.update(file.read_bytes())
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    directory = home / "staging-replay" / code.hexdigest()
+def _cache_directory() -> tuple[str, str]:
+    """Where compiled code is kept, and why not for long, where it is not.
+
+    It goes by all of this stage's code: numba itself would not see that a function called has changed.
+    """
+    code = sorted(Path(__file__).parent.rglob("*.py"))
+    name = cached.name_of(*code, Path(objectcode.__file__))
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryFile(dir=directory):
-            return str(directory)
-    except (OSError, RuntimeError):  # no home, or none that can be written
-        scratch = tempfile.mkdtemp(prefix="replay-")
+        directory = cached.home() / name
+        cached.hold(directory)
+    except (OSError, RuntimeError) as error:  # no home, or none that can be written
+        scratch = Path(tempfile.mkdtemp(prefix="replay-"))
         atexit.register(shutil.rmtree, scratch, ignore_errors=True)
-        return scratch
+        cached.make(scratch / cached.FOLDER / name)
+        return str(scratch / cached.FOLDER / name), str(error)
+    return str(directory), ""
 
 
 ZERO, ONE, TWO = place(0), place(1), place(2)
-CACHE = _cache_directory()
+CACHE, UNKEPT = _cache_directory()
+"""The directory of what is compiled; and why it goes when this process ends, else nothing."""

@@ -1,22 +1,21 @@
-"""Compiled loops in one file, loaded without the compiler that made them.
+"""The compiled loops of one file, called without the compiler that made them (see `replay.objectcode`).
 
-Importing numba and having it load a hundred functions takes longer than reading a hundred megabytes of
-log. So what it has compiled is linked into one object file, and LLVM alone, which numba comes with,
-loads that in milliseconds. A function is called as numba's own code calls it: an array is handed on as
-its parts, a tuple as its members.
+A function is called as numba's own code calls it: an array is handed on as its parts, a tuple as its
+members.
 """
 
 import ctypes
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from llvmlite import binding as llvm
+
+from replay import cached
+from replay.objectcode import ObjectCode, machine
 
 Kinds = tuple[Any, ...]
 """What tells one compiled function from another of the same loop: a kind an argument."""
@@ -66,10 +65,8 @@ def write(directory: str, name: str, code: bytes, index: dict[str, tuple[str, st
     """Keep a library: an object file, and by name and kinds of a loop its symbol and what it gives."""
     stem = Path(directory) / f"{name}-{machine()}"
     head = json.dumps({"digest": _digest(code), "index": index})
-    for suffix, content in ((".o", code), (".json", head.encode())):
-        part = stem.with_suffix(f"{suffix}.{os.getpid()}")
-        part.write_bytes(content)
-        part.replace(stem.with_suffix(suffix))
+    cached.write(stem.with_suffix(".o"), code)
+    cached.write(stem.with_suffix(".json"), head.encode())
 
 
 def names(directory: str) -> set[str]:
@@ -112,14 +109,8 @@ class Library:
         self._code, self.index = code, index
 
     @cached_property
-    def _engine(self) -> llvm.ExecutionEngine:
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
-        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-        engine.add_object_file(llvm.ObjectFileRef.from_data(self._code))
-        engine.finalize_object()
-        return engine
+    def _loaded(self) -> ObjectCode:
+        return ObjectCode(self._code)
 
     def entry(self, key: str, kinds: Kinds) -> Entry:
         """A function of the library, to be called with arguments of those kinds."""
@@ -128,9 +119,7 @@ class Library:
         fields = [(f"member_{at}", _TYPES[letter]) for at, letter in enumerate(gives or "q")]
         given: Any = type("Given", (ctypes.Structure,), {"_fields_": fields})
         pointers: list[Any] = [ctypes.POINTER(given), ctypes.POINTER(ctypes.c_void_p)]
-        address = self._engine.get_function_address(symbol)
-        call: Any = ctypes.CFUNCTYPE(ctypes.c_int32, *pointers, *types)(address)
-        call.code = self._engine  # which lives as long as it can be called, whoever looks again
+        call = self._loaded.function(symbol, *pointers, *types)
 
         def run(*args: Any) -> Any:
             parts: list[Any] = []
@@ -173,11 +162,3 @@ def _libraries(directory: str) -> list[Library]:
 
 def _digest(code: bytes) -> str:
     return hashlib.blake2b(code, digest_size=16).hexdigest()
-
-
-@cache
-def machine() -> str:
-    """What code is compiled for: a home may be shared by different ones."""
-    features = llvm.get_host_cpu_features().flatten()
-    told = f"{llvm.get_process_triple()} {llvm.get_host_cpu_name()} {features}"
-    return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()

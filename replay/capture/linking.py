@@ -10,9 +10,9 @@ from numba.core.types.containers import BaseTuple
 
 from replay.capture import library
 from replay.capture.kernels import CACHE, LOOPS, Loop
+from replay.objectcode import compiled, drop_unused
 
 _LETTERS = {types.int64: "q", types.uint64: "Q", types.boolean: "?", types.none: ""}
-_OPTIMISED = 3
 
 
 class NotLinkedError(Exception):
@@ -34,7 +34,7 @@ def link(name: str) -> None:
                     raise NotLinkedError(f"{loop.name} {kinds}: {written}")
                 index[library.key_of(loop.name, kinds)] = symbol, letters
     _bare(module)
-    library.write(CACHE, name, _machine().emit_object(module), index)
+    library.write(CACHE, name, compiled(module), index)
 
 
 def _letters_of(loop: Loop, signature: Any) -> str | None:
@@ -55,22 +55,10 @@ def _one(code: str, symbol: str) -> llvm.ModuleRef:
 
 
 def _bare(module: llvm.ModuleRef) -> None:
-    """Drop what nothing calls: how Python calls a function by numba."""
-    builder = llvm.create_pass_builder(_machine(), llvm.create_pipeline_tuning_options())
-    passes = llvm.create_new_module_pass_manager()
-    passes.add_global_dead_code_eliminate_pass()
-    passes.run(module, builder)
+    """Drop what nothing calls; raises NotLinkedError where what is left calls what only numba has."""
+    drop_unused(module)
     process = ctypes.CDLL(None)
     for function in module.functions:
         name = function.name
         if function.is_declaration and not (name.startswith("llvm.") or hasattr(process, name)):
             raise NotLinkedError(name)
-
-
-def _machine() -> llvm.TargetMachine:
-    return llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
-        opt=_OPTIMISED,
-        jit=True,
-    )

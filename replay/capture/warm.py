@@ -13,12 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
+from replay import cached
 from replay.capture import kernels, library
+from replay.objectcode import machine
 
 log = logging.getLogger(__name__)
 
 _MARK = "compiled"
 _CACHE = "cache"
+_ALIKE = "[0-9a-f]*"  # what directories of compiled loops are called
 _TIME = "2026-03-01 12:00:00"
 _SQL = "SELECT a FROM t WHERE b = 10 AND c = 'word'"
 _CSV = (
@@ -45,6 +48,14 @@ def is_due(*, requests: bool = False) -> bool:
     return kernels.COMPILES not in os.environ and not _mark(requests=requests).exists()
 
 
+def in_words() -> str:
+    """What is done, and how long it takes, for who waits for it."""
+    told = "compiling the loops that read logs"
+    if kernels.UNKEPT:
+        return f"{told}: half a minute each time, as they cannot be kept ({kernels.UNKEPT}); {cached.ADVICE}"
+    return f"{told}, once after an installation: about a minute"
+
+
 def ensure(*, requests: bool = False) -> None:
     """See to it that all loops are compiled; where they cannot be kept, each run compiles them.
 
@@ -68,12 +79,14 @@ def ensure(*, requests: bool = False) -> None:
         if done.returncode == 0:
             _mark(requests=requests).touch()
             library.look_again()
+            if not kernels.UNKEPT:
+                cached.sweep(_ALIKE)
             return
         log.debug("no %s of loops: %s", where, done.stderr.decode(errors="replace"))
 
 
 def _mark(*, requests: bool) -> Path:
-    return Path(kernels.CACHE) / f"{_MARK}{'-requests' * requests}-{library.machine()}"
+    return Path(kernels.CACHE) / f"{_MARK}{'-requests' * requests}-{machine()}"
 
 
 def _compile_requests() -> None:

@@ -150,7 +150,7 @@ def command(
     asked = requests.chosen(http, http_format, routes, **shared)
     key, path = read_or_draw(key_file, out)
     if (logs and warm.is_due()) or (http and warm.is_due(requests=True)):
-        output.say("compiling the loops that read logs, once after an installation: about a minute")
+        output.say(warm.in_words())
     if follow_s is not None:
         output.say(
             f"following pg_stat_statements for {follow_s:g} s; Ctrl-C captures what is there"

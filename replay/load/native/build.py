@@ -1,6 +1,5 @@
 """Compiles the loop into an object file: `python -m replay.load.native.build FILE`."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 from llvmlite import binding as llvm
 from numba import types
 
-from replay.load.native.library import SYMBOL, machine
+from replay import cached, objectcode
+from replay.load.native.library import SYMBOL
 from replay.load.native.loop import run
 
 
@@ -26,13 +26,8 @@ def build(file: Path) -> None:
     for variable in module.global_variables:
         if not variable.is_declaration:
             variable.linkage = "internal"
-    builder = llvm.create_pass_builder(machine(), llvm.create_pipeline_tuning_options())
-    passes = llvm.create_new_module_pass_manager()
-    passes.add_global_dead_code_eliminate_pass()
-    passes.run(module, builder)
-    part = file.with_suffix(f".{os.getpid()}")
-    part.write_bytes(machine().emit_object(module))
-    part.replace(file)
+    objectcode.drop_unused(module)
+    cached.write(file, objectcode.compiled(module))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,6 @@
-"""The compiled loop of this machine: made where it is missing, loaded without the compiler.
-
-LLVM alone, which numba comes with, loads an object file in milliseconds.
-"""
+"""The compiled loop of this machine: made where it is missing, loaded without the compiler."""
 
 import ctypes
-import hashlib
 import logging
 import os
 import subprocess
@@ -14,25 +10,20 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from llvmlite import binding as llvm
+from replay import cached, objectcode
 
 log = logging.getLogger(__name__)
 
 _CODE = Path(__file__).parent
 _OFF = "REPLAY_INTERPRETED"
 """A variable of the environment: where it is set, statements go by Python alone."""
-_OPTIMISED = 3
 SYMBOL = "replay_run"
 
 
 def file() -> Path:
     """Where the loop's object file is, or is to be made: for this code and this machine."""
-    told = hashlib.blake2b(f"{llvm.get_process_triple()} {llvm.get_host_cpu_name()}".encode())
-    told.update(llvm.get_host_cpu_features().flatten().encode())
-    for source in sorted(_CODE.glob("*.py")):
-        told.update(source.read_bytes())
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return home / "staging-replay" / f"loop-{told.hexdigest()[:16]}.o"
+    code = cached.name_of(*sorted(_CODE.glob("*.py")), Path(objectcode.__file__))
+    return cached.home() / f"loop-{objectcode.machine()}-{code}.o"
 
 
 def ensure() -> None:
@@ -41,11 +32,11 @@ def ensure() -> None:
         return
     try:
         made = file()
-        if made.exists():
+        if cached.used(made):
             return
-        made.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        cached.make(made.parent)
     except (OSError, RuntimeError) as error:  # no home, or none that can be written
-        log.debug("the loop cannot be kept: %s", error)
+        _tell(f"the compiled loop cannot be kept ({error}); {cached.ADVICE}")
         return
     done = subprocess.run(
         [sys.executable, "-m", "replay.load.native.build", str(made)],
@@ -54,8 +45,8 @@ def ensure() -> None:
         check=False,
     )
     if done.returncode:
-        told = done.stderr.decode(errors="replace")
-        log.warning("statements go by Python alone: the loop cannot be compiled: %s", told)
+        _tell(f"the loop cannot be compiled: {done.stderr.decode(errors='replace')}")
+    cached.sweep("loop-*")
 
 
 def is_wanted() -> bool:
@@ -72,15 +63,8 @@ def load() -> Callable[[int], None] | None:
         return None
     if not code:
         return None
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine())
-    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    address = engine.get_function_address(SYMBOL)
     pointers = ctypes.c_void_p, ctypes.c_void_p
-    call: Any = ctypes.CFUNCTYPE(ctypes.c_int32, *pointers, ctypes.c_int64)(address)
-    call.code = engine  # which lives as long as it can be called
+    call = objectcode.ObjectCode(code).function(SYMBOL, *pointers, ctypes.c_int64)
     room = (ctypes.c_void_p * 2)()  # numba's: for what is given, and for an exception
     run: Any = partial(
         call, ctypes.addressof(room), ctypes.addressof(room) + ctypes.sizeof(room) // 2
@@ -89,11 +73,7 @@ def load() -> Callable[[int], None] | None:
     return run  # type: ignore[no-any-return]
 
 
-def machine() -> Any:
-    """What LLVM makes code for: the machine that this is."""
-    return llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
-        opt=_OPTIMISED,
-        jit=True,
-    )
+@cache
+def _tell(why: str) -> None:
+    """Say once why the load costs more than it must."""
+    log.warning("statements go by Python alone, which takes the generator twice the CPU: %s", why)
