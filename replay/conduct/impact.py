@@ -1,24 +1,19 @@
-"""What a migration did to the load: who waited for whom by the samples, and when the load recovered.
+"""What a migration did to the load: how slow it became, and when it was itself again.
 
-A wait is seen in samples of the server; where it ended between two of them is told by the attempt
-that the waiting session was at (joined by backend pid and time).
+Who waited for whom is told by `waits`.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from replay import rundir
 from replay.conduct.during import Ran, Script
+from replay.conduct.waits import with_waits
 from replay.load.transactions import OK, Transactions
-from replay.migration import Blocked, Migration, MigrationStatement, Round, Waited
+from replay.migration import Migration, MigrationStatement, Round
 from replay.outcome import OK as OUTCOME_OK
 
-_PERIOD_US = 100_000  # of the sampler
 _STEP_S = 0.5
 _IN_A_STEP = 10  # transactions on average: steps are longer where the load is thin
 _BEFORE_S = 30.0  # how far back "before" goes
@@ -26,30 +21,6 @@ _BEFORE_LEAST = 20  # transactions; with fewer the objective is the measure
 _SLOW_TIMES, _SLOW_MORE_MS = 3.0, 20.0  # of the p95 before it, whichever is more
 _DISTURBED_SHARE = 0.2  # of a step's transactions slow or failed, beyond the share before
 _CALM_STEPS = 2  # on end: then the load is itself again
-
-_TIMES = ("pid", "began_us", "ended_us")
-_Key = tuple[str, str, str, str]  # template, lock, relation, state
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
-    """One session's wait behind one other, µs since the origin."""
-
-    waiter: int
-    blocker: int
-    waiter_template: str
-    blocker_template: str
-    blocker_state: str
-    lock: str
-    relation: str
-    began_us: int
-    seen_us: int  # by the first sample
-    ended_us: int
-
-    @property
-    def seconds(self) -> float:
-        """How long it was."""
-        return max(self.ended_us - self.began_us, 0) / 1e6
 
 
 def measure(
@@ -68,12 +39,9 @@ def measure(
 ) -> Migration:
     """The migration's record.
 
-    `blocking` is rundir's, `attempts` gives rundir's by blocks, `done` is their transactions; `expected` are arrivals whose errors production had too.
+    `blocking` is rundir's, `attempts` gives rundir's by blocks, `done` is their transactions;
+    `expected` are arrivals whose errors production had too.
     """
-    pids = {one.pid for one in ran}
-    of_it = [pc.is_in(blocking[side], pa.array(pids, pa.int32())) for side in ("waiter", "blocker")]
-    behind = blocking.filter(pc.or_(*of_it))
-    waits = list(_waits(behind, _ends(attempts(), behind["waiter"], ran, t0_ns)))
     statements = tuple(_statement(one, t0_ns) for one in ran)
     return Migration(
         file=script.name,
@@ -89,7 +57,7 @@ def measure(
                 duration_s,
             )
         ),
-        statements=tuple(_with_waits(statements, ran, waits)),
+        statements=tuple(with_waits(statements, ran, blocking, attempts(), t0_ns)),
     )
 
 
@@ -104,137 +72,6 @@ def _statement(one: Ran, t0_ns: int) -> MigrationStatement:
         outcome=one.outcome,
         error=one.error,
     )
-
-
-def _with_waits(
-    statements: Sequence[MigrationStatement], ran: Sequence[Ran], waits: Sequence[Wait]
-) -> Iterator[MigrationStatement]:
-    """A wait goes to the statement after whose beginning it was first seen: locks outlive theirs."""
-    for number, (statement, one) in enumerate(zip(statements, ran, strict=True)):
-        behind = statements[number + 1 :]
-        until_s = behind[0].began_s if behind and behind[0].round == statement.round else np.inf
-        first = number == 0 or statements[number - 1].round != statement.round
-        since_s = -np.inf if first else statement.began_s
-        mine = [w for w in waits if since_s <= w.seen_us / 1e6 < until_s]
-        own = [w for w in mine if w.waiter == one.pid]
-        blocked = _blocked(w for w in mine if w.blocker == one.pid)
-        yield replace(
-            statement,
-            waited=_waited(own),
-            waited_s=round(_together_s(own), 3),
-            blocked=blocked,
-            blocked_s=round(sum(group.seconds for group in blocked), 3),
-        )
-
-
-def _waited(waits: Iterable[Wait]) -> tuple[Waited, ...]:
-    """By who was in the way, the longest first."""
-    groups: dict[_Key, list[Wait]] = defaultdict(list)
-    for wait in waits:
-        groups[wait.blocker_template, wait.lock, wait.relation, wait.blocker_state].append(wait)
-    found = [
-        Waited(
-            lock=lock,
-            relation=relation,
-            blocker=blocker,
-            blocker_state=state,
-            seconds=round(_together_s(group), 3),
-        )
-        for (blocker, lock, relation, state), group in groups.items()
-    ]
-    return tuple(sorted(found, key=lambda waited: -waited.seconds))
-
-
-def _together_s(waits: Iterable[Wait]) -> float:
-    """Seconds in which at least one of the waits was going on."""
-    total_us, until_us = 0, -(1 << 62)
-    for wait in sorted(waits, key=lambda wait: wait.began_us):
-        total_us += max(wait.ended_us - max(wait.began_us, until_us), 0)
-        until_us = max(until_us, wait.ended_us)
-    return total_us / 1e6
-
-
-def _blocked(waits: Iterable[Wait]) -> tuple[Blocked, ...]:
-    """By whose statements they were, what cost most first."""
-    groups: dict[tuple[str, str, str], list[Wait]] = defaultdict(list)
-    for wait in waits:
-        groups[wait.waiter_template, wait.lock, wait.relation].append(wait)
-    found = [
-        Blocked(
-            template=template,
-            lock=lock,
-            relation=relation,
-            sessions=len({wait.waiter for wait in group}),
-            seconds=round(sum(wait.seconds for wait in group), 3),
-            longest_s=round(max(wait.seconds for wait in group), 3),
-        )
-        for (template, lock, relation), group in groups.items()
-    ]
-    return tuple(sorted(found, key=lambda blocked: -blocked.seconds))
-
-
-def _ends(
-    attempts: Iterable[pa.Table], waiters: pa.ChunkedArray, ran: Sequence[Ran], t0_ns: int
-) -> Mapping[int, tuple[np.ndarray, np.ndarray]]:
-    """By pid when a waiter's statements began, ascending, and ended; µs since the origin."""
-    pids = pc.unique(waiters)
-    parts = [
-        block.filter(
-            pc.and_(pc.greater_equal(block["began_us"], 0), pc.is_in(block["pid"], pids))
-        ).select(_TIMES)
-        for block in attempts
-    ]
-    sent = pa.concat_tables([rundir.TABLES["attempts"].empty_table().select(_TIMES), *parts])
-    pid = np.append(sent["pid"].to_numpy(), [one.pid for one in ran]).astype(np.int64)
-    began = np.append(sent["began_us"].to_numpy(), [(r.began_ns - t0_ns) // 1000 for r in ran])
-    ended = np.append(sent["ended_us"].to_numpy(), [(r.ended_ns - t0_ns) // 1000 for r in ran])
-    order = np.lexsort((began, pid))
-    pid, began, ended = pid[order], began[order], ended[order]
-    distinct, first = np.unique(pid, return_index=True)
-    last = np.append(first[1:], len(pid))
-    return {
-        one: (began[a:b], ended[a:b])
-        for one, a, b in zip(distinct.tolist(), first, last, strict=True)
-    }
-
-
-def _waits(blocking: pa.Table, ends: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> Iterator[Wait]:
-    """The waits that the sampled edges are of: one as long as it began before its last sample."""
-    open_waits: dict[tuple[int, int], Wait] = {}
-    for row in blocking.sort_by("at_us").to_pylist():
-        key = (row["waiter"], row["blocker"])
-        at_us = row["at_us"]
-        before = open_waits.get(key)
-        began_us = at_us - (row["wait_us"] or _PERIOD_US // 2)
-        if before is not None and began_us <= before.ended_us:
-            open_waits[key] = replace(before, ended_us=at_us)
-            continue
-        if before is not None:
-            yield _until_its_end(before, ends)
-        open_waits[key] = Wait(
-            waiter=row["waiter"],
-            blocker=row["blocker"],
-            waiter_template=row["waiter_template"],
-            blocker_template=row["blocker_template"],
-            blocker_state=row["blocker_state"],
-            lock=f"{row['lock_type']} {row['mode']}".strip(),
-            relation=row["relation"],
-            began_us=began_us,
-            seen_us=at_us,
-            ended_us=at_us,
-        )
-    for wait in open_waits.values():
-        yield _until_its_end(wait, ends)
-
-
-def _until_its_end(wait: Wait, ends: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> Wait:
-    """It ended before the next sample, and not after the statement that waited."""
-    began, ended = ends.get(wait.waiter, (np.empty(0), np.empty(0)))
-    at = int(np.searchsorted(began, wait.ended_us, side="right")) - 1
-    end_us = wait.ended_us + _PERIOD_US
-    if at >= 0 and ended[at] >= wait.ended_us:
-        end_us = min(end_us, int(ended[at]))
-    return replace(wait, ended_us=end_us)
 
 
 def _rounds(

@@ -3,8 +3,8 @@
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -17,28 +17,26 @@ import pyarrow.compute as pc
 from replay import __version__, bundle, rundir, target
 from replay.conduct.bake import Baked, RunOptions, bake, settled
 from replay.conduct.beside import beside
-from replay.conduct.during import During, Ran, Script, read_script
+from replay.conduct.drive import Driven, drive
+from replay.conduct.during import Script, read_script
 from replay.conduct.impact import measure
 from replay.conduct.prepare import STAGING, private_staging
 from replay.conduct.salvage import discard
-from replay.diagnose import diagnose, served
+from replay.diagnose import diagnose
 from replay.diagnose.evidence import gather
 from replay.errors import InputError
 from replay.load import ramp
-from replay.load.launch import LoadReport, began, launch
+from replay.load.launch import began
 from replay.load.report import FAILED, INTERRUPTED
-from replay.load.transactions import Transactions, transactions
 from replay.load.verdict import judge
 from replay.migration import Migration
 from replay.rundir import RunManifest
-from replay.watch import Watch, counters, plans, serverlog
-from replay.workload import Template
+from replay.watch import plans
 
 log = logging.getLogger(__name__)
 
 _EXPLAINED_AT_MOST = 40  # templates, those that took the most time first
 _ESTIMATED_AT_MOST = 200  # templates whose plan is also asked for before the run, unexecuted
-_DRAIN_S = 5.0
 _ASIDE_POOL = 10  # sessions, at most, for statements in the stead of requests
 _SETTINGS = (
     "shared_buffers",
@@ -89,7 +87,7 @@ def run(
         with _told_in(out, manifest):
             behind = bundle.read(workload_path).templates if options.service else ()
             aside_pool = min(options.pool, _ASIDE_POOL) if baked.aside else 0
-            driven = _drive(connection, dsn, load, out, options, script, behind, aside_pool)
+            driven = drive(connection, dsn, load, out, options, script, behind, aside_pool)
             manifest = _conclude(out, manifest, driven, options, baked)
             discard(out)
             if script is not None:
@@ -101,16 +99,6 @@ def run(
         except psycopg.OperationalError as error:
             log.warning("no plans were taken: %s", error)
     return _name_causes(out, workload_path, manifest)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Driven:
-    """What a load left."""
-
-    report: LoadReport
-    done: Transactions
-    missed: int  # samples of the server that did not come
-    migration: tuple[Ran, ...]  # what was sent of it
 
 
 @contextlib.contextmanager
@@ -164,65 +152,7 @@ def _begin(
     return manifest
 
 
-def _drive(
-    connection: psycopg.Connection,
-    dsn: str,
-    shards: Path,
-    out: Path,
-    options: RunOptions,
-    script: Script | None,
-    behind: Sequence[Template],
-    aside_pool: int,
-) -> _Driven:
-    """Load and watch at once; what was seen is kept whatever happens.
-
-    `behind` are the templates of a service that requests are sent to.
-    """
-    before = counters.read(connection)
-    log_began = serverlog.follow(connection, options.log)
-    ran: tuple[Ran, ...] = ()
-    with contextlib.ExitStack() as stack:
-        watch = stack.enter_context(Watch(dsn))
-        during = None
-        if script is not None:
-            during = stack.enter_context(
-                During(script, dsn, at_s=options.migration_at_s, repeat=options.repeat)
-            )
-        report = launch(
-            shards,
-            dsn=dsn,
-            run=out,
-            scenario=options.scenario,
-            pool=options.pool,
-            pool_timeout_ms=options.pool_timeout_ms,
-            statement_timeout_ms=options.statement_timeout_ms,
-            duration_s=options.duration_s,
-            drain_s=_DRAIN_S,
-            service=options.service,
-            client=options.client,
-            aside_pool=aside_pool,
-            ready=during.start if during is not None else None,
-        )
-        if during is not None:
-            ran = during.stop()
-        watched = watch.stop(report.t0_ns)
-    rundir.write_table(out, "samples", served.named(watched.samples, behind))
-    rundir.write_table(out, "blocking", served.named(watched.blocking, behind))
-    with contextlib.suppress(psycopg.OperationalError):
-        rundir.write_table(out, "counters", counters.table(before, counters.read(connection)))
-    if log_began is not None:
-        since_us = (clock_gettime_ns(CLOCK_MONOTONIC) - report.t0_ns) // 1000
-        origin_us = round(datetime.now(UTC).timestamp() * 1e6) - since_us
-        rundir.write_table(out, "locklog", log_began.table(origin_us))
-    return _Driven(
-        report=report,
-        done=transactions(rundir.read_blocks(out, "attempts"), len(report.shape_of)),
-        missed=watched.missed,
-        migration=ran,
-    )
-
-
-def _measured(out: Path, script: Script, driven: _Driven, options: RunOptions) -> Migration:
+def _measured(out: Path, script: Script, driven: Driven, options: RunOptions) -> Migration:
     return measure(
         script,
         driven.migration,
@@ -241,7 +171,7 @@ def _measured(out: Path, script: Script, driven: _Driven, options: RunOptions) -
 def _conclude(
     out: Path,
     manifest: RunManifest,
-    driven: _Driven,
+    driven: Driven,
     options: RunOptions,
     baked: Baked,
 ) -> RunManifest:
