@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from replay import rundir
+from replay import runtables
 from replay.conduct.during import Ran
 from replay.migration import Blocked, MigrationStatement, Waited
 
@@ -87,7 +87,7 @@ def _ends(
         ).select(_TIMES)
         for block in attempts
     ]
-    sent = pa.concat_tables([rundir.TABLES["attempts"].empty_table().select(_TIMES), *parts])
+    sent = pa.concat_tables([runtables.TABLES["attempts"].empty_table().select(_TIMES), *parts])
     pid = np.append(sent["pid"].to_numpy(), [one.pid for one in ran]).astype(np.int64)
     began = np.append(sent["began_us"].to_numpy(), [(r.began_ns - t0_ns) // 1000 for r in ran])
     ended = np.append(sent["ended_us"].to_numpy(), [(r.ended_ns - t0_ns) // 1000 for r in ran])

@@ -32,7 +32,7 @@ _NAMED: dict[str, type[np.generic]] = {"template": np.int32, "outcome": np.int32
 
 @dataclass(frozen=True, kw_only=True)
 class Attempts:
-    """Rows of attempts.parquet, one a statement; see rundir.ATTEMPTS."""
+    """Rows of attempts.parquet, one a statement; see runtables.ATTEMPTS."""
 
     arrival: Ints
     template: Codes  # position in `names`
@@ -94,7 +94,7 @@ class Attempts:
 
 
 def from_blocks(blocks: Iterable[pa.Table]) -> Attempts:
-    """Columns of a run's attempts (blocks of rundir.ATTEMPTS, in any order), let go one by one."""
+    """Columns of a run's attempts (blocks of runtables.ATTEMPTS, in any order), let go one by one."""
     parts: dict[str, list[np.ndarray]] = {
         name: [np.zeros(0, dtype)] for name, dtype in (*_NUMBERS.items(), *_NAMED.items())
     }

@@ -104,7 +104,7 @@ def analyse(
     session_locks: Collection[str] = (),
     told: Mapping[int, list[tuple[int, str]]] = MappingProxyType({}),
 ) -> Blocking:
-    """Episodes of a table of rundir.BLOCKING, sampled every `period_s` seconds.
+    """Episodes of a table of runtables.BLOCKING, sampled every `period_s` seconds.
 
     `targets` has the relation that a template works on: a session that follows a row through its
     new versions waits for their transaction and for nothing that has the relation's name. `who`

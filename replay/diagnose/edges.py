@@ -17,7 +17,7 @@ ROW_LOCKS = frozenset({"transactionid", "tuple"})  # lock types of a wait for a 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """One waiting session and one blocker in one sample; see rundir.BLOCKING.
+    """One waiting session and one blocker in one sample; see runtables.BLOCKING.
 
     A session is told by the template that it runs; one that is none of the replay's by its text.
     """
@@ -41,7 +41,7 @@ def read(
     who: Callable[[str, str], str],
     told: Mapping[int, list[tuple[int, str]]],
 ) -> list[Edge]:
-    """Edges of a table of rundir.BLOCKING by time.
+    """Edges of a table of runtables.BLOCKING by time.
 
     `targets` names the relation of row locks, `who` a session by its template and its text; `told`
     has, by session, when the server's log told which row it waited for.

@@ -31,7 +31,7 @@ class _Look:
 
 
 def statements(samples: pa.Table, who: Callable[[str, str], str], period_s: float) -> Attempts:
-    """The service's statements as attempts, from a table of rundir.SAMPLES; `who` names a session."""
+    """The service's statements as attempts, from a table of runtables.SAMPLES; `who` names a session."""
     rows: list[tuple[int, int, str, int, int]] = []  # transaction, pid, name, began, ended
     half_us = round(period_s * 5e5)
     transaction = -1

@@ -29,7 +29,7 @@ _CUT = 16  # characters at the end of a text that may be cut in the middle of a 
 
 
 def named(table: pa.Table, templates: Iterable[Template]) -> pa.Table:
-    """A table of rundir.SAMPLES or BLOCKING in which the service's sessions have their templates.
+    """A table of runtables.SAMPLES or BLOCKING in which the service's sessions have their templates.
 
     A session is known by the text of its statement; one whose text is none of the templates' stays
     without.

@@ -34,7 +34,7 @@ class Sessions:
 def read(
     samples: pa.Table, period_s: float, who: Callable[[str, str], str], *, least_s: float
 ) -> Sessions:
-    """Sessions of a table of rundir.SAMPLES; transactions younger than `least_s` are not long."""
+    """Sessions of a table of runtables.SAMPLES; transactions younger than `least_s` are not long."""
     looks = max(len(samples["at_us"].unique()), 1)
     spent: dict[str, list[tuple[str, float]]] = defaultdict(list)
     open_: dict[tuple[int, int], list[tuple[str, str, int, int]]] = defaultdict(list)

@@ -26,7 +26,7 @@ def collect(
     """The report, also of workers that were killed; their attempts go to `write`, a block at a time.
 
     Every transaction that was planned for these workers (default: all) is in the blocks
-    (rundir.ATTEMPTS).
+    (runtables.ATTEMPTS).
     """
     index = read_index(shards)
     arrivals = read_arrivals(shards)

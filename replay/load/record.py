@@ -21,7 +21,7 @@ from replay.outcome import (
     SKIPPED_REFUSED,
     UNANSWERED,
 )
-from replay.rundir import ATTEMPTS
+from replay.runtables import ATTEMPTS
 
 RECORD = struct.Struct("<qhB5siiiqqqqq")
 DTYPE = np.dtype(
@@ -90,7 +90,7 @@ def read_records(file: Path) -> Iterator[np.ndarray]:
 def to_table(
     records: np.ndarray, worker: int, templates: Iterable[str], origin_ns: int
 ) -> pa.Table:
-    """The records as attempts of the run (rundir.ATTEMPTS)."""
+    """The records as attempts of the run (runtables.ATTEMPTS)."""
 
     def since_origin(name: str) -> np.ndarray:
         return np.where(records[name] < 0, -1, (records[name] - origin_ns) // 1000)

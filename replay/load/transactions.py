@@ -33,7 +33,7 @@ class Transactions:
 
 
 def transactions(attempts: Iterable[pa.Table], count: int = 0) -> Transactions:
-    """The transactions of a run's attempts (blocks of rundir.ATTEMPTS, in any order).
+    """The transactions of a run's attempts (blocks of runtables.ATTEMPTS, in any order).
 
     `count` is how many were planned, where it is known: room for more is made as they come.
     """

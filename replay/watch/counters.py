@@ -13,7 +13,7 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from replay.rundir import COUNTERS
+from replay.runtables import COUNTERS
 from replay.sql.fingerprint import fingerprint
 from replay.tag import template_of
 
@@ -70,7 +70,7 @@ def read(connection: psycopg.Connection) -> Snapshot:
 
 
 def table(before: Snapshot, after: Snapshot) -> pa.Table:
-    """Both moments side by side (rundir.COUNTERS); figures that are 0 in both are left out."""
+    """Both moments side by side (runtables.COUNTERS); figures that are 0 in both are left out."""
     rows = [
         {
             **dict(zip(("kind", "name", "figure"), key, strict=True)),

@@ -49,7 +49,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockWords:
-    """One line of rundir.LOCKLOG, its time still the record's."""
+    """One line of runtables.LOCKLOG, its time still the record's."""
 
     at_us: int
     kind: str

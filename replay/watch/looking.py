@@ -34,7 +34,7 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY 
 
 
 class Session(NamedTuple):
-    """One backend in one sample, in the order of rundir.SAMPLES behind the time."""
+    """One backend in one sample, in the order of runtables.SAMPLES behind the time."""
 
     pid: int  # a parallel worker stands under its leader's
     state: str  # pg_stat_activity's, or the backend's type where it has none

@@ -14,7 +14,7 @@ from typing import Self
 import psycopg
 import pyarrow as pa
 
-from replay import rundir, target
+from replay import runtables, target
 from replay.errors import ReplayError
 from replay.watch.buffer import Columns
 from replay.watch.locks import PREPARED, edges
@@ -30,8 +30,8 @@ _SECOND_NS = 1_000_000_000
 class Watched:
     """What the sampler saw, times relative to the run's origin."""
 
-    samples: pa.Table  # rundir.SAMPLES
-    blocking: pa.Table  # rundir.BLOCKING
+    samples: pa.Table  # runtables.SAMPLES
+    blocking: pa.Table  # runtables.BLOCKING
     missed: int  # samples that were due and did not come
 
 
@@ -41,8 +41,8 @@ class Watch:
     def __init__(self, dsn: str, hz: float = 10.0) -> None:
         self._connect = target.connector(dsn)
         self._period_ns = round(_SECOND_NS / hz)
-        self._samples = Columns(rundir.SAMPLES)
-        self._blocking = Columns(rundir.BLOCKING)
+        self._samples = Columns(runtables.SAMPLES)
+        self._blocking = Columns(runtables.BLOCKING)
         self._missed = 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)

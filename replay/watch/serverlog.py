@@ -20,7 +20,7 @@ import msgspec
 import psycopg
 import pyarrow as pa
 
-from replay.rundir import LOCKLOG
+from replay.runtables import LOCKLOG
 from replay.watch.lockwords import LockWords, Record, read
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Followed:
     since_s: float  # epoch seconds
 
     def table(self, origin_us: int) -> pa.Table:
-        """What was written since (rundir.LOCKLOG); `origin_us` is the run's origin, epoch µs."""
+        """What was written since (runtables.LOCKLOG); `origin_us` is the run's origin, epoch µs."""
         rows: list[dict[str, Any]] = []
         names = [field.name for field in fields(LockWords)]
         for event, record in enumerate(_records(self._new(), self.file.suffix, _zone(self.zone))):

@@ -12,7 +12,7 @@ import psycopg
 import pyarrow as pa
 
 from data_gen.introspect import introspect
-from replay import rundir, target
+from replay import rundir, runtables, target
 from replay.diagnose import diagnose
 from replay.diagnose.evidence import gather
 from replay.outcome import OK
@@ -158,7 +158,7 @@ class Scene:
             for name in ("due_us", "began_us", "ended_us"):
                 row[name] = (row[name] - t0) // 1000
         tables = {
-            "attempts": pa.Table.from_pylist(self._attempts, rundir.ATTEMPTS),
+            "attempts": pa.Table.from_pylist(self._attempts, runtables.ATTEMPTS),
             "samples": watched.samples,
             "blocking": watched.blocking,
             "locklog": locklog,

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from data_gen.introspect import introspect
-from replay import rundir, target
+from replay import rundir, runtables, target
 from replay.diagnose import diagnose
 from replay.diagnose.evidence import gather
 from replay.outcome import OK, SKIPPED_END
@@ -239,7 +239,7 @@ def findings(dsn, directory, per_s, *, spread=False):
             watched = watch.stop(pool.drive())
         after = counters.read(connection)
         tables = {
-            "attempts": pa.Table.from_pylist(pool.attempts, rundir.ATTEMPTS),
+            "attempts": pa.Table.from_pylist(pool.attempts, runtables.ATTEMPTS),
             "samples": watched.samples,
             "blocking": watched.blocking,
             "counters": counters.table(before, after),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from replay import rundir, target
+from replay import runtables, target
 from replay.errors import RefusedError
 from replay.sql.fingerprint import fingerprint
 from replay.tag import APPLICATION_NAME, LOAD_APPLICATION, tagged
@@ -85,8 +85,8 @@ def test_one_blocker_and_two_waiters_are_seen(database):
             watched = watch.stop(t0)
         pid = root.info.backend_pid
     rows = watched.blocking.to_pylist()
-    assert watched.blocking.schema == rundir.BLOCKING
-    assert watched.samples.schema == rundir.SAMPLES
+    assert watched.blocking.schema == runtables.BLOCKING
+    assert watched.samples.schema == runtables.SAMPLES
     late = [row for row in rows if row["blocker_template"] == SLEEP]
     assert {row["blocker"] for row in rows} >= {pid}
     assert {row["blocker"] for row in late} == {pid}

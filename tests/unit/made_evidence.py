@@ -13,7 +13,7 @@ from data_gen.profile import (
     SchemaProfile,
     TableProfile,
 )
-from replay import rundir
+from replay import rundir, runtables
 from replay.diagnose.evidence import gather
 from replay.outcome import SKIPPED_POOL
 from replay.rundir import RunManifest
@@ -318,7 +318,7 @@ class Run:
             "counters": self.counters,
         }
         for name, rows in tables.items():
-            rundir.write_table(path, name, pa.Table.from_pylist(rows, rundir.TABLES[name]))
+            rundir.write_table(path, name, pa.Table.from_pylist(rows, runtables.TABLES[name]))
         rundir.write_plans(path, plans or {})
         if migration is not None:
             rundir.write_migration(path, migration)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 from made_incident import CALLBACK, MEAN_MS, RARE, RELEASE, UNITS, UPDATE_COUNTER, WINDOW_S
 
-from replay import outcome, rundir
+from replay import outcome, runtables
 
 _GIVEN_UP_US = 5_000_000
 _TICK_US = 100_000
@@ -40,8 +40,8 @@ class Storm:
     sent: list[Sent] = field(default_factory=list)
 
     def table(self, name: str) -> pa.Table:
-        """One of rundir.TABLES."""
-        schema = rundir.TABLES[name]
+        """One of runtables.TABLES."""
+        schema = runtables.TABLES[name]
         rows = [dict(zip(schema.names, row, strict=True)) for row in getattr(self, name)]
         return pa.Table.from_pylist(rows, schema)
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay import rundir
+from replay import runtables
 from replay.diagnose.attempts import from_blocks
 
 rows = st.lists(
@@ -36,7 +36,7 @@ def block(found):
             }
             for arrival, ordinal, template, outcome in found
         ],
-        schema=rundir.ATTEMPTS,
+        schema=runtables.ATTEMPTS,
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from made_run import BEGIN
 from made_run import workload as made_workload
 
-from replay import rundir
+from replay import rundir, runtables
 from replay.report.columns import read_attempts
 from replay.report.fidelity import Fidelity, fidelity
 from replay.report.wording import fidelity_facts
@@ -94,7 +94,7 @@ def compared(
             }
             for at, (number, ordinal, name) in enumerate(rows)
         ],
-        schema=rundir.ATTEMPTS,
+        schema=runtables.ATTEMPTS,
     )
     rundir.write_table(directory, "attempts", table)
     whole: dict[str, object] = {"options": {}, "scenario": "mix", **fields}

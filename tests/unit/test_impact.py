@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from replay import rundir
+from replay import runtables
 from replay.conduct.during import Ran, Script, read_script
 from replay.conduct.impact import measure
 from replay.errors import InputError
@@ -76,7 +76,7 @@ def attempts(*rows: tuple[float, float, str], pid: int = READER) -> pa.Table:
             }
             for number, (due, took, outcome) in enumerate(rows)
         ],
-        schema=rundir.ATTEMPTS,
+        schema=runtables.ATTEMPTS,
     )
 
 
@@ -93,7 +93,7 @@ def measured(
         t0_ns=0,
         at_s=5,
         repeat=1,
-        blocking=pa.Table.from_pylist(edges, schema=rundir.BLOCKING),
+        blocking=pa.Table.from_pylist(edges, schema=runtables.BLOCKING),
         attempts=lambda: [done],
         done=transactions([done]),
         expected=(),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from made_incident import CALLBACK, COUNTED_ONLY, RELEASE, UPDATE_COUNTER
 from rich.console import Console
 
-from replay import bundle, outcome, rundir
+from replay import bundle, outcome, rundir, runtables
 from replay.errors import InputError
 from replay.finding import Culprit, Finding
 from replay.report import (
@@ -55,7 +55,7 @@ def run(tmp_path, story):
 
 
 def write(path, name, *rows):
-    schema = rundir.TABLES[name]
+    schema = runtables.TABLES[name]
     table = pa.Table.from_pylist(
         [dict(zip(schema.names, row, strict=False)) for row in rows], schema
     )

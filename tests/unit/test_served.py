@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from made_evidence import BUMP, SQL, WRITE_SCAN
 
-from replay import rundir
+from replay import runtables
 from replay.diagnose import inferred, served
 from replay.diagnose.attempts import from_blocks
 from replay.requests import REQUEST
@@ -49,7 +49,7 @@ def samples(*rows):
             }
             for tick, pid, text, running, age, opened in rows
         ],
-        schema=rundir.SAMPLES,
+        schema=runtables.SAMPLES,
     )
     return served.named(table, TEMPLATES)
 
@@ -76,7 +76,7 @@ def requests(*rows):
                     }
                     for number, (due, end) in enumerate(rows)
                 ],
-                schema=rundir.ATTEMPTS,
+                schema=runtables.ATTEMPTS,
             )
         ]
     )

@@ -6,7 +6,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay import rundir
+from replay import runtables
 from replay.watch.buffer import Columns
 from replay.watch.locks import _walked, edges
 from replay.watch.looking import Waiting
@@ -80,7 +80,7 @@ def test_a_deadlock_ends():
 
 
 def test_rows_become_a_table_from_the_origin_on():
-    rows = Columns(rundir.BLOCKING)
+    rows = Columns(runtables.BLOCKING)
     rows.extend(
         [(900, 2, 1, "a", "b", "active", "tuple", "ExclusiveLock", "public.t", 5, *[""] * 3)]
     )
@@ -88,7 +88,7 @@ def test_rows_become_a_table_from_the_origin_on():
         [(1500, 2, 1, "a", "", "active", "tuple", "ExclusiveLock", "public.t", 600, *[""] * 3)]
     )
     table = rows.table(origin=1000)
-    assert table.schema == rundir.BLOCKING
+    assert table.schema == runtables.BLOCKING
     assert table.num_rows == 1
     assert table.to_pylist()[0]["at_us"] == 500
     assert table.to_pylist()[0]["blocker_template"] == ""
