@@ -12,7 +12,7 @@ from data_gen.sources import Borrowed, CellSource, Filled, NullFlags
 
 if TYPE_CHECKING:
     from data_gen.drafts import Made
-    from data_gen.plan import _Table
+    from data_gen.plan import TablePlan
 
 MOST = 1 << 22  # rows that lie in memory
 _MOST_VALUES = 1 << 18  # that are compared by their bytes
@@ -146,7 +146,7 @@ def nth(groups: Ints) -> Ints:
     return found
 
 
-def alike_rows(table: "_Table", names: Sequence[str]) -> Ints | None:
+def alike_rows(table: "TablePlan", names: Sequence[str]) -> Ints | None:
     """Which rows of a table are alike in some columns, as numbers; None where that is not known."""
     columns = [table.filled.get(name) for name in names]
     if table.rows > MOST or not all(c is not None and base_of(c) is not None for c in columns):

@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data_gen.agreeing import MOST, Agreeing, Lacking, Listed, alike, alike_rows, nth, told_apart
+from data_gen.nulls import nulls_of
 from data_gen.profile import ForeignKey
+from data_gen.sharing import shared
 from data_gen.shuffle import Ints, Order, Permutation, key_of, mixed
 from data_gen.sources import Borrowed, CellSource, Filled, NullFlags, Own
-from data_gen.spread import shared
 
 if TYPE_CHECKING:
-    from data_gen.plan import _Table
+    from data_gen.plan import TablePlan
 
 
 class Borrowing:
     """What a table's columns take from rows of its parents."""
 
-    def __init__(self, table: "_Table") -> None:
+    def __init__(self, table: "TablePlan") -> None:
         self._table = table
         self._name = table.table.qualified
         self._claimed: set[str] = set()  # columns of the keys that were drawn
@@ -94,7 +95,7 @@ class Borrowing:
             rows = self._found(anchor, theirs[pairs[anchor]])
         for name in names:
             if name != anchor and name not in table.filled:
-                self._borrow(name, rows, theirs[pairs[name]], table.nulls(name))
+                self._borrow(name, rows, theirs[pairs[name]], nulls_of(table, name))
 
     def _theirs(self, key: ForeignKey) -> Mapping[str, CellSource]:
         """The parent's columns; none where it has no rows."""
@@ -155,7 +156,7 @@ class Borrowing:
         rows = Listed(agreeing.at(np.arange(table.rows), turns))
         self._matched += 1
         for name in free:
-            nulls: NullFlags | None = table.nulls(name)
+            nulls: NullFlags | None = nulls_of(table, name)
             if lacking.any():
                 nulls = Lacking(lacking, nulls)
             self._borrow(name, rows.points, theirs[pairs[name]], nulls)
@@ -226,10 +227,10 @@ class Borrowing:
         if found is None:
             return
         for name in self._names.intersection(ones):
-            self._borrow(name, Listed(found[0]).points, theirs[ones[name]], table.nulls(name))
+            self._borrow(name, Listed(found[0]).points, theirs[ones[name]], nulls_of(table, name))
         for name in free:
             column = self._theirs(key)[others[name]]
-            self._borrow(name, Listed(found[1]).points, column, table.nulls(name))
+            self._borrow(name, Listed(found[1]).points, column, nulls_of(table, name))
 
     def _count_on(self, names: Sequence[str]) -> None:
         """A unique key with borrowed columns and one of values: that one counts within each group."""

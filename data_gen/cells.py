@@ -94,7 +94,7 @@ def copy_rows(columns: Sequence[Cells]) -> memoryview:
 
     count = columns[0].pieces[0].count
     out = np.empty(count * (2 + sum(4 + cells.width for cells in columns)), np.uint8)
-    table = _Table()
+    table = TablePlan()
     for cells in columns:
         table.add(cells)
     first = np.array(table.first, np.int64)
@@ -104,7 +104,7 @@ def copy_rows(columns: Sequence[Cells]) -> memoryview:
 
 
 @dataclass(slots=True)
-class _Table:
+class TablePlan:
     """Addresses of pieces, and the arrays that must stay where they are meanwhile."""
 
     first: list[int] = field(default_factory=lambda: [0])

@@ -11,9 +11,10 @@ from typing import Protocol
 from data_gen.cells import Piece
 from data_gen.keys import KeyDomain, within
 from data_gen.profile import ColumnProfile
+from data_gen.sharing import shared
 from data_gen.shuffle import Ints
 from data_gen.sizes import distinct_values
-from data_gen.spread import Spread, shared
+from data_gen.spread import Spread
 from data_gen.values import generator_of
 from data_gen.values.family import Family, Wanted
 from data_gen.values.integers import LIMITS, Integers

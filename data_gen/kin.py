@@ -11,7 +11,8 @@ import numpy as np
 from data_gen.codes import NULL, Coder, children, distinct
 from data_gen.drafts import KeyDraft, ValueDraft
 from data_gen.fans import scaled, shared_out
-from data_gen.joined import Column, Joined, Parents
+from data_gen.joined import Joined
+from data_gen.members import Column, Parents
 from data_gen.profile import ColumnProfile, ForeignKey, Joint
 from data_gen.shuffle import Ints, key_of
 from data_gen.sizes import foreign_key_of
@@ -19,7 +20,7 @@ from data_gen.sources import Filled, Own
 from data_gen.spread import Spread, counted
 
 if TYPE_CHECKING:
-    from data_gen.plan import _Table
+    from data_gen.plan import TablePlan
 
 _MOST_PARENTS = 1 << 22  # what is known of each lies in memory
 _SLOTS = 1 << 20  # looked at at a time
@@ -30,7 +31,7 @@ _CLUSTERED = 0.9  # correlation from which a column follows the rows' order by i
 class Kin:
     """What a coupling asks of one table's plan."""
 
-    def __init__(self, table: "_Table") -> None:
+    def __init__(self, table: "TablePlan") -> None:
         self._table = table
         self._counts: dict[tuple[str, int], Ints | None] = {}
         self._joined: Joined | None = None
@@ -179,7 +180,7 @@ class Kin:
         rows = _rows_of(parent, key, domain.size)
         return parent.kin.join().children_of(self._table.table.qualified, key.name, rows)
 
-    def _parent(self, key: ForeignKey) -> "_Table | None":
+    def _parent(self, key: ForeignKey) -> "TablePlan | None":
         """The parent's plan; None where that is still being made, or its key is no ladder."""
         plan = self._table.plan
         found = plan.profile.table(key.parent)
@@ -208,14 +209,14 @@ def _same(source: Own | None, spread: Spread) -> bool:
     )
 
 
-def _rows_of(parent: "_Table", key: ForeignKey, count: int) -> Ints:
+def _rows_of(parent: "TablePlan", key: ForeignKey, count: int) -> Ints:
     """The parent's row at each position of its key."""
     source = parent.sources[key.parent_columns[0]]
     assert isinstance(source, Own)
     return source.order.rows_at(np.arange(count, dtype=np.int64))
 
 
-def _codes(parent: "_Table", name: str, rows: Ints) -> Ints | None:
+def _codes(parent: "TablePlan", name: str, rows: Ints) -> Ints | None:
     """Codes of a column of the parent's rows; None where it has none."""
     draft, filled = parent.drafts.get(name), parent.filled.get(name)
     if not isinstance(draft, ValueDraft) or not isinstance(filled, Filled):

@@ -15,12 +15,12 @@ from data_gen.shuffle import Flags, Ints, key_of, mixed
 from data_gen.sources import Borrowed, Filled
 
 if TYPE_CHECKING:
-    from data_gen.plan import _Table
+    from data_gen.plan import TablePlan
 
 _TURNS = 100
 
 
-def part(table: "_Table") -> None:
+def part(table: "TablePlan") -> None:
     """Let the columns differ, as far as that is found."""
     keyed = {name for key in table.keys for name in key}
     for pair in table.checks.unlike:
@@ -30,7 +30,7 @@ def part(table: "_Table") -> None:
                     break
 
 
-def _parted(table: "_Table", one: str, other: str) -> bool:
+def _parted(table: "TablePlan", one: str, other: str) -> bool:
     """Whether the second column could be made to differ from the first."""
     first, second = table.filled.get(one), table.filled.get(other)
     if first is None or not isinstance(second, Filled) or other in table.unique:

@@ -4,7 +4,6 @@ Order of thought: columns that are unique by themselves; columns that follow a f
 unique keys of several columns, in which one column leads and the others count on.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -20,24 +19,21 @@ from data_gen.joined import Joined
 from data_gen.keys import key_domains
 from data_gen.kin import Kin
 from data_gen.labels import allowed_values
+from data_gen.leading import lead
 from data_gen.moments import epoch_us, shift_us
-from data_gen.pairing import paired
+from data_gen.nulls import null_group, nulls_of
 from data_gen.pairs import in_order
 from data_gen.parting import part
 from data_gen.profile import ColumnProfile, SchemaProfile, TableProfile
-from data_gen.shuffle import Order, Permutation, key_of
+from data_gen.shuffle import Order, key_of
 from data_gen.sizes import distinct_values, foreign_key_of, row_counts, unique_keys
 from data_gen.sources import (
     CellSource,
     Filled,
-    Following,
     Gapped,
-    Nulls,
     Own,
     Packed,
-    Paired,
     Source,
-    null_rows,
 )
 from data_gen.spread import Spread, ladder
 from data_gen.stacked import Stacked
@@ -45,7 +41,6 @@ from data_gen.toast import outside
 from data_gen.values import generator_of
 from data_gen.values.family import Wanted
 
-_PAIR = 2
 _ALMOST_ALL = 0.98  # of the rows: distinct values that are as good as unique
 
 
@@ -71,7 +66,7 @@ class Plan:
         self.counts = {name: rows if name in chosen else 0 for name, rows in counts.items()}
         self.domains = key_domains(profile, scale, seed, base_time)
         self._tables: dict[str, Mapping[str, CellSource]] = {}
-        self.planned: dict[str, _Table] = {}
+        self.planned: dict[str, TablePlan] = {}
 
     def columns(self, table: TableProfile) -> Mapping[str, CellSource]:
         """A source for each column that is loaded, in the table's order; others are defaults."""
@@ -83,7 +78,7 @@ class Plan:
             if parts != (table,):
                 self._tables[table.qualified] = self._stacked(parts)
             else:
-                made = _Table(self, table)
+                made = TablePlan(self, table)
                 self._tables[table.qualified] = made.planned()
                 self.planned[table.qualified] = made
         return self._tables[table.qualified]
@@ -101,7 +96,7 @@ class Plan:
         return {name: Stacked(ends, tuple(columns.get(name) for columns in made)) for name in names}
 
 
-class _Table:
+class TablePlan:
     """One table while it is planned."""
 
     def __init__(self, plan: Plan, table: TableProfile) -> None:
@@ -123,7 +118,7 @@ class _Table:
         borrowing = Borrowing(self)
         borrowing.draw()
         for names in self.keys:
-            self._lead(names)
+            lead(self, names)
         joined = self.kin.join()
         for column in self.columns:
             if column.name in self.filled:
@@ -194,47 +189,6 @@ class _Table:
         """Whether the column is a key, or leads to one."""
         return (self.table.qualified, column) in self.plan.domains
 
-    def _lead(self, key: tuple[str, ...]) -> None:
-        """A unique key of several columns: the one with most values leads, the others follow."""
-        free = [name for name in key if name in self.drafts and name not in self.filled]
-        led = [name for name in key if name in self.leads]
-        if self.unique.intersection(key) or not free or len(free) + len(led) < _PAIR:
-            return
-        lead = led[0] if led else max(free, key=lambda name: self.drafts[name].distinct)
-        followers = [name for name in free if name != lead]
-        made = {name: self.drafts[name].made(self.rows) for name in (lead, *followers)}
-        if led:
-            made[lead] = replace(made[lead], spread=self.leads[lead].spread)
-        for name in sorted(followers, key=lambda name: -self.drafts[name].distinct):
-            others = math.prod(made[other].spread.values for other in followers if other != name)
-            wanted = -(-made[lead].spread.most // others)
-            if wanted > made[name].spread.values:
-                made[name] = self.drafts[name].made(self.rows, distinct=wanted)
-        room = math.prod(made[name].spread.values for name in followers)
-        if room < made[lead].spread.most and not led:
-            distinct = max(-(-self.rows // room), self.drafts[lead].distinct)
-            made[lead] = self.drafts[lead].made(self.rows, distinct=distinct, most=room)
-        if not led:
-            spread = made[lead].spread
-            self.leads[lead] = Own(spread, self._order(self._column(lead), spread))
-            self.place(lead, self.leads[lead], made[lead])
-        self._follow(self.leads[lead], followers, made)
-
-    def _follow(self, lead: Own, followers: Sequence[str], made: Mapping[str, Made]) -> None:
-        if len(followers) == 1 and isinstance(self.drafts[followers[0]], KeyDraft):
-            (name,) = followers
-            seed = key_of(self.plan.seed, "pair", self.table.qualified, name)
-            found = paired(lead.spread, made[name].spread, seed)
-            if found is not None:
-                self.place(name, Paired(lead, found), made[name])
-                return
-        step = 1
-        for name in followers:
-            seed = key_of(self.plan.seed, "follow", self.table.qualified, name)
-            key = seed if self.drafts[name].rotates else None
-            self.place(name, Following(lead, made[name].spread, step, key), made[name])
-            step *= made[name].spread.values
-
     def _couple(self, name: str, joined: Joined) -> None:
         """With the others that it goes together with."""
         source, made = joined.sources[name], self.drafts[name].made(self.rows)
@@ -245,12 +199,12 @@ class _Table:
         """By its own statistics."""
         name = column.name
         domain = self.plan.domains.get((self.table.qualified, name))
-        nulls = self.nulls(name)
+        nulls = nulls_of(self, name)
         if domain is not None and (domain.table, domain.column) == (self.table.qualified, name):
             spread = ladder(self.rows, (0, self.rows - 1))
             made = Made(spread, domain.encode, domain.family.values.decode)
             known = column if column.analyzed else replace(column, correlation=1.0)
-            self.place(name, Own(spread, self._order(known, spread)), made)
+            self.place(name, Own(spread, self.order(known, spread)), made)
         elif (
             nulls is not None
             and nulls.count < self.rows
@@ -261,17 +215,17 @@ class _Table:
             self.place(name, Packed(made.spread, nulls), made)
         elif nulls is not None and nulls.count < self.rows and self._is_counted(column, joined):
             made = self.drafts[name].made(self.rows - nulls.count)
-            source = Gapped(made.spread, self._order(column, made.spread), nulls.count)
+            source = Gapped(made.spread, self.order(column, made.spread), nulls.count)
             self.sources[name] = source
             self.filled[name] = Filled(source, made.encode, made.text, source)
         else:
             made = self.drafts[name].made(self.rows)
-            self.place(name, Own(made.spread, self._order(column, made.spread)), made)
+            self.place(name, Own(made.spread, self.order(column, made.spread)), made)
 
     def _is_counted(self, column: ColumnProfile, joined: Joined) -> bool:
         """Whether a key's rows are counted by parent, and nothing else tells which are NULL."""
         key = foreign_key_of(self.table, column.name)
-        free = column.name != joined.root and self._null_group(column) is None
+        free = column.name != joined.root and null_group(self, column) is None
         return free and key is not None and key.fan_out is not None
 
     def _set_in_order(self, order: InOrder) -> None:
@@ -289,12 +243,14 @@ class _Table:
     def place(self, name: str, source: Source, made: Made) -> None:
         """A column by the points of a source."""
         self.sources[name] = source
-        self.filled[name] = Filled(source, made.encode, made.text, self.nulls(name))
+        self.filled[name] = Filled(source, made.encode, made.text, nulls_of(self, name))
 
-    def _column(self, name: str) -> ColumnProfile:
+    def column(self, name: str) -> ColumnProfile:
+        """A column that is loaded."""
         return next(column for column in self.columns if column.name == name)
 
-    def _order(self, column: ColumnProfile, spread: Spread) -> Order:
+    def order(self, column: ColumnProfile, spread: Spread) -> Order:
+        """In which order the rows take a column's slots, for its correlation."""
         seed, name = self.plan.seed, self.table.qualified
         return Order.of(
             self.rows,
@@ -302,39 +258,3 @@ class _Table:
             table=key_of(seed, "order", name),
             column=key_of(seed, "order", name, column.name),
         )
-
-    def nulls(self, name: str) -> Nulls | None:
-        """Which rows of a column are NULL; None for none."""
-        column = self._column(name)
-        count = 0 if column.not_null else round(column.null_fraction * self.rows)
-        limits = held(self.plan.profile, self.table, column)
-        if limits.only_null or (not column.not_null and self._parentless(column)):
-            count = self.rows
-        elif not limits.null:
-            count = 0
-        key = key_of(self.plan.seed, "null", self.table.qualified, round(column.null_fraction, 6))
-        return self._null_group(column) or (
-            Nulls(Permutation(self.rows, key), 0, count) if count else None
-        )
-
-    def _null_group(self, column: ColumnProfile) -> Nulls | None:
-        """NULLs of a column that a check ties to other columns'."""
-        name, table, checks = column.name, self.table, self.checks
-        for kind, groups in (
-            ("same", checks.together),
-            ("one", checks.one_of),
-            ("any", checks.any_of),
-        ):
-            for names in groups:
-                members = [found for one in names if (found := table.column(one)) is not None]
-                if name not in names or len(members) < len(names) or not self.rows:
-                    continue
-                key = key_of(self.plan.seed, "null", table.qualified, *names)
-                shares = [max(1 - member.null_fraction, 0.0) for member in members]
-                begin, end = null_rows(kind, shares, names.index(name), self.rows)
-                return Nulls(Permutation(self.rows, key), begin, end)
-        return None
-
-    def _parentless(self, column: ColumnProfile) -> bool:
-        key = foreign_key_of(self.table, column.name)
-        return key is not None and not self.plan.counts.get(key.parent, 0)

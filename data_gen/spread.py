@@ -8,7 +8,6 @@ for every slot alone. `occurrence` counts a slot among those of its point: (poin
 unique, from which unique keys of several columns are made.
 """
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -19,13 +18,12 @@ import numpy as np
 from data_gen.shuffle import Flags, Ints
 from data_gen.steps import Steps
 
-_FILL_TURNS = 4
-_Segment = tuple[int, int, int, int, int, bool]  # rows, distinct, low, width, rank, tail
+Segment = tuple[int, int, int, int, int, bool]  # rows, distinct, low, width, rank, tail
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Spread:
-    """Segments in the order of their points; built by `shared` or `ladder`."""
+    """Segments in the order of their points; see `ladder`, `counted` and `sharing`."""
 
     starts: Ints  # first slot of each segment
     counts: Ints  # its rows
@@ -42,6 +40,25 @@ class Spread:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_starts", Steps.of(self.starts))
         object.__setattr__(self, "_holes", Steps.of(self.holes))
+
+    @classmethod
+    def of(
+        cls, segments: Sequence[Segment], *, holes: Sequence[int] = (), scatter: int | None = None
+    ) -> "Spread":
+        """Segments in the order of their points; where the slots of each begin follows from their rows."""
+        columns = np.array(segments, np.int64).reshape(len(segments), 6)
+        counts = columns[:, 0].copy()
+        return cls(
+            starts=np.cumsum(counts) - counts,
+            counts=counts,
+            distinct=columns[:, 1].copy(),
+            low=columns[:, 2].copy(),
+            width=columns[:, 3].copy(),
+            rank=columns[:, 4].copy(),
+            tail=columns[:, 5].astype(bool),
+            holes=np.array(holes, np.int64),
+            scatter=scatter,
+        )
 
     @property
     def rows(self) -> int:
@@ -139,7 +156,7 @@ def ladder(rows: int, bounds: Sequence[int]) -> Spread:
     """
     edges = sorted(set(bounds)) or [1]
     if rows and (len(edges) == 1 or edges[-1] - edges[0] == rows - 1):  # every point from here on
-        return _spread([(rows, rows, edges[0], rows, 0, True)], holes=())
+        return Spread.of([(rows, rows, edges[0], rows, 0, True)])
     last = min(len(edges), rows) - 1  # of no more bounds than rows, so that each is met
     edges = [edges[round(k * (len(edges) - 1) / max(last, 1))] for k in range(last + 1)]
     places = [round(k * (rows - 1) / max(last, 1)) for k in range(last + 1)]
@@ -150,7 +167,7 @@ def ladder(rows: int, bounds: Sequence[int]) -> Spread:
             low = max(edges[k], floor)
             floor = max(edges[k + 1] if k < last else low, low + there - here)
             segments.append((there - here, there - here, low, floor - low, here, True))
-    return _spread(segments, holes=())
+    return Spread.of(segments)
 
 
 def joined(parts: Sequence[Spread]) -> Spread:
@@ -185,134 +202,3 @@ def counted(counts: Ints) -> Spread:
         tail=np.zeros(points.size, bool),
         holes=np.empty(0, np.int64),
     )
-
-
-def shared(
-    rows: int,
-    *,
-    common: Sequence[tuple[int, float]],
-    bounds: Sequence[int],
-    distinct: int,
-    most: int | None = None,
-    scatter: int | None = None,
-) -> Spread:
-    """Rows over common points at their fractions, the rest evenly between the bounds.
-
-    `distinct` counts the common points too; where rows are left over for no other point they go to
-    the common ones in proportion. `most` caps the rows of any one point.
-    """
-    points, counts = _common(rows, common)
-    lows, widths, weights = _buckets(points, bounds)
-    tail_rows = rows - sum(counts)
-    if points and (not lows or distinct <= len(points)):
-        counts, tail_rows = _apportioned(counts, rows), 0
-    if most is not None and lows:
-        counts = _capped(counts, most, rows - most * sum(widths))
-        tail_rows = rows - sum(counts)
-    tail_counts = _apportioned(weights, tail_rows)
-    if most is not None and any(n > most * w for n, w in zip(tail_counts, widths, strict=True)):
-        tail_counts = _apportioned(widths, tail_rows)
-    tail_distinct = _filled(distinct - len(points), tail_counts, widths, most or tail_rows)
-    ranks = np.cumsum([len(points), *tail_distinct])[:-1]
-    holes = [point - number for number, point in enumerate(sorted(points))]
-    placed = [
-        (point, (count, 1, point, 1, rank, False))
-        for rank, (point, count) in enumerate(zip(points, counts, strict=True))
-    ]
-    placed += [
-        (low + bisect_right(holes, low), (count, number, low, width, rank, True))
-        for count, number, low, width, rank in zip(
-            tail_counts, tail_distinct, lows, widths, ranks, strict=True
-        )
-        if count
-    ]
-    return _spread([segment for _, segment in sorted(placed)], holes=holes, scatter=scatter)
-
-
-def _spread(
-    segments: Sequence[_Segment], *, holes: Sequence[int], scatter: int | None = None
-) -> Spread:
-    columns = np.array(segments, np.int64).reshape(len(segments), 6)
-    counts = columns[:, 0].copy()
-    return Spread(
-        starts=np.cumsum(counts) - counts,
-        counts=counts,
-        distinct=columns[:, 1].copy(),
-        low=columns[:, 2].copy(),
-        width=columns[:, 3].copy(),
-        rank=columns[:, 4].copy(),
-        tail=columns[:, 5].astype(bool),
-        holes=np.array(holes, np.int64),
-        scatter=scatter,
-    )
-
-
-def _common(rows: int, common: Sequence[tuple[int, float]]) -> tuple[list[int], list[int]]:
-    """Common points that get a row at all, most common first, and their rows."""
-    fractions: dict[int, float] = {}
-    for point, fraction in common:
-        fractions[point] = fractions.get(point, 0.0) + fraction
-    total = sum(fractions.values())
-    points = sorted(fractions, key=lambda point: (-fractions[point], point))
-    counts = _apportioned([fractions[point] for point in points], round(rows * min(total, 1.0)))
-    kept = [(point, count) for point, count in zip(points, counts, strict=True) if count]
-    return [point for point, _ in kept], [count for _, count in kept]
-
-
-def _buckets(
-    points: Sequence[int], bounds: Sequence[int]
-) -> tuple[list[int], list[int], list[float]]:
-    """First point, width and weight of each bucket, counted without the common points."""
-    if not bounds:
-        return [], [], []
-    holes = sorted(points)
-    ends = [*bounds[: max(len(bounds) - 1, 1)], bounds[-1] + 1]  # the last bound is met, too
-    edges = [end - bisect_left(holes, end) for end in ends]
-    lows, widths, weights = [], [], []
-    carried = 0.0  # buckets without a point of their own give their rows to the next
-    for low, high in pairwise(edges):
-        carried += 1.0
-        if high > low:
-            lows.append(low)
-            widths.append(high - low)
-            weights.append(carried)
-            carried = 0.0
-    if weights:
-        weights[-1] += carried
-    return lows, widths, weights
-
-
-def _capped(counts: Sequence[int], most: int, needed: int) -> list[int]:
-    """Rows of the common points, none above the cap, and together at least what is needed."""
-    capped = []
-    lacking = needed - sum(min(count, most) for count in counts)
-    for count in counts:
-        more = max(min(most - count, lacking), 0)
-        lacking -= more
-        capped.append(min(count, most) + more)
-    return capped
-
-
-def _apportioned(weights: Sequence[float], total: int) -> list[int]:
-    """Whole numbers in proportion to the weights, with exactly that sum."""
-    if not weights:
-        return []
-    sums = np.cumsum([0.0, *(weights if any(weights) else [1.0] * len(weights))])
-    cuts = np.rint(sums / sums[-1] * total).astype(np.int64)
-    return [int(count) for count in np.diff(cuts)]
-
-
-def _filled(wanted: int, counts: Sequence[int], widths: Sequence[int], most: int) -> list[int]:
-    """Distinct points of each bucket, in proportion to its rows, as far as it has room."""
-    rows = np.array(counts, np.int64)
-    limits = np.minimum(rows, np.array(widths, np.int64))
-    least = np.minimum(-(-rows // max(most, 1)), limits)
-    numbers = least.copy()
-    for _ in range(_FILL_TURNS):
-        missing = wanted - int(numbers.sum())
-        open_rows = np.where(numbers < limits, rows, 0)
-        if missing <= 0 or not open_rows.any():
-            break
-        more = np.array(_apportioned(open_rows.tolist(), missing), np.int64)
-        numbers = np.minimum(numbers + more, limits)
-    return [int(number) for number in numbers]

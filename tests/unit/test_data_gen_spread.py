@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data_gen.sharing import shared
 from data_gen.shuffle import Order, Permutation, key_of
-from data_gen.spread import ladder, shared
+from data_gen.spread import ladder
 from data_gen.steps import Steps
 
 BOUNDS = st.lists(st.integers(-(10**15), 10**15), max_size=40).map(sorted)
