@@ -1,7 +1,7 @@
 """A worker without our launcher concludes for itself: under a bare locust, or for Locust's master."""
 
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,13 @@ class Concluded:
     def exit_code(self) -> int:
         """The worker's, or that of a run that cannot be believed."""
         return self.share.exit_code or (0 if self.judged.valid else NotValidError.exit_code)
+
+    def in_words(self, told: Iterable[str]) -> Iterator[str]:
+        """All of it in lines, what is `told` of a migration in the middle first."""
+        yield from told
+        yield from verdict.in_words(self.judged)
+        if self.capacity is not None:
+            yield self.capacity.in_words()
 
 
 @contextmanager

@@ -7,9 +7,7 @@ environment. One user is one worker: it drives its whole shard in one long task.
 """
 
 import argparse
-import logging
 import signal
-import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
@@ -25,13 +23,14 @@ from locust.exception import StopUser
 from locust.runners import MasterRunner, WorkerRunner
 from locust.stats import RequestStats, StatsEntry, StatsError, bucket_response_time
 
-from replay.errors import INTERRUPTED_EXIT_CODE, NotValidError, ReplayError
-from replay.load import options, verdict
+from replay.errors import INTERRUPTED_EXIT_CODE, ReplayError
+from replay.load import options, together
 from replay.load.alone import conclude, directories
 from replay.load.channel import Channel
 from replay.load.cluster import Ended, MasterSide, Place, WorkerSide
 from replay.load.hooks import Bake, During
-from replay.load.merging import Share, in_words, merge, write_merged
+from replay.load.launched import await_origin, tell_failed
+from replay.load.merging import Share
 from replay.load.naming import names
 from replay.load.native import library
 from replay.load.report import FINISHED, WorkerReport
@@ -39,8 +38,6 @@ from replay.load.shard import Index, read_index
 from replay.load.tally import News, news
 from replay.load.webui import Board, Look, Row, add_tab, trouble
 from replay.load.worker import Worker, WorkerTask
-
-log = logging.getLogger(__name__)
 
 _LEAD_NS = 100_000_000  # from the barrier to the origin, where nobody else sets it
 
@@ -83,21 +80,11 @@ def _look(environment: Any) -> Sequence[Row]:
 
 def _conduct(environment: Any, parsed: argparse.Namespace, runner: MasterRunner) -> None:
     def end(ended: Ended) -> None:
-        whole = merge(
-            ended.shares,
-            ended.lost,
-            planned=ended.planned,
+        environment.process_exit_code = together.conclude(
+            ended,
             duration_s=parsed.duration or options.DURATION_S,
             objective_ms=parsed.objective_ms,
-        )
-        for line in in_words(whole, len(ended.shares) + len(ended.lost)):
-            print(line)
-        for share in ended.shares.values():
-            print(*share.told, sep="\n", end="\n" if share.told else "")
-        if parsed.run_directory:
-            write_merged(Path(parsed.run_directory), whole)
-        environment.process_exit_code = ended.exit_code or (
-            NotValidError.exit_code if whole.why_not else 0
+            run_directory=parsed.run_directory,
         )
         gevent.spawn(_leave, environment)
 
@@ -154,7 +141,7 @@ class ReplayUser(User):
         try:
             share = self._run_launched(parsed, channel) if channel else self._run_alone(parsed)
         except Exception as error:  # noqa: BLE001 - told, and turned into the exit code
-            share = _tell(error, channel)
+            share = tell_failed(error, channel)
         finally:
             ReplayUser.running, self.board.mine = False, None
             self.environment.process_exit_code = share.exit_code
@@ -171,16 +158,11 @@ class ReplayUser(User):
             gevent.spawn(_leave, self.environment)
 
     def _run_launched(self, parsed: argparse.Namespace, channel: Channel) -> Share:
-        def barrier() -> int | None:
-            channel.send({"state": "ready"})
-            message = channel.receive()
-            threading.Thread(target=_stop_at_hangup, args=(channel, worker), daemon=True).start()
-            return None if message is None else int(message["origin_ns"])
-
         shards, run = Path(parsed.shards), Path(parsed.run_directory)
         place = Place(worker=parsed.worker_index)
         worker = self._worker(parsed, shards, run, place, watched=False)
-        return Share(exit_code=_exit_code(worker.run(barrier)))
+        report = worker.run(partial(await_origin, channel, worker.stop))
+        return Share(exit_code=_exit_code(report))
 
     def _run_alone(self, parsed: argparse.Namespace) -> Share:
         options.settle(parsed)
@@ -225,20 +207,14 @@ class ReplayUser(User):
                 boosted=boosted,
                 code=code,
             )
-            told = (
-                ()
-                if middle is None
-                else middle.told(run, place.worker, concluded, self.board.names)
-            )
-            share = replace(concluded.share, told=tuple(told))
+            told: tuple[str, ...] = ()
+            if middle is not None:
+                told = tuple(middle.told(run, place.worker, concluded, self.board.names))
+            share = replace(concluded.share, told=told)
         if cluster is not None:
             return share
-        for line in share.told:
+        for line in concluded.in_words(told):
             print(line)
-        for line in verdict.in_words(concluded.judged):
-            print(line)
-        if concluded.capacity is not None:
-            print(concluded.capacity.in_words())
         return replace(share, exit_code=concluded.exit_code)
 
     def _baked(self, parsed: argparse.Namespace, shards: Path, place: Place) -> Collection[str]:
@@ -317,27 +293,5 @@ def _names(index: Index) -> dict[str, tuple[str, str]]:
     return names(dict(zip(index.templates, index.examples, strict=True)))
 
 
-def _stop_at_hangup(channel: Channel, worker: Worker) -> None:
-    while channel.receive() is not None:
-        pass
-    worker.stop()
-
-
 def _exit_code(report: WorkerReport) -> int:
     return 0 if report.state == FINISHED else INTERRUPTED_EXIT_CODE
-
-
-def _tell(error: Exception, channel: Channel | None) -> Share:
-    """Say what went wrong, to the launcher too."""
-    if isinstance(error, ReplayError):
-        log.error("%s", error)
-        code, message = error.exit_code, str(error)
-    else:
-        log.error("the worker failed", exc_info=error)
-        code, message = ReplayError.exit_code, f"{type(error).__name__}: {error}"
-    if channel is not None:
-        try:
-            channel.send({"state": "failed", "exit_code": code, "message": message})
-        except OSError:
-            log.warning("the launcher is gone")
-    return Share(exit_code=code, error=message)
