@@ -11,23 +11,20 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
 
 from data_gen import ddl
-from data_gen.bounds import leaves, loaded
+from data_gen.bounds import loaded
 from data_gen.build import Connect, opened, told
 from data_gen.copying import Block, Target, frozen_rows
-from data_gen.density import CLOSE, FEWEST_PAGES, fillfactor, own_fillfactor, wanted_pages
 from data_gen.errors import DataGenError
-from data_gen.indexing import build_indexes
+from data_gen.filling import Filling, LoadedTable, Part
 from data_gen.journal import note_filled
 from data_gen.mend import mend
 from data_gen.plan import Plan
 from data_gen.profile import TableProfile
-from data_gen.rows import blocks
 
 Progress = Callable[[str, int, int], None]  # table, rows in it by now, rows in the end
 
@@ -35,31 +32,6 @@ _CANCEL_TIMEOUT_S = 5.0
 _MOST_MAKERS = 4  # more only wait for one another
 _ALONE = 0.6  # of all bytes over the number of jobs: a table so large has several streams
 _LEAST_SPLIT = 500_000  # rows
-_LARGE_PAGES = 5_000  # a table so large is not filled twice
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedTable:
-    """One table as it was filled."""
-
-    name: str
-    rows: int
-    seconds: float  # COPY and indexes
-    left_out: tuple[str, ...] = ()  # indexes that the rows made do not allow, with the reason
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """Which part of every table is filled here, and what is filled already."""
-
-    number: int = 1  # from 1
-    of: int = 1
-    filled: Mapping[tuple[str, int], int] = field(default_factory=dict)  # rows by table and part
-    resumed: bool = False
-
-    def rows(self, count: int) -> tuple[int, int]:
-        """The first of its rows, and the first that is not."""
-        return count * (self.number - 1) // self.of, count * self.number // self.of
 
 
 def fill(
@@ -77,7 +49,7 @@ def fill(
         ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_MAKERS)) as makers,
     ):
         planned = {table.qualified: planner.submit(plan.columns, table) for table in todo}
-        filling = _Filling(plan, connect, makers, progress, part, planned)
+        filling = _Tables(plan, connect, makers, progress, part, planned)
         # A slice cannot be truncated and begun again, so its rows come in one transaction.
         several = jobs > 1 and part.of == 1
         alone = [table for table in todo if several and _is_alone(plan, table, sizes, jobs)]
@@ -90,7 +62,7 @@ def fill(
     return tuple(done[table.qualified] for table in tables)
 
 
-class _Filling:
+class _Tables:
     """Tables still to be filled, shared by the threads that fill them."""
 
     def __init__(
@@ -128,15 +100,16 @@ class _Filling:
         """Fill one table over several connections, which take its blocks in turn."""
         began = time.monotonic()
         self.planned[table.qualified].result()
-        if self._is_filled(table):
+        one = self._of(table)
+        if one.is_done:
             with self._opened() as connection:
-                self.done.append(self._indexed(connection, table, began))
+                self.done.append(one.indexed(connection, began))
             return
-        first, end = self._rows(table)
-        source = blocks(self.plan, table, self.makers, first, end)
+        first, end = one.rows
+        source = one.blocks(first, end)
         sent = self._counter(table, end - first)
         with self._opened() as connection:
-            target = self._target(connection, table)
+            target = one.target(connection)
             with told(table.qualified), connection.transaction():
                 target.truncate(connection)
 
@@ -155,7 +128,7 @@ class _Filling:
             target.rewrite(connection, mended, end - first)
             if frozen_rows(self.plan, table) == self.plan.counts[table.qualified]:
                 connection.execute(f"VACUUM {ddl.place_of(table)}".encode())
-            self.done.append(self._indexed(connection, table, began))
+            self.done.append(one.indexed(connection, began))
 
     def cancel(self) -> None:
         """End what the threads are doing, on the server too."""
@@ -169,21 +142,22 @@ class _Filling:
     def _filled(self, connection: psycopg.Connection[Any], table: TableProfile) -> LoadedTable:
         began = time.monotonic()
         self.planned[table.qualified].result()
-        if self._is_filled(table):
-            return self._indexed(connection, table, began)
-        first, end = self._rows(table)
-        target = self._target(connection, table)
+        one = self._of(table)
+        if one.is_done:
+            return one.indexed(connection, began)
+        first, end = one.rows
+        target = one.target(connection)
         frozen = min(max(frozen_rows(self.plan, table), first), end) if self.part.of == 1 else first
         sent = self._counter(table, end - first)
         with told(table.qualified), connection.transaction():
             if self.part.of == 1:
                 target.truncate(connection)
-            self._copied(connection, target, sent, (first, frozen, end))
-            fuller = self._fuller(connection, target)
+            self._copied(connection, one, target, sent, (first, frozen, end))
+            fuller = one.fuller(connection, target)
             if fuller is not None:
                 target = fuller
                 target.truncate(connection)
-                self._copied(connection, target, lambda _: None, (first, frozen, end))
+                self._copied(connection, one, target, lambda _: None, (first, frozen, end))
             mended = 0
             if self.part.of == 1:
                 target.restore(connection)
@@ -191,12 +165,13 @@ class _Filling:
             note_filled(connection, table.qualified, self.part.number, end - first)
         if self.part.of == 1 and not table.partition_key and target.columns:
             target.rewrite(connection, mended, end - first)
-            target.trim(connection, self.plan, lambda rows: self._some(table, rows))
-        return self._indexed(connection, table, began)
+            target.trim(connection, self.plan, one.some)
+        return one.indexed(connection, began)
 
     def _copied(
         self,
         connection: psycopg.Connection[Any],
+        one: Filling,
         target: Target,
         sent: Callable[[int], None],
         rows: tuple[int, int, int],
@@ -205,72 +180,17 @@ class _Filling:
         first, frozen, end = rows
         for begin, stop, freeze in ((first, frozen, True), (frozen, end, False)):
             if begin < stop and target.columns:
-                made = blocks(self.plan, target.table, self.makers, begin, stop)
-                target.copy(connection, self._watched(made), sent, frozen=freeze)
+                made = self._watched(one.blocks(begin, stop))
+                target.copy(connection, made, sent, frozen=freeze)
 
-    def _fuller(self, connection: psycopg.Connection[Any], target: Target) -> Target | None:
-        """How to fill a small table that has fewer pages than production's; None where it has not.
-
-        A large one is tried out before it is filled; a small one is filled twice where it must be.
-        """
-        table = target.table
-        pages = wanted_pages(self.plan.profile, table, self.plan.counts[table.qualified])
-        if self.part.of > 1 or not FEWEST_PAGES <= pages < _LARGE_PAGES or table.partition_key:
-            return None
-        _, used = target.pages(connection)
-        if not used or used >= pages * (1 - CLOSE):
-            return None
-        filled = fillfactor(connection, self.plan, table, pages)
-        return replace(target, fillfactor=filled) if filled != target.fillfactor else None
-
-    def _indexed(
-        self, connection: psycopg.Connection[Any], table: TableProfile, began: float
-    ) -> LoadedTable:
-        """The table with its indexes, where it is whole."""
-        first, end = self._rows(table)
-        left_out: tuple[str, ...] = ()
-        if self.part.of == 1:
-            parts = tuple(leaves(self.plan.profile, table)) if table.partition_key else (table,)
-            left_out = tuple(
-                reason
-                for part in parts
-                for reason in build_indexes(connection, part, self.plan, standing=self.part.resumed)
-            )
-            # Before any foreign key stands: checking one takes for ever where nothing is known.
-            for part in parts:
-                connection.execute(f"ANALYZE {ddl.place_of(part)}".encode())
-        return LoadedTable(
-            name=table.qualified,
-            rows=end - first,
-            seconds=time.monotonic() - began,
-            left_out=left_out,
-        )
+    def _of(self, table: TableProfile) -> Filling:
+        return Filling(plan=self.plan, makers=self.makers, part=self.part, table=table)
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[psycopg.Connection[Any]]:
         with opened(self.connect, self.plan.profile.search_path) as connection:
             self._connections.append(connection)
             yield connection
-
-    def _target(self, connection: psycopg.Connection[Any], table: TableProfile) -> Target:
-        columns = tuple(self.plan.columns(table))
-        filled = own_fillfactor(table)
-        pages = wanted_pages(self.plan.profile, table, self.plan.counts[table.qualified])
-        if pages >= _LARGE_PAGES and not table.partition_key and self.part.of == 1:
-            filled = fillfactor(connection, self.plan, table, pages)
-        return Target(table, columns, filled)
-
-    def _is_filled(self, table: TableProfile) -> bool:
-        return (table.qualified, self.part.number) in self.part.filled
-
-    def _rows(self, table: TableProfile) -> tuple[int, int]:
-        count = self.plan.counts[table.qualified] if self.plan.columns(table) else 0
-        return self.part.rows(count)
-
-    def _some(self, table: TableProfile, rows: int) -> Iterable[Block]:
-        return blocks(
-            self.plan, table, self.makers, 0, min(rows, self.plan.counts[table.qualified])
-        )
 
     def _counter(self, table: TableProfile, total: int) -> Callable[[int], None]:
         done = 0
@@ -300,7 +220,7 @@ class _Filling:
 
 
 def _together(
-    filling: _Filling, calls: Sequence[Callable[[], None]], pool: ThreadPoolExecutor
+    filling: _Tables, calls: Sequence[Callable[[], None]], pool: ThreadPoolExecutor
 ) -> None:
     """All calls at once; where one fails, the others end, too."""
     running = [pool.submit(call) for call in calls]

@@ -18,7 +18,8 @@ from data_gen import ddl
 from data_gen.bounds import loaded
 from data_gen.build import Connect, as_text, build, make, opened, own_types, rehearse
 from data_gen.errors import DataGenError
-from data_gen.fill import LoadedTable, Part, Progress, fill
+from data_gen.fill import Progress, fill
+from data_gen.filling import LoadedTable, Part
 from data_gen.indexing import build_indexes
 from data_gen.journal import Begun, Journal, Settings
 from data_gen.mend import mend
