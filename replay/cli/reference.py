@@ -19,7 +19,7 @@ environment: `REPLAY_TARGET` for staging, `REPLAY_SOURCE` for production.
 | exit code | meaning |
 |---|---|
 | 0 | done; a run that found trouble is a good run |
-| 1 | a gate failed, or the demo could not prove its fix |
+| 1 | a gate failed: a fix was not proven, an incident did not pass, an index is lacking |
 | 2 | wrong usage, or an input that cannot be used |
 | 3 | the run cannot be believed: the generator was late, or too few samples |
 | 4 | refused: the target is not proven to be staging |
