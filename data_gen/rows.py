@@ -17,29 +17,11 @@ from data_gen.plan import Plan
 from data_gen.profile import SchemaProfile, TableProfile
 from data_gen.shuffle import Ints
 
-_PLANS = 4  # plans kept for value_at: a program works with one or two targets
+_PLANS = 4  # plans kept for `planned`: a program works with one or two targets
 _BLOCK_BYTES = 1 << 22  # what is laid out stays in the cache
 _BLOCK_ROWS = 1 << 16
 _AHEAD = 4  # blocks
 _TRIED_ROWS = 64
-
-
-def value_at(
-    profile: SchemaProfile,
-    table: str,
-    column: str,
-    row: int,
-    *,
-    scale: float,
-    seed: int,
-    base_time: datetime,
-) -> str | None:
-    """One cell of a generated table in PostgreSQL's text form; None is NULL."""
-    numbers = np.array([row], np.int64)
-    (value,) = column_values(
-        profile, table, column, numbers, scale=scale, seed=seed, base_time=base_time
-    )
-    return value
 
 
 def column_values(

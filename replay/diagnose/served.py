@@ -140,7 +140,7 @@ def figures(
                 asked, late_wait_s=waited * late_s, late_served_s=(1 - waited) * late_s
             )
         else:
-            found[name] = replace(one, pool_wait_s=0.0, late_wait_s=0.0, late_served_s=0.0)
+            found[name] = replace(one, late_wait_s=0.0, late_served_s=0.0)
     return found
 
 

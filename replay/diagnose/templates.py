@@ -28,8 +28,6 @@ class TemplateFigures:
     ok: int
     service_s: float  # from sent to answered, all calls
     service_p95_ms: float
-    due_p95_ms: float  # from due to answered
-    pool_wait_s: float  # of its transactions
     late_wait_s: float  # of its late transactions
     late_served_s: float  # of those: all that was not wait for the pool
     routes: tuple[str, ...]  # of the service that ran it, most first
@@ -117,8 +115,6 @@ def _figures(
         ok=int((rows & ok).sum()),
         service_s=float(service.sum()) / 1e6,
         service_p95_ms=_p95_ms(service),
-        due_p95_ms=_p95_ms((attempts.ended_us - attempts.due_us)[rows]),
-        pool_wait_s=float(wait[mine].sum()) / 1e6,
         late_wait_s=float(wait[late].sum()) / 1e6,
         late_served_s=float((attempts.latency_us - wait)[late].sum()) / 1e6,
         demand_ms=_demand_ms(known, plan, service),

@@ -72,10 +72,6 @@ class Grid:
         """The step that each moment falls into; moments outside go to the nearest step."""
         return np.clip(at_us // self.width_us, 0, self.count - 1)
 
-    def starts_s(self) -> tuple[float, ...]:
-        """Where each step begins, in seconds since T0."""
-        return tuple(round(step * self.width_us / 1e6, 3) for step in range(self.count))
-
 
 def read_attempts(run: Path) -> Attempts:
     """The run's attempts; empty columns where it has none."""

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-WIDTH, HEIGHT = 1000, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 988, 14, 222
 
 Values = Sequence[float | None]
@@ -33,7 +32,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """One chart, ready to be drawn in a box of WIDTH by HEIGHT."""
+    """One chart, ready to be drawn in a box of 1000 by 250."""
 
     title: str
     note: str

@@ -7,7 +7,7 @@ import pytest
 from made_tables import column, schema, table
 
 from data_gen.keys import key_domains
-from data_gen.rows import column_values, value_at
+from data_gen.rows import column_values
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HERE = {"scale": 1.0, "seed": 3, "base_time": NOW}
@@ -64,7 +64,7 @@ def test_a_cell_alone_equals_its_cell_in_a_block(name):
     profile = orders_and_lines()
     whole = values(profile, "orders", name)
     for row in (0, 1, 255, 256, 4711, 8999):
-        assert value_at(profile, "orders", name, row, **HERE) == whole[row]
+        assert column_values(profile, "orders", name, np.array([row]), **HERE) == [whole[row]]
 
 
 def test_other_seeds_make_other_values_and_the_same_seed_the_same():
@@ -136,7 +136,8 @@ def test_a_table_of_pairs_never_gets_more_rows_than_there_are_pairs(scale):
     size = min(round(60_000 * scale), round(300 * scale) ** 2)
     found = [values(profile, "pairs", name, 60_000, scale=scale)[:size] for name in "ab"]
     assert len(set(zip(*found, strict=True))) == size
-    assert value_at(profile, "pairs", "a", size, scale=scale, seed=3, base_time=NOW) is None
+    beyond = {"scale": scale, "seed": 3, "base_time": NOW}
+    assert column_values(profile, "pairs", "a", np.array([size]), **beyond) == [None]
 
 
 def test_a_foreign_key_of_two_columns_names_rows_that_exist():

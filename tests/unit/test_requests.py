@@ -19,10 +19,10 @@ from replay.capture.requests.columns import NUMBERS, TEXTS, UNTIMED
 from replay.capture.requests.folds import folds
 from replay.capture.requests.formats import access
 from replay.capture.requests.routes import CHILDREN, Routes
-from replay.capture.requests.stage import RequestOptions, capture_requests
+from replay.capture.requests.stage import RequestOptions, read_requests
 from replay.cli import status
 from replay.errors import InputError
-from replay.requests import host_name, is_captured_host
+from replay.requests import Requests, host_name, is_captured_host
 
 KEY = b"k" * 32
 AT = datetime(2026, 3, 1, 12, 0, 5, tzinfo=UTC)
@@ -102,6 +102,11 @@ LOGS = [
     ("HAR", json.dumps(HAR), True),
     ("GoReplay file", GOR, True),
 ]
+
+
+def captured(inputs, **options) -> Requests:
+    """What request logs hold, as RequestOptions(…) would have it."""
+    return read_requests(inputs, options=RequestOptions(**options)).made(KEY)
 
 
 @pytest.mark.parametrize(("name", "text", "timed"), LOGS)
@@ -316,7 +321,7 @@ def oracle(file) -> Counter:
 
 
 def test_counts_are_exact_and_no_route_is_lost(log):
-    found = capture_requests([log], key=KEY, options=RequestOptions(per_stratum=16))
+    found = captured([log], per_stratum=16)
     told = {
         (route.method, route.route, code): calls
         for route in found.routes
@@ -340,19 +345,19 @@ def test_counts_are_exact_and_no_route_is_lost(log):
 
 
 def test_the_same_requests_stay_however_the_log_is_cut(log, monkeypatch):
-    whole = capture_requests([log], key=KEY)
+    whole = captured([log])
     monkeypatch.setattr(blocks, "_BLOCK", 50_000)
-    assert capture_requests([log], key=KEY) == whole
+    assert captured([log]) == whole
 
 
 def test_no_value_of_a_request_survives(log):
-    found = capture_requests([log], key=KEY)
+    found = captured([log])
     text = repr(found)
     assert all(secret not in text for secret in SECRETS)
     reports = [request for request in found.kept if request.target.startswith("/reports/")]
     assert len(reports) == 20
     assert len({request.target for request in reports}) == 1  # equal values, equal tokens
-    kept = capture_requests([log], key=KEY, options=RequestOptions(keep_values=True))
+    kept = captured([log], keep_values=True)
     assert "of=31337421" in repr(kept)
 
 
@@ -365,7 +370,7 @@ def test_sessions_are_told_by_cookie_then_authorization_then_client(tmp_path):
         ENVOY | {"cookie": "", "x_forwarded_for": "2.2.2.2", "user_agent": "other"},
     ]
     file.write_text("".join(f"{json.dumps(one)}\n" for one in made))
-    found = capture_requests([file], key=KEY)
+    found = captured([file])
     assert found.log.sessions == 3
     assert len({request.session for request in found.kept}) == 3
 
@@ -431,7 +436,7 @@ def har(requests) -> str:
 def test_bodies_keep_their_form_and_no_value(tmp_path):
     file = tmp_path / "a.har"
     file.write_text(har({"mimeType": kind, "text": text} for kind, text in POSTED))
-    found = capture_requests([file], key=KEY, options=RequestOptions(per_stratum=8))
+    found = captured([file], per_stratum=8)
     assert "qmarker" not in repr(found)
     assert "31337421" not in repr(found)
     kinds = {request.content_type for request in found.kept}
@@ -443,7 +448,7 @@ def test_bodies_keep_their_form_and_no_value(tmp_path):
     assert isinstance(as_json["tags"][1], int)
     assert as_json["n"] == 5
     assert any(re.fullmatch(r"title=\w+%20\w+&csrf_token=\w+&n=5", body) for body in bodies)
-    raw = capture_requests([file], key=KEY, options=RequestOptions(keep_values=True))
+    raw = captured([file], keep_values=True)
     assert '{"title":"qmarker","tags":["qmarker",31337421],"n":5}' in {r.body for r in raw.kept}
 
 
@@ -468,9 +473,7 @@ def test_forms_with_files_keep_their_parts_and_no_value(tmp_path):
         {"name": "photo", "fileName": "qmarker.png", "contentType": "image/png"},
     ]
     (tmp_path / "b.har").write_text(har([{"mimeType": kind, "params": params}]))
-    from_gor, from_har = (
-        capture_requests([tmp_path / name], key=KEY).kept[0] for name in ("a.gor", "b.har")
-    )
+    from_gor, from_har = (captured([tmp_path / name]).kept[0] for name in ("a.gor", "b.har"))
     assert "qmarker" not in repr((from_gor, from_har))
     assert from_gor.content_type == from_har.content_type == multipart.CONTENT_TYPE
     parts = [multipart.parts(one.body, one.content_type) for one in (from_gor, from_har)]
@@ -490,11 +493,11 @@ def test_bodies_of_goreplays_files_and_of_access_logs(tmp_path):
     gor, nginx = tmp_path / "a.gor", tmp_path / "b.log"
     head = "POST /t HTTP/1.1\r\nHost: shop.test\r\nContent-Type: application/json\r\n\r\n"
     gor.write_text(f'1 9f {AT_US * 1000}\n{head}{{"n": 5}}\n🐵🙈🙉\n')
-    (request,) = capture_requests([gor], key=KEY).kept
+    (request,) = captured([gor]).kept
     assert (request.content_type, request.body) == ("application/json", '{"n":5}')
     nginx.write_text(f'[{CLF}] "POST /t HTTP/1.1" 200 "{{\\x22n\\x22:\\x0A5}}"\n')
-    options = RequestOptions(format='[$time_local] "$request" $status "$request_body"')
-    (request,) = capture_requests([nginx], key=KEY, options=options).kept
+    form = '[$time_local] "$request" $status "$request_body"'
+    (request,) = captured([nginx], format=form).kept
     assert request.body == '{"n":5}'
 
 
@@ -528,7 +531,7 @@ def test_the_captured_hosts_are_known_again_and_not_shown(tmp_path):
     }
     for name, text in texts.items():
         (tmp_path / name).write_text(f"{text}\n")
-    log = capture_requests([tmp_path], key=KEY).log
+    log = captured([tmp_path]).log
     named = ["api.shop.test", "shop.test", "old.shop.test", "10.7.7.7", "10.7.7.8", "10.0.0.1"]
     assert all(is_captured_host(log, host) for host in (*named, "SHOP.test:99", "localhost:8000"))
     others = ("staging.shop.test", "localhost:8001", "127.0.0.1", "10.1.2.3", "")
@@ -538,7 +541,7 @@ def test_the_captured_hosts_are_known_again_and_not_shown(tmp_path):
 
 
 def test_all_requests_are_kept_where_all_are_asked_for(log):
-    found = capture_requests([log], key=KEY, options=RequestOptions(everything=True))
+    found = captured([log], everything=True)
     assert len(found.kept) == found.log.requests == 20_020
     assert {request.weight for request in found.kept} == {1.0}
 

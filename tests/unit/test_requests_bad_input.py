@@ -7,18 +7,17 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_requests import AT_US, CADDY, CLF, COMBINED, ENVOY, HAR, KEY, numbered
+from test_requests import AT_US, CADDY, CLF, COMBINED, ENVOY, HAR, captured, numbered
 
 from replay.capture.requests.formats import access
 from replay.capture.requests.routes import CHILDREN, Routes
-from replay.capture.requests.stage import RequestOptions, capture_requests
 from replay.cli import status
 from replay.errors import InputError
 
 
 def read(tmp_path, raw: bytes, name: str = "a.log", **options):
     (tmp_path / name).write_bytes(raw)
-    return capture_requests([tmp_path / name], key=KEY, options=RequestOptions(**options))
+    return captured([tmp_path / name], **options)
 
 
 def skipped(found) -> dict[str, int]:
@@ -62,7 +61,7 @@ def test_logs_of_several_formats_are_read_together(tmp_path):
     (tmp_path / "caddy.json").write_text(f"{json.dumps(CADDY)}\n" * 2)
     (tmp_path / "one.har").write_text(json.dumps(HAR))
     (tmp_path / "readme.txt").write_text("these are logs\n")
-    found = capture_requests([tmp_path], key=KEY)
+    found = captured([tmp_path])
     assert {(route.route, route.calls) for route in found.routes} == {("/tasks/{int}", 6)}
     mixed = [
         *[json.dumps(ENVOY)] * 4,

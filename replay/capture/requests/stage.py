@@ -134,20 +134,6 @@ class ReadRequests:
         return self.reading.routes.now(np.array([row.route for row in self.rows], np.int64))
 
 
-def capture_requests(
-    inputs: Sequence[Path],
-    *,
-    key: bytes,
-    options: RequestOptions | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Requests:
-    """Read request logs: exact figures of every route, and whole requests of each.
-
-    Raises what `read_requests` does.
-    """
-    return read_requests(inputs, options=options, progress=progress).made(key)
-
-
 def read_requests(
     inputs: Sequence[Path],
     *,
