@@ -6,10 +6,11 @@ recorded as the load records it; a session of `foreign` is none of the replay's.
 
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import psycopg
 import pyarrow as pa
+from made_manifest import manifest_of
 
 from data_gen.introspect import introspect
 from replay import rundir, runtables, target
@@ -20,7 +21,7 @@ from replay.rundir import RunManifest
 from replay.sql.fingerprint import fingerprint
 from replay.tag import LOAD_APPLICATION, tagged
 from replay.watch import Watch, counters, plans, serverlog
-from replay.workload import Manifest, Statement, Template, Transaction, Workload
+from replay.workload import Statement, Template, Transaction, Workload
 
 HZ = 40
 
@@ -202,21 +203,7 @@ class Scene:
             for sql, values in self._statements.items()
         )
         return Workload(
-            manifest=Manifest(
-                tool_version="0",
-                format="jsonlog",
-                inputs=(),
-                begin=now,
-                end=now + timedelta(seconds=20),
-                slice_s=1.0,
-                seed=0,
-                per_stratum=64,
-                scrub={},
-                records=0,
-                executions=len(self._attempts),
-                transactions=1,
-                sessions=1,
-            ),
+            manifest=manifest_of(now, 20, executions=len(self._attempts), transactions=1),
             templates=tuple(templates),
             transactions=(
                 Transaction(

@@ -1,15 +1,16 @@
 """A workload whose transactions come each at a rate of its own: single statements, or tuples of them."""
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import psycopg
+from made_manifest import manifest_of
 
 from data_gen.introspect import introspect
 from replay import bundle
 from replay.sql.fingerprint import fingerprint
 from replay.sql.slots import extract
-from replay.workload import Manifest, Statement, Template, Transaction, Workload
+from replay.workload import Statement, Template, Transaction, Workload
 
 WINDOW_S = 1000
 
@@ -29,20 +30,12 @@ def write(path, dsn, per_s, *, pause_ms=0):
         of_each.update(dict.fromkeys(unit, number))
     with psycopg.connect(dsn) as connection:
         profile = introspect(connection)
-    manifest = Manifest(
-        tool_version="0",
-        format="jsonlog",
-        inputs=(),
-        begin=now,
-        end=now + timedelta(seconds=WINDOW_S),
+    manifest = manifest_of(
+        now,
+        WINDOW_S,
         slice_s=float(WINDOW_S),
-        seed=0,
-        per_stratum=64,
-        scrub={},
-        records=0,
         executions=of_each.total(),
         transactions=sum(calls.values()),
-        sessions=1,
     )
     made = Workload(
         manifest=manifest,

@@ -10,6 +10,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from made_load import make_staging
 from made_replay import statement, transaction, write
 
 from data_gen.introspect import introspect
@@ -30,10 +31,8 @@ WHO = "INSERT INTO seen SELECT current_setting('search_path'), pg_backend_pid(),
 
 @pytest.fixture
 def staging(any_database: str) -> str:
-    target.mark_staging(any_database)
+    make_staging(any_database)
     with psycopg.connect(any_database, autocommit=True) as connection:
-        connection.execute("CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0)")
-        connection.execute("INSERT INTO t SELECT generate_series(1, 1000)")
         connection.execute("CREATE TABLE seen (path text, pid int, who text)")
     return any_database
 

@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 import numpy as np
 import psycopg
 import pytest
+from made_manifest import manifest_of
 
 from data_gen.introspect import introspect
 from data_gen.load import Order, generate
 from replay.bind import Binder
 from replay.sql.slots import extract, render
 from replay.target import Generated
-from replay.workload import Manifest, Statement, Transaction, Workload
+from replay.workload import Statement, Transaction, Workload
 
 SOURCE = """
 CREATE TABLE customers (
@@ -119,10 +120,7 @@ def statement(sql: str) -> Statement:
 
 def workload(units: list[tuple[str, ...]]) -> Workload:
     begin = datetime(2026, 1, 28, tzinfo=UTC)
-    manifest = Manifest(
-        tool_version="1", format="jsonlog", inputs=(), begin=begin, end=begin, slice_s=1, seed=0,
-        per_stratum=64, scrub={}, records=0, executions=0, transactions=len(units), sessions=1,
-    )  # fmt: skip
+    manifest = manifest_of(begin, transactions=len(units))
     transactions = tuple(
         Transaction(
             id=number,

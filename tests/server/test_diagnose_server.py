@@ -3,12 +3,13 @@
 import random
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 
 import psycopg
 import pyarrow as pa
 import pytest
+from made_manifest import manifest_of
 
 from data_gen.introspect import introspect
 from replay import rundir, runtables, target
@@ -19,7 +20,7 @@ from replay.rundir import RunManifest
 from replay.sql.fingerprint import fingerprint
 from replay.tag import LOAD_APPLICATION, tagged
 from replay.watch import Watch, counters, plans
-from replay.workload import Manifest, Statement, Template, Transaction, Workload
+from replay.workload import Statement, Template, Transaction, Workload
 
 POOL = 12
 SECONDS = 4  # what did not get a session by then is skipped
@@ -90,21 +91,7 @@ def workload(per_s):
     )
     now = datetime.now(UTC)
     return Workload(
-        manifest=Manifest(
-            tool_version="0",
-            format="jsonlog",
-            inputs=(),
-            begin=now,
-            end=now + timedelta(seconds=20),
-            slice_s=1.0,
-            seed=0,
-            per_stratum=64,
-            scrub={},
-            records=0,
-            executions=round(sum(calls.values())),
-            transactions=1,
-            sessions=1,
-        ),
+        manifest=manifest_of(now, 20, executions=round(sum(calls.values())), transactions=1),
         templates=tuple(
             Template(
                 id=ID[sql],

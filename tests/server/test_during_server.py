@@ -11,7 +11,7 @@ from made_load import arrivals, bare_locust, make_staging
 from made_load import statement as planned
 from made_replay import statement, transaction, write
 
-from replay import rundir, target
+from replay import rundir
 from replay.conduct.bake import RunOptions
 from replay.conduct.run import run
 from replay.migration import Migration
@@ -24,10 +24,7 @@ READ = "SELECT n FROM t WHERE id = $1"
 
 @pytest.fixture
 def staging(any_database: str) -> str:
-    target.mark_staging(any_database)
-    with psycopg.connect(any_database, autocommit=True) as connection:
-        connection.execute("CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0)")
-        connection.execute("INSERT INTO t SELECT generate_series(1, 1000)")
+    make_staging(any_database)
     return any_database
 
 

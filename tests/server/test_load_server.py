@@ -31,6 +31,7 @@ from made_load import (
     statement,
     update,
 )
+from made_manifest import manifest_of
 
 from replay import rundir
 from replay.errors import EnvironmentFaultError, RefusedError
@@ -41,7 +42,7 @@ from replay.load.report import LoadReport, read_worker
 from replay.load.transactions import transactions
 from replay.load.verdict import Verdict, judge
 from replay.outcome import LOST, OK, SKIPPED_END, SKIPPED_POOL
-from replay.workload import Manifest, Statement, Transaction, Workload
+from replay.workload import Statement, Transaction, Workload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,21 +106,7 @@ def drive(staging: str, tmp_path: Path) -> Callable[..., Loaded]:
 def test_what_is_said_to_be_done_was_done(drive: Callable[..., Loaded], staging: str) -> None:
     now = datetime.now(UTC)
     workload = Workload(
-        manifest=Manifest(
-            tool_version="",
-            format="jsonlog",
-            inputs=(),
-            begin=now - timedelta(seconds=10),
-            end=now,
-            slice_s=1,
-            seed=0,
-            per_stratum=1,
-            scrub={},
-            records=0,
-            executions=0,
-            transactions=0,
-            sessions=0,
-        ),
+        manifest=manifest_of(now - timedelta(seconds=10), 10),
         templates=(),
         transactions=tuple(
             Transaction(id=n, session="", start_us=n, weight=weight, shape="", statements=kept)

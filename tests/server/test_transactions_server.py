@@ -6,6 +6,7 @@ from pathlib import Path
 import psycopg
 import pyarrow as pa
 import pytest
+from made_load import make_staging
 from made_replay import statement, transaction, write
 
 from replay import embedded, rundir, target
@@ -22,10 +23,8 @@ SEE = "INSERT INTO seen (who, what) SELECT $1, current_setting($2)"
 
 @pytest.fixture
 def staging(any_database: str) -> str:
-    target.mark_staging(any_database)
+    make_staging(any_database)
     with psycopg.connect(any_database, autocommit=True) as connection:
-        connection.execute("CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0)")
-        connection.execute("INSERT INTO t SELECT generate_series(1, 1000)")
         connection.execute("CREATE TABLE public.seen (who text, what text)")
         connection.execute("CREATE SCHEMA one")
         connection.execute("CREATE SCHEMA two")

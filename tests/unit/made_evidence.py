@@ -1,9 +1,10 @@
 """A run made by hand, statement by statement, as its tables would stand on disk."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pyarrow as pa
+from made_manifest import manifest_of
 
 from data_gen.profile import (
     ColumnProfile,
@@ -17,7 +18,7 @@ from replay import rundir, runtables
 from replay.diagnose.evidence import gather
 from replay.outcome import SKIPPED_POOL
 from replay.rundir import RunManifest
-from replay.workload import Manifest, Statement, Template, Transaction, Workload
+from replay.workload import Statement, Template, Transaction, Workload
 
 READ, SCAN, WRITE_SCAN, BUMP, COMMIT, NAP = (f"{n:016x}" for n in range(1, 7))
 CHILD, DELETE, UPSERT, TAKE, NOTIFY, LOCK, SAVEPOINT = (f"{n:016x}" for n in range(7, 14))
@@ -109,21 +110,7 @@ def workload(errors):
         for name, sql in SQL.items()
     )
     return Workload(
-        manifest=Manifest(
-            tool_version="0",
-            format="jsonlog",
-            inputs=(),
-            begin=BEGIN,
-            end=BEGIN + timedelta(seconds=20),
-            slice_s=1.0,
-            seed=0,
-            per_stratum=64,
-            scrub={},
-            records=0,
-            executions=sum(CALLS.values()),
-            transactions=1,
-            sessions=1,
-        ),
+        manifest=manifest_of(BEGIN, 20, executions=sum(CALLS.values()), transactions=1),
         templates=tuple(
             Template(
                 id=name,

@@ -1,13 +1,14 @@
 """Paths and kept transactions made by hand, for the hunt's pure parts."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
+from made_manifest import manifest_of
 from made_tables import column, schema, table
 
 from replay.hunt.model import Hold, Path, Server
 from replay.sql.fingerprint import fingerprint
 from replay.sql.slots import extract
-from replay.workload import Manifest, Statement, Template, Transaction, Workload
+from replay.workload import Statement, Template, Transaction, Workload
 
 SERVER = Server(cores=2.0, pool=20)
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
@@ -102,19 +103,12 @@ def workload(*transactions, window_s=10.0, rare=()):
         )
         for name, count in calls.items()
     )
-    manifest = Manifest(
-        tool_version="0",
-        format="jsonlog",
+    manifest = manifest_of(
+        BEGIN,
+        window_s,
         inputs=("x",),
-        begin=BEGIN,
-        end=BEGIN + timedelta(seconds=window_s),
-        slice_s=1.0,
-        seed=0,
-        per_stratum=64,
-        scrub={},
         records=1,
         executions=round(sum(calls.values())),
         transactions=len(transactions),
-        sessions=1,
     )
     return Workload(manifest=manifest, templates=templates, transactions=transactions)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from made_manifest import manifest_of
 
 from data_gen.profile import (
     ColumnProfile,
@@ -16,7 +17,7 @@ from data_gen.profile import (
 from replay.bind import Binder
 from replay.bind.arrays import in_array
 from replay.target import Generated
-from replay.workload import Manifest, Statement, Transaction, Workload
+from replay.workload import Statement, Transaction, Workload
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 TAKEN = datetime(2020, 6, 1, 12, tzinfo=UTC)
@@ -102,21 +103,7 @@ def statement(sql: str, *values: str | None) -> Statement:
 
 def made(*units: tuple[Statement, ...]) -> Workload:
     return Workload(
-        manifest=Manifest(
-            tool_version="0",
-            format="jsonlog",
-            inputs=(),
-            begin=TAKEN,
-            end=TAKEN + timedelta(seconds=10),
-            slice_s=1.0,
-            seed=0,
-            per_stratum=64,
-            scrub={},
-            records=0,
-            executions=0,
-            transactions=len(units),
-            sessions=1,
-        ),
+        manifest=manifest_of(TAKEN, 10, transactions=len(units)),
         templates=(),
         transactions=tuple(
             Transaction(

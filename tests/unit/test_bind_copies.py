@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
+from made_manifest import manifest_of
 
 from data_gen.keys import key_domains
 from data_gen.profile import (
@@ -20,7 +21,7 @@ from data_gen.rows import column_values
 from replay.bind import Binder
 from replay.sql.slots import extract
 from replay.target import Generated
-from replay.workload import Manifest, Statement, Transaction, Workload
+from replay.workload import Statement, Transaction, Workload
 
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
 TAKEN = datetime(2026, 3, 1, tzinfo=UTC)
@@ -159,10 +160,7 @@ def unit(number: int, *statements: tuple[str, tuple[str | None, ...]], weight: f
 
 
 def workload(*units: Transaction) -> Workload:
-    manifest = Manifest(
-        tool_version="1", format="jsonlog", inputs=(), begin=BEGIN, end=BEGIN, slice_s=1, seed=0,
-        per_stratum=64, scrub={}, records=0, executions=0, transactions=len(units), sessions=1,
-    )  # fmt: skip
+    manifest = manifest_of(BEGIN, transactions=len(units))
     return Workload(manifest=manifest, templates=(), transactions=units)
 
 

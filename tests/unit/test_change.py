@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from made_manifest import manifest_of
 from made_tables import column, schema, table
 
 from replay import finding
@@ -11,7 +12,7 @@ from replay.conduct.change import InOrder, changed, count
 from replay.finding import Change
 from replay.made import Made
 from replay.sql.fingerprint import fingerprint
-from replay.workload import Manifest, Statement, Template, Transaction, Workload
+from replay.workload import Statement, Template, Transaction, Workload
 
 TABLES = schema(
     table("account", 100, column("id"), column("n"), keys=[("id",)]),
@@ -58,21 +59,7 @@ def unit(*told, ident=0, session="s", start=0):
 def workload(*transactions):
     found = {s.template: fingerprint(s.sql) for one in transactions for s in one.statements}
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    manifest = Manifest(
-        tool_version="",
-        format="",
-        inputs=(),
-        begin=now,
-        end=now,
-        slice_s=1,
-        seed=0,
-        per_stratum=1,
-        scrub={},
-        records=0,
-        executions=0,
-        transactions=0,
-        sessions=0,
-    )
+    manifest = manifest_of(now)
     templates = [
         Template(
             id=one.id, sql=one.sql, kind=one.kind, tables=one.tables, calls=1, errors=0, total_ms=1

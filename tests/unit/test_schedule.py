@@ -1,16 +1,17 @@
 """Arrivals: pure arithmetic, so that a table of kept transactions says all."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_manifest import manifest_of
 
 from replay.errors import InputError
 from replay.load import schedule
-from replay.workload import Manifest, Statement, Transaction, Workload
+from replay.workload import Statement, Transaction, Workload
 
 WINDOW_S = 10.0
 
@@ -19,21 +20,7 @@ def workload(*kept: tuple[float, str]) -> Workload:
     """Transactions of one statement each: (weight, template)."""
     begin = datetime(2024, 1, 1, tzinfo=UTC)
     return Workload(
-        manifest=Manifest(
-            tool_version="",
-            format="jsonlog",
-            inputs=(),
-            begin=begin,
-            end=begin + timedelta(seconds=WINDOW_S),
-            slice_s=1,
-            seed=0,
-            per_stratum=1,
-            scrub={},
-            records=0,
-            executions=0,
-            transactions=0,
-            sessions=0,
-        ),
+        manifest=manifest_of(begin, WINDOW_S),
         templates=(),
         transactions=tuple(
             Transaction(
