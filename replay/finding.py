@@ -1,6 +1,6 @@
 """What diagnose says: one finding per rule that fires, ranked by the seconds it explains."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 # What a replay can do in the application's place, to transactions that hold one of some templates.
@@ -31,6 +31,13 @@ class Fix:
     why: str
     change: Change | None = None  # what of it a replay can make; None: nothing
 
+    @classmethod
+    def in_application(cls, why: str, change: str = "", templates: Iterable[str] = ()) -> "Fix":
+        """A change in the application; a replay makes it to what holds these templates, if any."""
+        of = tuple(templates)
+        made = Change(kind=change, templates=of) if of else None
+        return cls(kind="application", sql="", why=why, change=made)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Culprit:
@@ -57,9 +64,7 @@ class Finding:
     slowed_s: float = 0.0  # seconds that statements ran longer because of it, waits apart
     fixes: tuple[Fix, ...] = ()
     confidence: float = 0.0  # 0 … 1
-    evidence: Mapping[str, object] = field(
-        default_factory=dict
-    )  # figures to check it by, JSON values
+    evidence: Mapping[str, object] = field(default_factory=dict)  # figures to check it by, as JSON
 
     @property
     def explained_s(self) -> float:

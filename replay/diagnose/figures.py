@@ -1,6 +1,8 @@
 """Figures that several rules put into their findings, under the same keys."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -8,6 +10,7 @@ from replay.diagnose.blocking import Episode
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.sums import merged, summed
 
+_Key = TypeVar("_Key", bound=Hashable)
 _FRAMES = frozenset({"begin", "start", "commit", "rollback", "end", "abort"})
 _IDLE = 0.5  # of the hold
 _PLACES = 3
@@ -135,6 +138,15 @@ def waiters(episodes: Sequence[Episode], *, least: float = 0.1) -> list[str]:
     return [
         name for name, spent in waiting.items() if name and spent >= least * sum(waiting.values())
     ]
+
+
+def grouped(evidence: Evidence, key: Callable[[Episode], _Key | None]) -> dict[_Key, list[Episode]]:
+    """The run's episodes by something of theirs; without those that have nothing of it."""
+    found: dict[_Key, list[Episode]] = defaultdict(list)
+    for episode in evidence.blocking.episodes:
+        if of := key(episode):
+            found[of].append(episode)
+    return found
 
 
 def locks_queue_s(evidence: Evidence, episodes: Sequence[Episode]) -> float:

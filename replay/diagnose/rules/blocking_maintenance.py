@@ -5,13 +5,12 @@ it, prolongs that. One statement that writes many rows holds each of them in the
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from replay.diagnose.blocking import Episode
 from replay.diagnose.edges import ROW_LOCKS
 from replay.diagnose.evidence import Evidence
-from replay.diagnose.figures import locks_queue_s, of_hold, relations, shortened
+from replay.diagnose.figures import grouped, locks_queue_s, of_hold, relations, shortened
 from replay.finding import Finding, Fix
 
 NUMBER = 2
@@ -37,12 +36,7 @@ _MANY_ROWS = 1000  # that one statement writes
 
 def blocking_maintenance(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each statement that held a table, or very many rows, from others."""
-    by_taker: dict[str, list[Episode]] = defaultdict(list)
-    for episode in evidence.blocking.episodes:
-        taker = _taker(evidence, episode)
-        if taker:
-            by_taker[taker].append(episode)
-    for taker, episodes in by_taker.items():
+    for taker, episodes in grouped(evidence, lambda episode: _taker(evidence, episode)).items():
         blocked_s = sum(episode.blocked_s for episode in episodes)
         queue_s = locks_queue_s(evidence, episodes)
         if evidence.material(blocked_s + queue_s):

@@ -65,13 +65,9 @@ def _finding(
         relations=(relation,),
         slowed_s=round(spent_s, 3),
         fixes=(
-            Fix(
-                kind="application",
-                sql="",
-                why=(
-                    "load with COPY, or many rows a statement, from fewer sessions; drop indexes "
-                    "that nothing reads before a load, or for good"
-                ),
+            Fix.in_application(
+                "load with COPY, or many rows a statement, from fewer sessions; drop indexes "
+                "that nothing reads before a load, or for good"
             ),
         ),
         confidence=0.75,

@@ -76,10 +76,8 @@ def _fixes(ddl: str) -> Iterator[Fix]:
             "timeout behind the DDL"
         ),
     )
-    yield Fix(
-        kind="application",
-        sql="",
-        why="run it when the long holder does not run, or end that transaction first",
+    yield Fix.in_application(
+        "run it when the long holder does not run, or end that transaction first"
     )
 
 

@@ -11,7 +11,7 @@ from replay.diagnose.evidence import Evidence
 from replay.diagnose.figures import of_pool, shortened
 from replay.diagnose.lockers import lockers, locks_rows
 from replay.diagnose.sums import summed
-from replay.finding import FIRST, IN_ORDER, Change, Finding, Fix
+from replay.finding import FIRST, IN_ORDER, Finding, Fix
 
 NUMBER = 9
 
@@ -97,18 +97,14 @@ def _qualified(evidence: Evidence, name: str) -> str:
 def _fix(evidence: Evidence, upgrade: str, shapes: Sequence[Sequence[str]]) -> Fix:
     locking = lockers(evidence, (name for shape in shapes for name in shape), relation=upgrade)
     if upgrade:
-        return Fix(
-            kind="application",
-            sql="",
-            why=(
-                f"lock the row of {upgrade} first, as strongly as it is needed later (SELECT … FOR "
-                "UPDATE before the INSERT of its child): nobody then holds it weakly while another does"
-            ),
-            change=Change(kind=FIRST, templates=locking[:1]),
+        return Fix.in_application(
+            f"lock the row of {upgrade} first, as strongly as it is needed later (SELECT … FOR "
+            "UPDATE before the INSERT of its child): nobody then holds it weakly while another does",
+            FIRST,
+            locking[:1],
         )
-    return Fix(
-        kind="application",
-        sql="",
-        why="take the locks in one order everywhere: sort the keys, and the tables, before writing",
-        change=Change(kind=IN_ORDER, templates=locking) if locking else None,
+    return Fix.in_application(
+        "take the locks in one order everywhere: sort the keys, and the tables, before writing",
+        IN_ORDER,
+        locking,
     )

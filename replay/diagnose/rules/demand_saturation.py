@@ -128,8 +128,6 @@ def _spoken(figures: Mapping[str, Mapping[str, object]]) -> str:
 
 def _limit(templates: Sequence[TemplateFigures]) -> Fix:
     names = ", ".join(template.id for template in templates)
-    return Fix(
-        kind="application",
-        sql="",
-        why=f"limit how many of {names} run at once, apart from the pool that all share",
+    return Fix.in_application(
+        f"limit how many of {names} run at once, apart from the pool that all share"
     )

@@ -4,15 +4,14 @@ An INSERT that meets a key which another transaction has inserted, and not yet c
 that transaction's end, whatever it does meanwhile.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from replay.diagnose.blocking import Episode
 from replay.diagnose.evidence import Evidence
-from replay.diagnose.figures import locks_queue_s, of_hold, waiters
+from replay.diagnose.figures import grouped, locks_queue_s, of_hold, waiters
 from replay.diagnose.lockers import lockers
 from replay.diagnose.sums import summed
-from replay.finding import LAST, Change, Finding, Fix
+from replay.finding import LAST, Finding, Fix
 
 NUMBER = 8
 _WAITS = frozenset({"transactionid", "spectoken", "tuple"})
@@ -24,11 +23,7 @@ _LATE = (
 
 def duplicate_key_race(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each relation whose keys are raced for."""
-    by_relation: dict[str, list[Episode]] = defaultdict(list)
-    for episode in evidence.blocking.episodes:
-        relation = raced_for(evidence, episode)
-        if relation:
-            by_relation[relation].append(episode)
+    by_relation = grouped(evidence, lambda episode: raced_for(evidence, episode))
     for relation, episodes in by_relation.items():
         blocked_s = sum(episode.blocked_s for episode in episodes)
         queue_s = locks_queue_s(evidence, episodes)
@@ -86,14 +81,7 @@ def _finding(
         relations=(relation,),
         blocked_s=round(blocked_s, 3),
         queue_s=round(queue_s, 3),
-        fixes=(
-            Fix(
-                kind="application",
-                sql="",
-                why=_LATE,
-                change=Change(kind=LAST, templates=moved) if moved else None,
-            ),
-        ),
+        fixes=(Fix.in_application(_LATE, LAST, moved),),
         confidence=0.85,
         evidence={**figures, "unique_keys": unique_keys(evidence, relation)},
     )

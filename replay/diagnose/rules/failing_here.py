@@ -118,12 +118,8 @@ def _fixes(by_template: Mapping[str, Mapping[str, int]]) -> Iterator[Fix]:
     for state in _MISSING:
         templates = [name for name, states in by_template.items() if state in states]
         if templates:
-            yield Fix(
-                kind="application",
-                sql="",
-                why=(
-                    f"{_meaning(state)}: an object that {', '.join(templates)} "
-                    f"{'uses' if len(templates) == 1 else 'use'} is missing in staging; create it "
-                    "there and run again (generate lists what it left out)"
-                ),
+            yield Fix.in_application(
+                f"{_meaning(state)}: an object that {', '.join(templates)} "
+                f"{'uses' if len(templates) == 1 else 'use'} is missing in staging; create it "
+                "there and run again (generate lists what it left out)"
             )

@@ -18,7 +18,7 @@ from replay.diagnose.rules.foreign_key_scan import gaps
 from replay.diagnose.rules.idle_hold import is_idle, is_long
 from replay.diagnose.rules.missing_index_hold import is_prolonged_by_scan
 from replay.diagnose.sums import merged
-from replay.finding import LAST, SKIP_LOCKED, Change, Finding, Fix
+from replay.finding import LAST, SKIP_LOCKED, Finding, Fix
 
 NUMBER = 7
 _ON_ONE_ROW = 0.8  # of the blocked time behind the foremost blocker of the moment
@@ -110,11 +110,9 @@ def _fixes(
     waiting = [name for name in named if name in evidence.templates]
     queue = tuple(name for name in waiting if _QUEUE.search(evidence.sql(name).lower()))
     if queue:
-        change = Change(kind=SKIP_LOCKED, templates=queue)
-        yield Fix(kind="application", sql="", why=_SKIP, change=change)
+        yield Fix.in_application(_SKIP, SKIP_LOCKED, queue)
         return
     # What goes on to write the row that it locked moves along.
     with_it = lockers(evidence, (n for e in episodes for n in e.statements), relation=relation)
     moved = tuple(dict.fromkeys((*waiting, *with_it)))
-    change = Change(kind=LAST, templates=moved)
-    yield Fix(kind="application", sql="", why=_SPREAD, change=change if moved else None)
+    yield Fix.in_application(_SPREAD, LAST, moved)

@@ -4,7 +4,6 @@ The root of the wait sits idle in transaction for most of the hold: a call to an
 over rows, a person at a prompt. A prepared transaction that nobody ends has no client at all.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -12,8 +11,8 @@ import numpy as np
 from replay.diagnose.blocking import Episode
 from replay.diagnose.edges import PREPARED
 from replay.diagnose.evidence import Evidence
-from replay.diagnose.figures import is_frame, locks_queue_s, of_hold, relations
-from replay.finding import SHORTER, Change, Finding, Fix
+from replay.diagnose.figures import grouped, is_frame, locks_queue_s, of_hold, relations
+from replay.finding import SHORTER, Finding, Fix
 
 NUMBER = 6
 _PAUSE_AT_LEAST = 0.5  # of the hold
@@ -31,10 +30,9 @@ _FORGOTTEN = (
 
 def idle_hold(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each kind of transaction that holds locks while its client does other things."""
-    by_shape: dict[tuple[str, ...], list[Episode]] = defaultdict(list)
-    for episode in evidence.blocking.episodes:
-        if is_idle(episode):
-            by_shape[episode.statements or (episode.culprit,)].append(episode)
+    by_shape = grouped(
+        evidence, lambda one: (one.statements or (one.culprit,)) if is_idle(one) else None
+    )
     for shape, episodes in by_shape.items():
         blocked_s = sum(episode.blocked_s for episode in episodes)
         queue_s = locks_queue_s(evidence, episodes)
@@ -86,14 +84,7 @@ def _finding(
         relations=tuple(held),
         blocked_s=round(blocked_s, 3),
         queue_s=round(queue_s, 3),
-        fixes=(
-            Fix(
-                kind="application",
-                sql="",
-                why=_FORGOTTEN if prepared else _OUTSIDE,
-                change=Change(kind=SHORTER, templates=ours) if ours else None,
-            ),
-        ),
+        fixes=(Fix.in_application(_FORGOTTEN if prepared else _OUTSIDE, SHORTER, ours),),
         confidence=0.9,
         evidence=figures,
     )

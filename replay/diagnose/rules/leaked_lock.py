@@ -4,13 +4,12 @@ With a pool of connections the session goes on to serve others, or sits idle in 
 holds the lock: whoever wants it waits until that connection is closed.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from replay.diagnose.blocking import Episode
 from replay.diagnose.evidence import Evidence
-from replay.diagnose.figures import of_hold, waiters
-from replay.finding import TRANSACTION_LOCK, Change, Finding, Fix
+from replay.diagnose.figures import grouped, of_hold, waiters
+from replay.finding import TRANSACTION_LOCK, Finding, Fix
 
 NUMBER = 10
 _IDLE = 0.5  # of the wait, for a session whose history is not known
@@ -22,12 +21,7 @@ _WITH_TRANSACTION = (
 
 def leaked_lock(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each statement whose advisory lock is left behind."""
-    by_taker: dict[str, list[Episode]] = defaultdict(list)
-    for episode in evidence.blocking.episodes:
-        taker = _taker(episode)
-        if taker:
-            by_taker[taker].append(episode)
-    for taker, episodes in by_taker.items():
+    for taker, episodes in grouped(evidence, _taker).items():
         blocked_s = sum(episode.blocked_s for episode in episodes)
         queue_s = sum(evidence.queue.locks_s.get(e.culprit, 0.0) for e in _one_each(episodes))
         if evidence.material(blocked_s + queue_s):
@@ -64,14 +58,7 @@ def _finding(
         templates=tuple(evidence.culprit(name) for name in named),
         blocked_s=round(blocked_s, 3),
         queue_s=round(queue_s, 3),
-        fixes=(
-            Fix(
-                kind="application",
-                sql="",
-                why=_WITH_TRANSACTION,
-                change=Change(kind=TRANSACTION_LOCK, templates=ours) if ours else None,
-            ),
-        ),
+        fixes=(Fix.in_application(_WITH_TRANSACTION, TRANSACTION_LOCK, ours),),
         confidence=0.95 if any(episode.leaked_by for episode in episodes) else 0.8,
         evidence={**figures, "keys": sorted({e.key for e in episodes if e.key})},
     )

@@ -50,13 +50,9 @@ def _finding(
         relations=tuple(dict.fromkeys(scan.relation for scan in plan.scans))[:1],
         slowed_s=round(spent_s, 3),
         fixes=(
-            Fix(
-                kind="application",
-                sql="",
-                why=(
-                    "let the planner prune: compare the partition key with a value, or have fewer "
-                    "partitions and indexes; measure the gain by throughput, not by this wait"
-                ),
+            Fix.in_application(
+                "let the planner prune: compare the partition key with a value, or have fewer "
+                "partitions and indexes; measure the gain by throughput, not by this wait"
             ),
         ),
         confidence=0.8,

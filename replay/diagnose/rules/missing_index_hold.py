@@ -4,13 +4,12 @@ Sessions wait for a row, and the transaction that holds it spends the time in a 
 far more rows than it keeps. The statement that took the lock may be quick and indexed.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from replay.diagnose.blocking import Episode
 from replay.diagnose.edges import ROW_LOCKS
 from replay.diagnose.evidence import Evidence
-from replay.diagnose.figures import of_episodes, of_pool, of_scan, relations
+from replay.diagnose.figures import grouped, of_episodes, of_pool, of_scan, relations
 from replay.diagnose.indexing import propose
 from replay.finding import Finding
 
@@ -20,10 +19,9 @@ _PAUSE_AT_MOST = 0.5  # of the hold: beyond, the client holds the lock, not the 
 
 def missing_index_hold(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each statement that scans while its transaction blocks others."""
-    by_culprit: dict[str, list[Episode]] = defaultdict(list)
-    for episode in evidence.blocking.episodes:
-        if is_prolonged_by_scan(evidence, episode):
-            by_culprit[episode.culprit].append(episode)
+    by_culprit = grouped(
+        evidence, lambda one: one.culprit if is_prolonged_by_scan(evidence, one) else None
+    )
     for culprit, episodes in by_culprit.items():
         blocked_s = sum(episode.blocked_s for episode in episodes)
         queue_s = evidence.queue.locks_s.get(culprit, 0.0)

@@ -42,13 +42,9 @@ def multixact(evidence: Evidence) -> Iterator[Finding]:
         relations=_parents(evidence, named),
         slowed_s=round(spent_s, 3),
         fixes=(
-            Fix(
-                kind="application",
-                sql="",
-                why=(
-                    "let fewer rows be everybody's parent: drop the foreign key to a row that all "
-                    "refer to, or check it in the application; keep such transactions short"
-                ),
+            Fix.in_application(
+                "let fewer rows be everybody's parent: drop the foreign key to a row that all "
+                "refer to, or check it in the application; keep such transactions short"
             ),
         ),
         confidence=0.8,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from replay.diagnose.blocking import Episode
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.figures import locks_queue_s, of_hold, waiters
-from replay.finding import WITHOUT, Change, Finding, Fix
+from replay.finding import WITHOUT, Finding, Fix
 
 NUMBER = 11
 _KEY = "pg_database 0"
@@ -52,14 +52,7 @@ def _finding(
         templates=tuple(evidence.culprit(name) for name in senders or waiters(episodes)),
         blocked_s=round(blocked_s, 3),
         queue_s=round(queue_s, 3),
-        fixes=(
-            Fix(
-                kind="application",
-                sql="",
-                why=_ELSEWHERE,
-                change=Change(kind=WITHOUT, templates=alone) if alone else None,
-            ),
-        ),
+        fixes=(Fix.in_application(_ELSEWHERE, WITHOUT, alone),),
         confidence=0.95,
         evidence=figures,
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from replay.diagnose.blocking import Episode
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.figures import holders, of_hold, shortened
-from replay.finding import SHORTER, Change, Finding, Fix
+from replay.finding import SHORTER, Finding, Fix
 
 NUMBER = 12
 _CONCURRENTLY = re.compile(r"\bCONCURRENTLY\b", re.IGNORECASE)
@@ -45,14 +45,7 @@ def _finding(
         ),
         templates=tuple(evidence.culprit(name) for name in dict.fromkeys([waiter, *holding])),
         blocked_s=round(blocked_s, 3),
-        fixes=(
-            Fix(
-                kind="application",
-                sql="",
-                why=_END_IT,
-                change=Change(kind=SHORTER, templates=ours) if ours else None,
-            ),
-        ),
+        fixes=(Fix.in_application(_END_IT, SHORTER, ours),),
         confidence=0.95,
         evidence={
             **of_hold(evidence, episodes),

@@ -65,9 +65,7 @@ def _fixes(held: Sequence[str]) -> Iterator[Fix]:
             sql=f"ALTER TABLE {table} SET (vacuum_truncate = off)",
             why="on the primary: vacuum then gives no pages back, and takes no AccessExclusive lock",
         )
-    yield Fix(
-        kind="application",
-        sql="",
-        why="run DDL on the primary when the standby is quiet; hot_standby_feedback against "
-        "conflicts over snapshots, max_standby_streaming_delay against cancelled queries",
+    yield Fix.in_application(
+        "run DDL on the primary when the standby is quiet; hot_standby_feedback against "
+        "conflicts over snapshots, max_standby_streaming_delay against cancelled queries"
     )

@@ -10,7 +10,7 @@ from replay.diagnose.evidence import Evidence
 from replay.diagnose.figures import of_pool, shortened
 from replay.diagnose.sessions import LongTransaction
 from replay.diagnose.templates import TemplateFigures
-from replay.finding import SHORTER, Change, Finding, Fix
+from replay.finding import SHORTER, Finding, Fix
 
 NUMBER = 17
 _GROWTH = 1.7  # mean of the last third over that of the first sixth
@@ -18,6 +18,10 @@ _DEAD_PER_LIVE = 10.0
 _DEAD_AT_LEAST = 1000.0  # rows
 _XMIN_AGE = 100  # transactions since the snapshot
 _TREND_S = 0.5  # seconds in all, below which no trend is one
+_CLOSE = (
+    "close the old transaction (read in batches, or on a standby without hot_standby_feedback); "
+    "transaction_timeout or idle_in_transaction_session_timeout bounds it"
+)
 
 
 def snapshot_bloat(evidence: Evidence) -> Iterator[Finding]:
@@ -80,15 +84,9 @@ def _finding(evidence: Evidence, template: TemplateFigures, queue_s: float) -> F
         queue_s=round(queue_s, 3),
         slowed_s=round(trend.slowed_s, 3),
         fixes=(
-            Fix(
-                kind="application",
-                sql="",
-                why=(
-                    "close the old transaction (read in batches, or on a standby without "
-                    "hot_standby_feedback); transaction_timeout or "
-                    "idle_in_transaction_session_timeout bounds it"
-                ),
-                change=_change(evidence, holder.who),
+            # Each statement has a snapshot of its own then, where it is one of the replay's.
+            Fix.in_application(
+                _CLOSE, SHORTER, (holder.who,) if holder.who in evidence.templates else ()
             ),
         ),
         confidence=0.9,
@@ -104,8 +102,3 @@ def _finding(evidence: Evidence, template: TemplateFigures, queue_s: float) -> F
             **of_pool(evidence),
         },
     )
-
-
-def _change(evidence: Evidence, who: str) -> Change | None:
-    """The transaction's statements each with a snapshot of its own, where it is one of the replay's."""
-    return Change(kind=SHORTER, templates=(who,)) if who in evidence.templates else None

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.figures import of_pool
 from replay.diagnose.sums import merged
-from replay.finding import NO_SAVEPOINTS, Change, Finding, Fix
+from replay.finding import NO_SAVEPOINTS, Finding, Fix
 
 NUMBER = 15
 _SAVEPOINTS = 64
@@ -43,14 +43,11 @@ def _finding(evidence: Evidence, many: dict[str, int], waited_s: float, hits: fl
         templates=tuple(evidence.culprit(name) for name in many),
         slowed_s=round(waited_s, 3),
         fixes=(
-            Fix(
-                kind="application",
-                sql="",
-                why=(
-                    "set no savepoint for each row: RELEASE does not help beyond 64; check before "
-                    "writing (ON CONFLICT), or commit in batches, and keep no transaction open long"
-                ),
-                change=Change(kind=NO_SAVEPOINTS, templates=tuple(many)),
+            Fix.in_application(
+                "set no savepoint for each row: RELEASE does not help beyond 64; check before "
+                "writing (ON CONFLICT), or commit in batches, and keep no transaction open long",
+                NO_SAVEPOINTS,
+                tuple(many),
             ),
         ),
         confidence=0.85,
