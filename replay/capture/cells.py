@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from replay.capture.kernels import Bytes, Ints, Number, compiled
 from replay.capture.messages import decoded, parameters
+from replay.capture.words import is_at
 
 # How a value is written, besides as it is; a cell is begin, end, and the sum of these.
 NULL = 1
@@ -95,7 +96,7 @@ def _bind(data: Bytes, texts: Ints, first: Ints, wanted: Ints, cells: Ints, foun
 def _list_in(data: Bytes, begin: Number, end: Number) -> Number:
     """Where `$1 = ` stands behind `parameters: `; the end where it does not."""
     for at in range(begin + 1, end - _LISTED.size + 1):
-        if data[at] == 97 and data[at - 1] | 32 == 112 and _is_at(data, at, end, _LISTED):
+        if data[at] == 97 and data[at - 1] | 32 == 112 and is_at(data, at, end, _LISTED):
             return at + _LISTED.size - _FIRST.size
     return end
 
@@ -120,7 +121,7 @@ def _behind_number(data: Bytes, at: Number, end: Number, number: Number) -> Numb
 @compiled
 def _value(data: Bytes, at: Number, end: Number) -> tuple[Number, Number]:
     """Where a value ends, its quotes included, and how it is written; -1 where it does not."""
-    if _is_at(data, at, end, _NULL):
+    if is_at(data, at, end, _NULL):
         return at + _NULL.size, NULL
     if at >= end or data[at] != 39:
         return -1, 0
@@ -133,16 +134,6 @@ def _value(data: Bytes, at: Number, end: Number) -> tuple[Number, Number]:
         else:
             return at + 1, how
     return -1, 0
-
-
-@compiled
-def _is_at(data: Bytes, at: Number, end: Number, word: Bytes) -> bool:
-    if at + word.size > end:
-        return False
-    for place in range(word.size):
-        if data[at + place] != word[place]:
-            return False
-    return True
 
 
 @compiled

@@ -13,7 +13,7 @@ from replay.capture.kernels import ONE, ZERO, Bytes, Ints, Number, compiled
 from replay.capture.messages import decoded, parameters
 from replay.capture.registry import Registry
 from replay.capture.stored import Batch
-from replay.capture.words import put
+from replay.capture.words import is_at, put
 
 _FAILURES = frozenset({b"ERROR", b"FATAL", b"PANIC"})
 _FIELDS = ("message", "detail", "context", "statement")
@@ -129,9 +129,9 @@ def calls(data: Bytes, messages: Ints, names: Ints, sql: Ints) -> None:
     """
     for row in range(names.shape[0]):
         at, end = messages[row]
-        if _is_at(data, at, end, _DURATION):
+        if is_at(data, at, end, _DURATION):
             at = _behind_time(data, at, end)
-        if _is_at(data, at, end, _STATEMENT_IS):
+        if is_at(data, at, end, _STATEMENT_IS):
             names[row] = _NO_NAME
             sql[row, 0], sql[row, 1] = at + _STATEMENT_IS.size, end
             continue
@@ -142,7 +142,7 @@ def calls(data: Bytes, messages: Ints, names: Ints, sql: Ints) -> None:
         while colon < end and not _is_colon(data, colon, end):
             colon += 1
         sql[row, 0], sql[row, 1] = min(colon + 2, end), end
-        if colon - begin == _UNNAMED.size and _is_at(data, begin, end, _UNNAMED):
+        if colon - begin == _UNNAMED.size and is_at(data, begin, end, _UNNAMED):
             colon = begin
         slash = begin
         while slash < colon and data[slash] != 47:
@@ -159,16 +159,6 @@ def _is_colon(data: Bytes, at: Number, end: Number) -> bool:
 def _behind_time(data: Bytes, begin: Number, end: Number) -> Number:
     """Where the text begins behind `duration: 0.123 ms  `."""
     for at in range(begin + 10, min(begin + 36, end)):
-        if _is_at(data, at, end, _TIMED):
+        if is_at(data, at, end, _TIMED):
             return at + _TIMED.size
     return begin
-
-
-@compiled
-def _is_at(data: Bytes, at: Number, end: Number, word: Bytes) -> bool:
-    if at + word.size > end:
-        return False
-    for place in range(word.size):
-        if data[at + place] != word[place]:
-            return False
-    return True

@@ -185,6 +185,17 @@ def _is_at(data: Bytes, at: np.uint64, word: Bytes) -> bool:
 
 
 @compiled
+def is_at(data: Bytes, at: Number, end: Number, word: Bytes) -> bool:
+    """Whether a word stands there, ahead of the end."""
+    if at + word.size > end:
+        return False
+    for step in range(word.size):
+        if data[at + step] != word[step]:
+            return False
+    return True
+
+
+@compiled
 def count_in(data: Bytes, byte: np.uint8) -> np.uint64:
     """How often a byte stands in the data."""
     size, at, count = place(data.size), place(0), place(0)
