@@ -23,7 +23,7 @@ from replay.conduct.impact import measure
 from replay.conduct.prepare import STAGING, private_staging
 from replay.conduct.salvage import discard
 from replay.diagnose import diagnose
-from replay.diagnose.evidence import gather
+from replay.diagnose.gathering import gather
 from replay.errors import InputError
 from replay.load import ramp
 from replay.load.launch import began

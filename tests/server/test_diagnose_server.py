@@ -14,7 +14,7 @@ from made_manifest import manifest_of
 from data_gen.introspect import introspect
 from replay import rundir, runtables, target
 from replay.diagnose import diagnose
-from replay.diagnose.evidence import gather
+from replay.diagnose.gathering import gather
 from replay.outcome import OK, SKIPPED_END
 from replay.rundir import RunManifest
 from replay.sql.fingerprint import fingerprint

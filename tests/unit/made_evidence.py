@@ -15,7 +15,7 @@ from data_gen.profile import (
     TableProfile,
 )
 from replay import rundir, runtables
-from replay.diagnose.evidence import gather
+from replay.diagnose.gathering import gather
 from replay.outcome import SKIPPED_POOL
 from replay.rundir import RunManifest
 from replay.workload import Statement, Template, Transaction, Workload
