@@ -4,7 +4,7 @@ A column's values are *points*: integers in the column's order (the integer itse
 a number in a list, a key's position). Its rows, sorted by point, are *slots* 0 … rows-1. A common
 value is a segment of one point; between two bounds of the histogram lies a segment whose rows fall
 evenly on some of its points. So fractions, histogram and number of distinct values hold exactly,
-for every slot alone. `occurrence` counts a slot among those of its point: (point, occurrence) is
+for every slot alone. `occurrences` counts a slot among those of its point: (point, occurrence) is
 unique, from which unique keys of several columns are made.
 """
 
