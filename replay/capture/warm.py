@@ -52,7 +52,8 @@ def in_words() -> str:
     """What is done, and how long it takes, for who waits for it."""
     told = "compiling the loops that read logs"
     if kernels.UNKEPT:
-        return f"{told}: half a minute each time, as they cannot be kept ({kernels.UNKEPT}); {cached.ADVICE}"
+        why = f"they cannot be kept ({kernels.UNKEPT})"
+        return f"{told}: about a minute, and again each time, as {why}; {cached.ADVICE}"
     return f"{told}, once after an installation: about a minute"
 
 
