@@ -25,13 +25,7 @@ from replay.errors import GateFailedError, InputError
     help="Ask no target and load no rows: plan on production's statistics, restored on a private "
     "PostgreSQL 18. Nothing is executed; an index is proposed where the planner's cost drops tenfold.",
 )
-@click.option(
-    "--bind",
-    type=click.Choice(("generated", "identity")),
-    default="generated",
-    show_default=True,
-    help="Values for the target's generated data, or as captured for a restored copy.",
-)
+@options.bind
 @click.option(
     "--statement-timeout-ms",
     default=5000,

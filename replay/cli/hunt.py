@@ -61,28 +61,14 @@ _SHOWN = 15  # predictions, for people
     metavar="SECONDS",
     help="How long the load of one trial lasts.",
 )
-@click.option(
-    "--pool",
-    default=20,
-    show_default=True,
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Connections that the transactions share, as the service's pool has.",
-)
+@options.pool
 @click.option(
     "--cores",
     type=click.FloatRange(min=0, min_open=True),
     metavar="N",
     help="Cores of the server, for the model.  [default: as many as here]",
 )
-@click.option(
-    "--objective-ms",
-    default=250.0,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="MS",
-    help="The p95 from due that the service promises: what is above it is called broken.",
-)
+@options.objective
 @click.option("--rate-only", is_flag=True, help="Turn no other dial than the rate.")
 @options.seed("arrivals and values")
 @options.as_json

@@ -82,3 +82,29 @@ def seed(what: str) -> Callable[[F], F]:
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document on stdout instead of text."
 )
+
+pool = click.option(
+    "--pool",
+    default=20,
+    show_default=True,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Connections that the transactions share, as the service's pool has.",
+)
+
+objective = click.option(
+    "--objective-ms",
+    default=250.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MS",
+    help="The p95 from due that the service promises: what is above it is called broken.",
+)
+
+bind = click.option(
+    "--bind",
+    type=click.Choice(("generated", "identity")),
+    default="generated",
+    show_default=True,
+    help="Values for the target's generated data, or as captured for a restored copy.",
+)

@@ -14,7 +14,6 @@ ARRIVALS = ("poisson", "curve")
 THINK = ("scale", "keep", "none")
 _DURATION_S = {"ramp": 120.0, "as_recorded": inf}
 _OTHERWISE_S = 20.0
-BINDINGS = ("generated", "identity")
 
 
 def _boosts(
@@ -151,14 +150,7 @@ def _boosts(
     metavar="TIME",
     help="How long transactions arrive: 90s, 10m, 2h.  [default: 20s; of a ramp, 2m; of a recording, all of it]",
 )
-@click.option(
-    "--pool",
-    default=20,
-    show_default=True,
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Connections that the transactions share, as the service's pool has.",
-)
+@options.pool
 @click.option(
     "--workers",
     default=1,
@@ -194,22 +186,9 @@ def _boosts(
     help="Begin a transaction again, up to so many times, after a serialization failure or a "
     "deadlock, as the service does. Each failure is counted.",
 )
-@click.option(
-    "--objective-ms",
-    default=250.0,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="MS",
-    help="The p95 from due that the service promises: what is above it is called broken.",
-)
+@options.objective
 @service.options
-@click.option(
-    "--bind",
-    type=click.Choice(BINDINGS),
-    default="generated",
-    show_default=True,
-    help="Values for the target's generated data, or as captured for a restored copy.",
-)
+@options.bind
 @click.option(
     "--during",
     type=click.Path(path_type=Path),

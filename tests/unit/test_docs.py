@@ -10,6 +10,7 @@ import click
 import pytest
 
 from replay.cli import COMMANDS
+from replay.cli.options import CONTEXT
 from replay.load import options
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +42,7 @@ def commands() -> Iterator[list[str]]:
 @pytest.mark.parametrize("words", list(commands()), ids=" ".join)
 def test_a_command_of_the_documents_can_be_given(words):
     (command,) = (one for one in COMMANDS if one.name == words[0])
-    context = click.Context(command)
+    context = click.Context(command, **CONTEXT)  # which the command remembers
     given, rest, _ = command.make_parser(context).parse_args(words[1:])
     assert not rest
     for parameter in command.params:
