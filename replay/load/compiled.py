@@ -217,6 +217,9 @@ class Compiled(Engine):
         session.began, session.lag = row[at.BEGAN // WORD], row[at.LAG // WORD]
         session.template = row[at.TEMPLATE // WORD]
         session.in_transaction = bool(row[at.OPEN // WORD])
+        for line in arrival.lines:
+            if self._board.is_prepared(slot, line.call):
+                _direct(session).was_prepared(self._calls[line.call].name)
         return session, arrival
 
     def _release(self, session: Session, now: int) -> None:
@@ -227,7 +230,7 @@ class Compiled(Engine):
         if isinstance(carrier, Direct):
             for line in session.lines:
                 if name := self._calls[line.call].name:
-                    self._board.set_ready(session.slot, line.call, ready=carrier.knows(name))
+                    self._board.set_ready(session.slot, line.call, carrier.readiness(name))
         self._board.free_up(session.slot, session.settings, now)
         if self._origin != FAR:
             self._nudge()

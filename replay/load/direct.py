@@ -10,6 +10,7 @@ from os import read, write
 from typing import Any
 
 from replay.load.carrier import READ, WRITE, Heard, Owner
+from replay.load.native.layout import FRESH, PREPARED, RENAMED
 from replay.load.protocol import HEAD, ROW, Answer, Usual, execute, parse, query
 from replay.load.record import CODE_OK
 from replay.load.shard import Call, Line
@@ -82,13 +83,21 @@ class Direct:
         self._call = call
         self._first = self._whole
         self._expecting = True
+        if call.name and call.name not in self._ready:
+            self._preparing = call.name, call.name
         if sent is not None:
             self._unsent = self._message(call, line)[max(sent, 0) :]
             self._writer.start(self._writable)
 
-    def knows(self, name: bytes) -> bool:
-        """Whether a statement is prepared under its own name."""
-        return name in self._ready
+    def readiness(self, name: bytes) -> int:
+        """How far a statement is: FRESH, PREPARED or RENAMED (see native.layout)."""
+        if name in self._ready:
+            return PREPARED
+        return RENAMED if self._renamed else FRESH
+
+    def was_prepared(self, name: bytes) -> None:
+        """Others have prepared a statement, under its own name."""
+        self._ready.add(name)
 
     def prepare_anew(self, name: bytes) -> None:
         """The server no longer takes this prepared statement: another takes its place."""

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -16,8 +16,8 @@ from replay.load.launch import launch
 from replay.load.native import library
 from replay.load.planned import PlannedStatement, PlannedTransaction
 
-# Every second session is libpq's, as each is where the way to the server is encrypted.
-MIXED = """
+# Where it is told so, every second session is libpq's, as each is where the way to the server is encrypted.
+DRIVE = """
 import sys
 import gevent.monkey
 gevent.monkey.patch_all()
@@ -35,16 +35,23 @@ from replay.load.protocol import Usual
 from replay.load.record import DTYPE
 from replay.load.session import attach
 
-dsn, directory = sys.argv[1], Path(sys.argv[2])
+dsn, directory, mixed = sys.argv[1], Path(sys.argv[2]), sys.argv[3] == "mixed"
 library.ensure()
 over = Event()
-engine = Compiled(
+lent = []
+
+class Counting(Compiled):
+    def _taken(self, slot):
+        lent.append(slot)
+        return super()._taken(slot)
+
+engine = Counting(
     shard.shard_file(directory, 0), shard.read_index(directory).calls, run=library.load(),
     pool=4, pool_timeout_ns=10**10, loop=gevent.get_hub().loop, done=over.set, lost=None)
 for session in engine.sessions:
     connection = psycopg.connect(dsn, autocommit=True)
     attach(session, connection, Usual())
-    if session.slot % 2:
+    if mixed and session.slot % 2:
         session.carrier.close()
         session.carrier = Libpq(session, connection.pgconn, session.loop, session.heard)
     engine.add(session)
@@ -55,6 +62,7 @@ engine.end()
 engine.close()
 done = np.frombuffer(engine.take_records(), DTYPE)
 print(len(done), sorted(set(done["outcome"].tolist())), sorted(set(done["session"].tolist())))
+print(sorted(set(lent)))
 """
 BIG, ODD = "f" * 16, "0" * 16
 BY_ID = "SELECT n FROM t WHERE id = $1"
@@ -81,6 +89,7 @@ def transaction(number: int) -> tuple[PlannedStatement, ...]:
         (statement(ODD, "SET work_mem = '5MB'; SELECT 1; SELECT 2", prepared=None),),
         (statement(ODD, NOTICE, prepared=None), statement(READ, BY_ID, "2", prepared="s1")),
         (statement(ODD, "", prepared=None),),
+        (statement(WRONG, "SELECT n FROM missing WHERE id = $1", "1", prepared="missing"),),
     ]
     if number % 150 == 50:  # for which only another connection helps
         return (statement(ODD, "COPY t TO STDOUT", prepared=None),)
@@ -122,30 +131,67 @@ def books(attempts: pa.Table) -> list[tuple[object, ...]]:
     return sorted(zip(*(attempts[name].to_pylist() for name in columns), strict=True))
 
 
-def test_the_same_load_leaves_the_same_books(
-    new_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_staging(new_database)
-    with psycopg.connect(new_database, autocommit=True) as connection:
-        found = []
-        for way in ("compiled", "interpreted"):
+def both_ways(
+    dsn: str, tmp_path: Path, load: Callable[[], Iterator[PlannedTransaction]], *, pool: int = 5
+) -> list[tuple[object, ...]]:
+    """The books of a load, which are the same by the compiled loop and by Python."""
+    make_staging(dsn)
+    found = []
+    for way in ("compiled", "interpreted"):
+        with (
+            psycopg.connect(dsn, autocommit=True) as connection,
+            pytest.MonkeyPatch.context() as set_,
+        ):
             connection.execute("UPDATE t SET n = 0")
             (tmp_path / way).mkdir()
             if way == "interpreted":
-                monkeypatch.setenv("REPLAY_INTERPRETED", "1")
-            found.append(books(drive(new_database, tmp_path / way, planned())))
+                set_.setenv("REPLAY_INTERPRETED", "1")
+            found.append(books(drive(dsn, tmp_path / way, load(), pool=pool)))
             row = connection.execute("SELECT sum(n) FROM t").fetchone()
             assert row == (sum(one[2] == WRITE and one[4] == 1 for one in found[-1]),)
-    compiled, interpreted = found
-    assert compiled == interpreted
-    assert len({outcome for *_, outcome, _ in compiled}) > 3
+    assert found[0] == found[1]
+    return found[0]
+
+
+def test_the_same_load_leaves_the_same_books(new_database: str, tmp_path: Path) -> None:
+    done = both_ways(new_database, tmp_path, planned)
+    assert len({outcome for *_, outcome, _ in done}) > 3
     if library.is_wanted():
         assert library.load() is not None  # as a worker loads it
 
 
+def stale() -> Iterator[PlannedTransaction]:
+    """Names that the server does not take, or no longer, or takes and then fails."""
+    whole = statement(READ, "SELECT * FROM t WHERE id = $1", "1", prepared="whole")
+    late = statement(READ, "SELECT * FROM late WHERE id = $1", "1", prepared="late")
+    share, none = (statement(WRONG, "SELECT 6 / $1::int", n, prepared="share") for n in "20")
+    plain = [
+        *("ALTER TABLE t ADD m int", "DEALLOCATE ALL", "CREATE TABLE late (id int)"),
+        *("DROP TABLE late", "ALTER TABLE t DROP m"),
+    ]
+    wider, forgotten, made, *over = (statement(ODD, sql, prepared=None) for sql in plain)
+    order = [
+        *(none, share, share, whole, whole, wider, whole, whole, whole),
+        *(late, late, made, late, late, forgotten, late, late, whole, whole, share, share, *over),
+    ]
+    for number, one in enumerate(order):
+        yield PlannedTransaction(due_us=number * 1000, statements=(one,))
+
+
+def test_a_name_that_does_not_hold_is_prepared_anew(new_database: str, tmp_path: Path) -> None:
+    done = both_ways(new_database, tmp_path, stale, pool=1)
+    outcomes = [outcome for *_, outcome, _ in done]
+    ok = ["ok"]
+    assert outcomes == [
+        *("22012", *ok * 5, "0A000", *ok * 2, "42P01", "42P01", *ok * 4),
+        *("26000", "ok", "26000", "ok", "26000", *ok * 3),
+    ]
+
+
 def test_a_wait_for_what_python_frees_is_the_pools(new_database: str, tmp_path: Path) -> None:
     make_staging(new_database)
-    slow = "SELECT repeat('x', 300), pg_sleep(0.01 / $1::int) FROM generate_series(1, $1::int)"
+    rows = "SELECT repeat('x', 300), CASE n WHEN 1 THEN pg_sleep(0.01)::text END"
+    slow = f"{rows} FROM generate_series(1, $1::int) AS n"
     done = drive(
         new_database,
         tmp_path / "run",  # answers that come in parts are Python's to hear
@@ -159,18 +205,31 @@ def test_a_wait_for_what_python_frees_is_the_pools(new_database: str, tmp_path: 
     assert max(done["lag_us"].to_pylist()) < 200_000
 
 
-def test_a_session_that_is_not_the_loops_has_its_share(new_database: str, tmp_path: Path) -> None:
+def driven(dsn: str, directory: Path, load: Iterable[PlannedTransaction], sessions: str) -> str:
+    """What was done on four sessions, and which of them Python had to drive."""
     if not library.is_wanted():
         pytest.skip("no compiled loop on this system")
-    make_staging(new_database)
-    sharding.write_shards(tmp_path, arrivals(2000, 0.2, lambda n: update(n, gap_us=200)))
+    make_staging(dsn)
+    sharding.write_shards(directory, load)
     done = subprocess.run(
-        [sys.executable, "-c", MIXED, new_database, str(tmp_path)],
+        [sys.executable, "-c", DRIVE, dsn, str(directory), sessions],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.stdout == "1200 [b'ok'] [0, 1, 2, 3]\n", done.stderr
+    assert done.stdout, done.stderr
+    return done.stdout
+
+
+def test_a_statement_is_prepared_without_python(new_database: str, tmp_path: Path) -> None:
+    load = arrivals(2000, 0.1, lambda n: (statement(READ, BY_ID, str(n), prepared="s1"),))
+    assert driven(new_database, tmp_path, load, "plain") == "200 [b'ok'] [0, 1, 2, 3]\n[]\n"
+
+
+def test_a_session_that_is_not_the_loops_has_its_share(new_database: str, tmp_path: Path) -> None:
+    load = arrivals(2000, 0.2, lambda n: update(n, gap_us=200))
+    told = driven(new_database, tmp_path, load, "mixed")
+    assert told == "1200 [b'ok'] [0, 1, 2, 3]\n[1, 3]\n"
     with psycopg.connect(new_database) as connection:
         row = connection.execute("SELECT sum(n) FROM t").fetchone()
     assert row == (400,)

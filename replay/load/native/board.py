@@ -164,8 +164,9 @@ class Board:
     def free_up(self, slot: int, settings: int, now: int) -> None:
         """A slot's transaction is over: what comes next for it is the loop's."""
         self.set(slot, {at.STATE: at.IDLE, at.SETTINGS: settings, at.OPEN: 0, at.FREED: now})
-        free = self._free_slots()
-        self._queue([*free, slot])
+        count = self.get(at.FREE_COUNT)
+        self._free[(self.get(at.FREE_FIRST) + count) % len(self._free)] = slot
+        self._set({at.FREE_COUNT: count + 1})
 
     def not_free(self, slot: int) -> None:
         """A slot that was free is gone."""
@@ -180,9 +181,13 @@ class Board:
         self._free[: len(slots)] = slots
         self._set({at.FREE_FIRST: 0, at.FREE_COUNT: len(slots)})
 
-    def set_ready(self, slot: int, call: int, *, ready: bool) -> None:
-        """Whether a call's statement is prepared in a slot's session under its own name."""
+    def set_ready(self, slot: int, call: int, ready: int) -> None:
+        """How far a named call is in a slot's session: FRESH, PREPARED or RENAMED."""
         self._ready[slot, call] = ready
+
+    def is_prepared(self, slot: int, call: int) -> bool:
+        """Whether a call is prepared in a slot's session under its own name."""
+        return bool(self._ready[slot, call] == at.PREPARED)
 
     def call_at(self, at_ns: int) -> None:
         """When Python wants to be called."""
@@ -236,19 +241,19 @@ class Board:
 
 def _calls(calls: Sequence[Call]) -> tuple[np.ndarray, np.ndarray]:
     """The table of calls, and the bytes that it points to."""
-    rows, heads = [], b""
+    rows, heads = [], bytearray()
     for call in calls:
         kind, head = _way(call)
         rows.append((call.template, kind, len(heads), len(head)))
         heads += head
-    table, kept = np.array(rows, np.int64), np.frombuffer(heads or b"\0", np.uint8)
+    table, kept = np.array(rows, np.int64), np.frombuffer(heads or bytearray(1), np.uint8)
     table[:, at.CALL_HEAD // WORD] += _address(kept)
     return table, kept
 
 
 def _way(call: Call) -> tuple[int, bytes]:
     if call.name:
-        return at.BY_NAME, b""
+        return at.BY_NAME, parse(call.name, call.text)
     if call.simple:
         return at.HEAD_ALONE, query(call.text)
     return at.BEHIND_HEAD, parse(b"", call.text)

@@ -80,8 +80,9 @@ BOARD = 46  # numbers
     RESUME,  # ns: when its pause ends
     OPEN,  # 1: the server has a transaction open
     FREED,  # ns: since when it has nothing to do
-) = _places(18)
-SESSION = 18
+    PREPARING,  # 0, or where it is to be noted that the statement under way is prepared
+) = _places(19)
+SESSION = 19
 
 # What a session is doing, for the loop: nothing, a transaction of its own, or what Python has it do.
 IDLE, RUNS, PAUSES_NOW, LENT, GONE = range(5)
@@ -89,8 +90,11 @@ IDLE, RUNS, PAUSES_NOW, LENT, GONE = range(5)
 # A call's row.
 CALL_TEMPLATE, CALL_KIND, CALL_HEAD, CALL_HEAD_SIZE = _places(4)
 CALL = 4
-# How a call is sent: the line's message once the name is prepared; behind the head; the head alone.
+# How a call is sent: the line's message, behind the head until the name is prepared; always behind it;
+# the head alone.
 BY_NAME, BEHIND_HEAD, HEAD_ALONE = range(3)
+# Of a call in a session, a byte: not prepared there yet; under its own name; Python's to send.
+FRESH, PREPARED, RENAMED = range(3)
 
 # A record, as `record.RECORD` packs it: several of its fields in one number, and the pid's upper half is
 # the lower one of what follows.

@@ -31,6 +31,7 @@ from replay.load.native.words import (
     get,
     inlined,
     put,
+    put_byte,
 )
 from replay.load.record import CODE_OK, FINAL
 
@@ -85,6 +86,34 @@ def _is_odd(fields: int, here: int) -> bool:
     return odd
 
 
+@inlined
+def _behind_head(board: int, call: int, message: int, size: int) -> int:
+    """Put a message behind its call's head, where messages go from; how long both are, 0: too long."""
+    head = get(call + at.CALL_HEAD_SIZE)
+    if head + size > at.OUT_SIZE:
+        return 0
+    copy(get(board + at.OUT), get(call + at.CALL_HEAD), head)
+    copy(get(board + at.OUT) + head, message, size)
+    return head + size
+
+
+@inlined
+def _whole(board: int, call: int, message: int, size: int, ready: int) -> tuple[int, int, int]:
+    """All that is sent for a line's message: where, how long (0: Python's), and PREPARING.
+
+    `ready` is where it stands how far the call is in the session.
+    """
+    kind = get(call + at.CALL_KIND)
+    if kind == at.HEAD_ALONE:
+        return get(call + at.CALL_HEAD), get(call + at.CALL_HEAD_SIZE), 0
+    if kind == at.BEHIND_HEAD:
+        return get(board + at.OUT), _behind_head(board, call, message, size), 0
+    state = byte(ready)
+    if state == at.FRESH:
+        return get(board + at.OUT), _behind_head(board, call, message, size), ready
+    return message, size if state == at.PREPARED else 0, 0
+
+
 @compiled
 def _send(board: int, session: int, slot: int, lag: int, now: int) -> None:
     """Send the line that is next; its lag is all of its delay where none is given."""
@@ -99,21 +128,12 @@ def _send(board: int, session: int, slot: int, lag: int, now: int) -> None:
         here = past(here)
     put(session + at.LINE_END, past(line))
     call = get(board + at.CALLS) + number * at.CALL * WORD
-    kind, head = get(call + at.CALL_KIND), get(call + at.CALL_HEAD_SIZE)
-    odd = _is_odd(fields, here)
-    if kind == at.BY_NAME:
-        odd = odd or byte(get(board + at.READY) + slot * get(board + at.CALLS_COUNT) + number) == 0
-    elif kind == at.BEHIND_HEAD:
-        odd = odd or head + size > at.OUT_SIZE
-        if not odd:
-            copy(get(board + at.OUT), get(call + at.CALL_HEAD), head)
-            copy(get(board + at.OUT) + head, message, size)
-            message, size = get(board + at.OUT), head + size
-    else:
-        message, size = get(call + at.CALL_HEAD), head
-    if odd:
+    ready = get(board + at.READY) + slot * get(board + at.CALLS_COUNT) + number
+    message, size, preparing = _whole(board, call, message, size, ready)
+    if size == 0 or _is_odd(fields, here):
         _lend(board, session, at.SEND, slot, lag)
         return
+    put(session + at.PREPARING, preparing)
     put(session + at.TEMPLATE, get(call + at.CALL_TEMPLATE))
     put(session + at.BEGAN, now)
     put(session + at.LAG, now - get(session + at.DUE) if lag < 0 else lag)
@@ -219,6 +239,9 @@ def _take_in(board: int, slot: int) -> bool:
     if ready < 0:
         _lend(board, session, at.ANSWER, slot, size)
         return False
+    preparing = get(session + at.PREPARING)
+    if preparing:
+        put_byte(preparing, at.PREPARED)
     put(session + at.OPEN, 0 if ready == _OUT_OF_TRANSACTION else 1)
     is_last = get(session + at.POSITION) + 1 == get(session + at.LINES)
     _record(board, session, slot, now, rows, FINAL if is_last else 0)

@@ -59,6 +59,18 @@ def put(_typing: Any, _address: Any, _value: Any) -> _Generated:
 
 
 @_written
+def put_byte(_typing: Any, _address: Any, _value: Any) -> _Generated:
+    """Write a byte to an address."""
+
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        value = builder.trunc(args[1], _BYTE)
+        builder.store(value, builder.inttoptr(args[0], _BYTE.as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(_i64, _i64), generate
+
+
+@_written
 def byte(_typing: Any, _address: Any) -> _Generated:
     """The byte at an address."""
 
