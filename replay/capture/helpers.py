@@ -43,13 +43,6 @@ class Helper:
         except (EOFError, OSError) as error:
             raise self._lost() from error
 
-    def receive_bytes(self) -> bytes:
-        """The bytes that it sends next."""
-        try:
-            return self.pipe.recv_bytes()
-        except (EOFError, OSError) as error:
-            raise self._lost() from error
-
     def _lost(self) -> EnvironmentFaultError:
         self.process.join(1)
         return EnvironmentFaultError(

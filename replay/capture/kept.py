@@ -1,10 +1,9 @@
 """Kept units as the workload's transactions and statements, by columns; here values meet the scrubber."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from multiprocessing.connection import Connection
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +17,6 @@ from replay.capture.executions import Mask
 from replay.capture.extractor import Extracted, Extractor
 from replay.capture.formats.columns import Ints
 from replay.capture.fragments import always_logged
-from replay.capture.helpers import Helper, helpers
 from replay.capture.policy import is_secretive
 from replay.capture.registry import Registry
 from replay.capture.retell import Told, retold
@@ -26,6 +24,7 @@ from replay.capture.sample import shape_id
 from replay.capture.sampling import Sampling
 from replay.capture.scrub import Scrubber
 from replay.capture.stored import Batch
+from replay.capture.turns import in_turn
 from replay.columnar import Tabled
 from replay.schemas import STATEMENT_SCHEMA, TRANSACTION_SCHEMA
 from replay.workload import Transaction
@@ -71,14 +70,14 @@ class Assembly:
     ) -> Tabled[Transaction]:
         """The units of those numbers, in order of start, with whole-slotted SQL and scrubbed values.
 
-        They are made by so many processes, a batch each in turn.
+        They are made by so many processes, a batch each.
         """
 
         def tables(begin: int, end: int) -> columnar.Batch:
             return self.tables(kept.batch(numbers[begin:end]), begin, weights[begin:end])
 
         def batches() -> Iterator[columnar.Batch]:
-            return _in_turn(tables, list(cuts(kept.sizes(numbers))), jobs)
+            return in_turn(tables, list(cuts(kept.sizes(numbers))), jobs)
 
         return Tabled(numbers.size, batches, columnar.transactions_of)
 
@@ -218,36 +217,6 @@ def cuts(sizes: Ints) -> Iterator[tuple[int, int]]:
         end = begin + max(int(inside.sum()), 1)
         yield begin, end
         begin = end
-
-
-def _in_turn(
-    tables: Callable[[int, int], columnar.Batch], cuts: Sequence[tuple[int, int]], jobs: int
-) -> Iterator[columnar.Batch]:
-    """The tables of each cut, in order; every so many one is made here, and the others by helpers.
-
-    The first is made before there are helpers: what it learns of texts they need not learn again.
-    """
-
-    def work(number: int, pipe: Connection) -> None:
-        for cut in rest[number::jobs]:
-            for rows in tables(*cut):
-                pipe.send_bytes(rows.serialize())
-
-    first, rest = [tables(*cut) for cut in cuts[:1]], cuts[1:]
-    with helpers(min(jobs - 1, len(rest)), work) as started:
-        yield from first
-        for begin in range(0, len(rest), jobs):
-            at_once = rest[begin : begin + jobs]
-            own = [tables(*cut) for cut in at_once[jobs - 1 :]]  # while helpers make the others
-            yield from map(_received, started[: len(at_once) - len(own)])
-            yield from own
-
-
-def _received(helper: Helper) -> columnar.Batch:
-    return tuple(
-        pa.ipc.read_record_batch(pa.py_buffer(helper.receive_bytes()), schema)
-        for schema in (TRANSACTION_SCHEMA, STATEMENT_SCHEMA)
-    )
 
 
 def _care(sql: str) -> int:

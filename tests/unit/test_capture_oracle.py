@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 from made_oracle import Oracle, Record, as_csv, as_json
 from made_traffic import by_chance, logs
 
-from replay.capture import Options, capture, workers
+from replay.capture import Options, capture
 from replay.capture.digest import Filters
 from replay.capture.executions import NONE
 from replay.capture.formats import Hints
 from replay.capture.inputs import find_inputs, server_logs
 from replay.capture.reading import Reading
 from replay.capture.slots import NOWHERE
+from replay.capture.team import WAITING, in_order
 from replay.errors import EnvironmentFaultError
 from replay.workload import Workload
 
@@ -169,10 +170,10 @@ class Fake:
     def is_free(self) -> bool:
         return len(self.at_work) < 2
 
-    def give(self, block: SimpleNamespace) -> None:
+    def give(self, slot: int, order: object) -> None:
         assert self.is_free()
-        assert block.slot != NOWHERE
-        self.at_work.append((self.number, block.data))
+        assert slot != NOWHERE
+        self.at_work.append((self.number, order))
 
     def is_ready(self) -> bool:
         return self._chance.random() < 0.3
@@ -182,23 +183,24 @@ class Fake:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_digests_come_in_the_blocks_order_each_from_whom_the_block_was_given_to(seed):
+def test_what_is_made_comes_in_the_pieces_order_each_from_whom_the_piece_was_given_to(seed):
     chance = random.Random(seed)
     team = [Fake(number, chance) for number in range(1, chance.choice([2, 3, 4]))]
-    own = SimpleNamespace(digest=lambda _format, data: (0, data))
     taken = 0
 
-    def blocks() -> Iterator[SimpleNamespace]:
+    def pieces() -> Iterator[SimpleNamespace]:
         nonlocal taken
         for taken in range(1, 41):
             slot = NOWHERE if taken % 7 == 0 else taken  # those are too long
-            yield SimpleNamespace(input=SimpleNamespace(format=None), data=taken - 1, slot=slot)
+            yield SimpleNamespace(data=taken - 1, slot=slot)
 
     seen = []
-    for number, block, digest in workers._together(blocks(), own, team):
-        assert digest == (number, block.data)
-        seen.append(block.data)
-        assert taken - len(seen) <= workers._WAITING * len(team)
+    for number, piece, made in in_order(
+        pieces(), lambda one: (0, one.data), team, lambda one: one.data
+    ):
+        assert made == (number, piece.data)
+        seen.append(piece.data)
+        assert taken - len(seen) <= WAITING * len(team)
     assert seen == list(range(40))
     assert not any(one.at_work for one in team)
 
