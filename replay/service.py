@@ -1,13 +1,15 @@
 """The service before the database: where it is, and that it is staging's.
 
 A load on production's service is production's outage. So nothing is sent to a host that is not this
-machine, unless it says of itself that it is staging: it answers a path that only staging answers.
+machine, unless it says of itself that it is staging: by a path that only staging answers, or by a header
+that only staging adds. What is asked is the very address that the load goes to: a name may have several.
 """
 
 import http.client
 import ipaddress
 import socket
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,8 +17,12 @@ from urllib.parse import urlsplit
 from replay.errors import EnvironmentFaultError, InputError, RefusedError
 
 MARKER = "/.well-known/replay-staging"
-_SAYS = b"staging"
+HEADER = "Replay-Staging"
+_SAYS = "staging"
 _TIMEOUT_S = 5.0
+
+Found = tuple[int, int, int, str, tuple[Any, ...]]
+"""As socket.getaddrinfo gives an address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +67,7 @@ def find(url: str, *, ca: str = "", insecure: bool = False) -> Service:
         found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise EnvironmentFaultError(f"--service {url}: no such host: {error}") from error
-    family, _, _, _, address = found[0]
+    family, _, _, _, address = _listening(found)
     return Service(
         url=url,
         host=parts.hostname,
@@ -81,36 +87,56 @@ def require_staging(service: Service) -> None:
     EnvironmentFaultError where nothing answers at its address.
     """
     try:
-        status, body = _ask(service)
+        says = _asked(service)
     except (OSError, http.client.HTTPException) as error:
         raise EnvironmentFaultError(
             f"{service.url}: does not answer: {error}; start the service, and name its port"
         ) from error
-    if service.is_here or (status == http.client.OK and _SAYS in body):
+    if service.is_here or _SAYS in says:
         return
     raise RefusedError(
-        f"{service.url}: is not proven to be staging: it is another machine, and {MARKER} does not "
-        f"answer 200 with the word {_SAYS.decode()!r} there. Serve that path on staging, and nowhere else"
+        f"{service.url}: is not proven to be staging: it is another machine, and neither does {MARKER} "
+        f"answer 200 with the word {_SAYS!r} alone there, nor has the answer a header "
+        f"{HEADER}: {_SAYS}. Serve one of them on staging, and nowhere else"
     )
 
 
 def connection(service: Service) -> http.client.HTTPConnection:
-    """A connection to it that waits; not opened yet."""
-    if service.tls is None:
-        return http.client.HTTPConnection(service.host, service.port, timeout=_TIMEOUT_S)
-    return http.client.HTTPSConnection(
-        service.host, service.port, timeout=_TIMEOUT_S, context=service.tls
-    )
+    """A connection to it that waits, open; raises OSError where it cannot be had."""
+    made = http.client.HTTPConnection(service.host, service.port, timeout=_TIMEOUT_S)
+    sock = socket.socket(service.family, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(_TIMEOUT_S)
+        sock.connect(service.address)
+        if service.tls is not None:
+            sock = service.tls.wrap_socket(sock, server_hostname=service.host)
+    except OSError:
+        sock.close()
+        raise
+    made.sock = sock
+    return made
 
 
-def _ask(service: Service) -> tuple[int, bytes]:
+def _asked(service: Service) -> tuple[str, str]:
+    """What it says of itself: all that the marker's path answers, and the header's value."""
     made = connection(service)
     try:
-        made.request("GET", service.base + MARKER)
+        made.request("GET", service.base + MARKER, headers={"Host": service.named})
         answer = made.getresponse()
-        return answer.status, answer.read(1024)
+        told = answer.read(1024).decode("latin-1").strip()
+        return told if answer.status == http.client.OK else "", answer.headers.get(HEADER, "")
     finally:
         made.close()
+
+
+def _listening(found: Sequence[Found]) -> Found:
+    """The first address of a name at which somebody listens; the first of all where nobody does."""
+    for one in found if len(found) > 1 else ():
+        with socket.socket(one[0], socket.SOCK_STREAM) as probe:
+            probe.settimeout(_TIMEOUT_S)
+            if probe.connect_ex(one[4]) == 0:
+                return one
+    return found[0]
 
 
 def _is_loopback(address: tuple[Any, ...]) -> bool:

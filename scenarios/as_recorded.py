@@ -3,8 +3,6 @@
 locust -f scenarios/as_recorded.py --headless --workload noon.workload --target DSN --speed 2
 """
 
-from math import inf
-
 from replay.load.user import ReplayUser
 from scenarios.baking import Baking
 from scenarios.looking import Looking
@@ -14,6 +12,6 @@ from scenarios.migrating import migrating
 class AsRecorded(ReplayUser):
     """A connection for each captured session, from its beginning to its end."""
 
-    bake = Baking("as_recorded", duration_s=inf)
+    bake = Baking("as_recorded")
     look = Looking()
     during = staticmethod(migrating)

@@ -4,36 +4,36 @@ Under our launcher the shards are baked, so what bakes them is imported only whe
 """
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from replay.errors import InputError
 from replay.load import options
+from replay.load.hooks import Load
 from replay.target import connect_target
 
 
 @dataclass(frozen=True, slots=True)
 class Baking:
-    """Plans one scenario's load from a workload."""
+    """Plans one scenario's load from a workload; of none, that of requests, as the options say."""
 
-    scenario: str  # one of replay.conduct.bake.SCENARIOS
-    duration_s: float = options.DURATION_S  # where nothing else is said
+    scenario: str = ""  # one of options.SCENARIOS
 
-    def __call__(
-        self, parsed: argparse.Namespace, shards: Path, worker: int, workers: int
-    ) -> Collection[str]:
-        """Write the shard of one worker of so many; returns the templates whose rate is raised."""
+    def __call__(self, parsed: argparse.Namespace, shards: Path, worker: int, workers: int) -> Load:
+        """Write the shard of one worker of so many."""
         from replay import bundle  # noqa: PLC0415 - see the module
         from replay.conduct.bake import RunOptions, bake, settled  # noqa: PLC0415 - the same
 
         if parsed.workload is None:
             raise InputError("no workload: give --workload DIRECTORY; replay capture makes one")
+        self._check(parsed)
         workload = Path(parsed.workload)
+        scenario = self.scenario or parsed.scenario or options.SCENARIOS[0]
         if parsed.duration is None:
-            parsed.duration = self.duration_s
+            parsed.duration = options.DURATIONS_S.get(scenario, options.DURATION_S)
         chosen = RunOptions(
-            scenario=self.scenario,
+            scenario=scenario,
             rate=parsed.rate,
             boosts=options.boosts_of(parsed),
             arrivals=parsed.arrivals,
@@ -66,4 +66,20 @@ class Baking:
         parsed.duration = chosen.duration_s
         source = bundle.read_manifest(workload).source
         with connect_target(options.target_of(parsed), source=source) as connection:
-            return bake(workload, connection, shards, chosen, only=(worker,)).boosted
+            baked = bake(workload, connection, shards, chosen, only=(worker,))
+        told = () if worker else tuple(_told(baked.requests, baked.planned.left_out))
+        return Load(boosted=baked.boosted, told=told)
+
+    def _check(self, parsed: argparse.Namespace) -> None:
+        if not self.scenario and not parsed.service:
+            raise InputError("no service: give --service http://HOST:PORT")
+        if self.scenario and (parsed.service or parsed.scenario):
+            raise InputError("--service and --scenario go with scenarios/http.py")
+
+
+def _told(requests: Mapping[str, int], left_out: Mapping[str, int]) -> Iterator[str]:
+    """How requests were planned, and what of production's work is not replayed."""
+    for how, count in requests.items():
+        yield f"requests planned {how}: {count}"
+    for reason, count in left_out.items():
+        yield f"left out: {reason}: {count}"

@@ -12,6 +12,6 @@ from scenarios.migrating import migrating
 class Ramp(ReplayUser):
     """The mix at ever higher rates; ends by itself where latency climbs without end."""
 
-    bake = Baking("ramp", duration_s=120.0)
+    bake = Baking("ramp")
     look = Looking()
     during = staticmethod(migrating)

@@ -1,6 +1,5 @@
 """`replay run`: replay a workload against staging, and say what broke it."""
 
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +7,10 @@ import click
 
 from replay.cli import options, output, service
 from replay.errors import InputError, NotValidError
+from replay.load.options import CLIENTS, DURATION_S, DURATIONS_S, POOL, SCENARIOS
 
-SCENARIOS = ("mix", "storm", "ramp", "as_recorded")
 ARRIVALS = ("poisson", "curve")
 THINK = ("scale", "keep", "none")
-_DURATION_S = {"ramp": 120.0, "as_recorded": inf}
-_OTHERWISE_S = 20.0
 
 
 def _boosts(
@@ -150,7 +147,13 @@ def _boosts(
     metavar="TIME",
     help="How long transactions arrive: 90s, 10m, 2h.  [default: 20s; of a ramp, 2m; of a recording, all of it]",
 )
-@options.pool
+@click.option(
+    "--pool",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Connections that the transactions share, as the service's pool has; with --service, that its "
+    "clients have.  [default: 20; of clients, 200]",
+)
 @click.option(
     "--workers",
     default=1,
@@ -238,6 +241,8 @@ def command(
     """
     if target is None and bind == "identity":
         raise InputError("--bind identity needs a restored copy: name it with --target")
+    if target is None and chosen["service"]:
+        raise InputError("--service needs --target: the database behind it, to be watched")
 
     from replay.conduct.bake import RunOptions
     from replay.conduct.run import run
@@ -246,7 +251,8 @@ def command(
     from replay.report.summary import summarise
 
     if duration_s is None:
-        duration_s = _DURATION_S.get(chosen["scenario"], _OTHERWISE_S)
+        duration_s = DURATIONS_S.get(chosen["scenario"], DURATION_S)
+    chosen["pool"] = chosen["pool"] or (CLIENTS if chosen["service"] else POOL)
     settings = RunOptions(
         boosts=boosts, duration_s=duration_s, identity=bind == "identity", **chosen
     )

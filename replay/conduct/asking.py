@@ -46,6 +46,7 @@ def asking(
         allow_writes=options.allow_writes,
         openapi=_openapi(connection, profile, options),
         special=special_fields(options.csrf, options.fresh),
+        ran=workload.transactions,
     )
 
 

@@ -16,7 +16,7 @@ from replay.conduct.amplify import Amplify, lengthened
 from replay.conduct.amplify import arrivals as amplified
 from replay.conduct.asking import asking, behind, with_statements
 from replay.conduct.change import InOrder, changed
-from replay.conduct.options import RAMP, RECORDED, SCENARIOS, RunOptions
+from replay.conduct.options import RAMP, RECORDED, RunOptions
 from replay.conduct.order import COMMIT, CommitOrder
 from replay.conduct.tags import tagged
 from replay.errors import InputError
@@ -28,7 +28,7 @@ from replay.requests import is_called
 from replay.sql.slots import render
 from replay.workload import Transaction, Workload
 
-__all__ = ["RECORDED", "SCENARIOS", "Baked", "RunOptions", "bake", "expand_boosts", "settled"]
+__all__ = ["RECORDED", "Baked", "RunOptions", "bake", "expand_boosts", "settled"]
 
 _PLANNED_AT_MOST = 20_000_000  # transactions: more are a slip of the keyboard
 _RAMP_AT_MOST = 200_000  # of a ramp: most of its steps are never reached
@@ -242,8 +242,9 @@ def expand_boosts(workload: Workload, options: RunOptions) -> dict[str, float]:
         else:
             chosen = [t.id for t in workload.templates if is_called(t, name)]
         if not chosen:
+            kind, shown = ("route", " --routes") if options.service else ("template", "")
             raise InputError(
-                f"--boost {name}: no such template in the workload; replay inspect lists them"
+                f"--boost {name}: no such {kind} in the workload; replay inspect{shown} lists them"
             )
         expanded.update(dict.fromkeys(chosen, factor))
     return expanded

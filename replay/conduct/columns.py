@@ -59,8 +59,9 @@ class Columns:
         return None
 
     def _of_column(self, name: str, value: str) -> tuple[TableProfile, str] | None:
-        """`worker`, a parameter: the column called so, or worker_id."""
-        for spelling in (name.lower(), f"{name.lower()}_id"):
+        """`worker`, a parameter, or `workers`, ahead of a value: the column called so, or worker_id."""
+        word = name.lower()
+        for spelling in (word, f"{word}_id", *(f"{one}_id" for one in _spellings(name))):
             for table in self._owners.get(spelling, ()):
                 column = next(c for c in table.columns if c.name.lower() == spelling)
                 if _may_hold(column.base_type, value):

@@ -10,12 +10,12 @@ from dataclasses import replace
 from itertools import cycle
 from typing import Any
 
+from replay.conduct.met import ran_by
 from replay.load import schedule
 from replay.load.planned import PlannedTransaction
 from replay.requests import Link, Request
 from replay.workload import Transaction
 
-_SURE = 0.5  # a link that is less sure is no ground to send anything
 Bind = Callable[[Transaction], schedule.Values]
 
 
@@ -30,13 +30,7 @@ class Instead:
         bind: Bind,
     ) -> None:
         self._bind = bind
-        known = {one.id: one for one in transactions}
-        self._of: dict[int, list[Transaction]] = defaultdict(list)
-        for link in links:
-            if link.sure >= _SURE and link.transaction in known:
-                self._of[link.request].append(known[link.transaction])
-        for ran in self._of.values():
-            ran.sort(key=lambda one: one.start_us)
+        self._of = ran_by(links, transactions)
         routes: dict[str, list[int]] = defaultdict(list)
         for request in requests:
             if request.id in self._of:

@@ -9,10 +9,10 @@ from replay.conduct.amplify import Amplify
 from replay.errors import InputError
 from replay.finding import Change
 from replay.load import pace, timeline
+from replay.load.options import SCENARIOS
 
 RECORDED = "as_recorded"
 RAMP = "ramp"
-SCENARIOS = ("mix", "storm", RAMP, RECORDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

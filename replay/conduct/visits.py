@@ -1,7 +1,8 @@
 """Captured requests as a load: each is a transaction of its own, whose values are bound like SQL's.
 
 The binder is asked for a value in the only words that it knows: a statement that looks the value up.
-So a request asks for a row that exists, and is as hot as it was.
+So a request asks for a row that exists, and is as hot as it was. Which column that is, the statements tell
+that the route ran, or else the names of path and parameters.
 
 What writes is sent where that is allowed, with the body that the log has, or one that an OpenAPI
 document describes; where neither has one, a transaction that the route ran is replayed in its stead.
@@ -18,6 +19,8 @@ from data_gen.profile import SchemaProfile
 from replay.conduct import bodies, targets
 from replay.conduct.columns import NOTHING, Columns
 from replay.conduct.instead import Instead
+from replay.conduct.lanes import lanes
+from replay.conduct.met import Place, met, places
 from replay.conduct.openapi import OpenApi
 from replay.load.planned import PlannedStatement, PlannedTransaction
 from replay.load.schedule import Values
@@ -26,14 +29,14 @@ from replay.requests import Link, Request, Requests, Route, as_template
 from replay.service import Service
 from replay.workload import Manifest, Statement, Transaction, Workload
 
-READING = ("GET", "HEAD", "OPTIONS")
-_BODILESS = (*READING, "DELETE", "TRACE")
+READING = ("GET", "HEAD")
+_BODILESS = (*READING, "OPTIONS", "DELETE", "TRACE")
 # How a request was planned.
 AS_CAPTURED = "as captured"
 WITH_BODY = "with the body of the log"
 MADE_BODY = "with a body made by the OpenAPI document"
 BY_SQL = "by the statements that they ran, in their stead"
-WRITES = "requests that write: --allow-writes sends them"
+WRITES = "requests other than GET and HEAD: --allow-writes sends them"
 NO_BODY = "requests of which neither body (of the log, by --openapi) nor statements are known"
 
 Body = tuple[str, bytes]  # media type, content
@@ -52,6 +55,7 @@ class Visits:
     openapi: OpenApi | None = None
     special: Mapping[str, str] = field(default_factory=dict)  # fields filled when sent, and marks
     instead: Instead | None = None  # what requests without a body ran
+    lanes: Mapping[int, int] = field(default_factory=dict)  # of a recording: see lanes
     planned: Counter[str] = field(default_factory=Counter)  # requests by how they were planned
 
     def plan(
@@ -62,6 +66,8 @@ class Visits:
         `more` has its session, and when that connects, where it is one of a recording.
         """
         request = self.requests[transaction.id]
+        if lane := self.lanes.get(request.id):
+            more = {**more, "session": f"{request.session} {lane}", "connect_us": due_us}
         bound = [value for statement in values for value in statement]
         if request.method not in READING and not self.allow_writes:
             return PlannedTransaction(due_us=due_us, statements=(), left_out=WRITES)
@@ -114,7 +120,6 @@ class Visits:
             f"{request.method} {target} HTTP/1.1",
             f"Host: {self.service.named}",
             "User-Agent: staging-replay",
-            "Accept: */*",
         ]
         if kind:
             lines.append(f"Content-Type: {kind}")
@@ -150,25 +155,31 @@ def visits(
     allow_writes: bool = False,
     openapi: OpenApi | None = None,
     special: Mapping[str, str] = MappingProxyType({}),
+    ran: Iterable[Transaction] = (),
 ) -> Visits:
-    """All kept requests as a workload of their own."""
+    """All kept requests as a workload of their own; `ran` are the transactions that they are linked to."""
     routes = {route.id: route for route in requests.routes}
     columns = Columns(profile)
+
+    def named(request: Request) -> Iterable[tuple[tuple[str, ...], str]]:
+        return _named(request, routes[request.route].route)
+
+    known = met(requests.kept, requests.links, ran, profile, named)
+    everything = len(requests.kept) == requests.log.requests
     return Visits(
         workload=Workload(
             manifest=replace(
                 manifest,
                 begin=requests.log.begin,
                 end=requests.log.end,
-                everything=len(requests.kept) == requests.log.requests,
+                everything=everything,
                 slice_s=requests.log.slice_s,
                 executions=requests.log.requests,
                 transactions=requests.log.requests,
             ),
             templates=tuple(map(as_template, requests.routes)),
             transactions=tuple(
-                _transaction(request, routes[request.route].route, columns)
-                for request in requests.kept
+                _transaction(request, named(request), columns, known) for request in requests.kept
             ),
         ),
         requests={request.id: request for request in requests.kept},
@@ -178,10 +189,18 @@ def visits(
         openapi=openapi,
         special=special,
         links=requests.links,
+        lanes=lanes(requests.kept) if everything else {},
     )
 
 
-def _transaction(request: Request, route: str, columns: Columns) -> Transaction:
+def _transaction(
+    request: Request,
+    named: Iterable[tuple[tuple[str, ...], str]],
+    columns: Columns,
+    known: Mapping[Place, str],
+) -> Transaction:
+    """`known` are the statements of places whose column is known; else names tell it."""
+
     def asked(sql: str, *values: str) -> Statement:
         return Statement(
             template=request.route,
@@ -202,8 +221,11 @@ def _transaction(request: Request, route: str, columns: Columns) -> Transaction:
         weight=request.weight,
         shape=request.route,
         statements=tuple(
-            asked(NOTHING if absent else columns.looking_up(*one), one[1])
-            for one in _named(request, route)
+            asked(
+                NOTHING if absent else known.get(place) or columns.looking_up(place[1], value),
+                value,
+            )
+            for place, value in places(request.route, named)
         )
         or (asked("SELECT"),),
     )

@@ -5,9 +5,11 @@ event loop: nothing here waits.
 """
 
 import re
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from email.utils import mktime_tz, parsedate_tz
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
@@ -104,8 +106,7 @@ class Clients:
         told = response.get("set-cookie")
         if told:
             self.set_cookies(session, [told] if isinstance(told, str) else told)
-        kind = response.get("content-type")
-        if isinstance(kind, str) and kind.startswith("text/html"):
+        if is_page(response):
             found = self._field.search(response._body_buffer)  # noqa: SLF001 - it has no other reader
             if found:
                 self.client(session).token = found[1].decode("latin-1")
@@ -116,10 +117,32 @@ class Clients:
         for line in lines:
             pair, _, attributes = line.partition(";")
             name, _, value = pair.strip().partition("=")
-            if not value or "max-age=0" in attributes.lower().replace(" ", ""):
+            if not value or _has_expired(attributes):
                 jar.pop(name, None)
             else:
                 jar[name] = value
+
+
+def _has_expired(attributes: str) -> bool:
+    """Whether a cookie is taken back: its Max-Age tells, else its Expires (RFC 6265, 5.3)."""
+    told = {
+        name.strip().lower(): value.strip()
+        for name, _, value in (one.partition("=") for one in attributes.split(";"))
+    }
+    age = told.get("max-age", "")
+    if age.removeprefix("-").isdecimal():
+        return int(age) <= 0
+    until = parsedate_tz(told.get("expires", ""))
+    try:
+        return until is not None and mktime_tz(until) < time.time()
+    except (ValueError, OverflowError):  # a year of five digits
+        return False
+
+
+def is_page(response: "HTTPResponse") -> bool:
+    """Whether an answer may hold a token."""
+    kind = response.get("content-type")
+    return isinstance(kind, str) and kind.startswith("text/html")
 
 
 def special_fields(csrf: Sequence[str], fresh: Sequence[str]) -> Mapping[str, str]:

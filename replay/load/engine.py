@@ -65,8 +65,13 @@ class Engine(Driving):
         settings: tuple[bytes, ...] = (b"",),
         retries: int = 0,
         new_session: NewSession = Session,
+        latest_first: bool = False,
     ) -> None:
-        """`settings` are the texts that arrivals name, to be run in a session before them."""
+        """`settings` are the texts that arrivals name, to be run in a session before them.
+
+        With `latest_first` the session that became free last is taken first, so that no more
+        connections are used than are needed at once.
+        """
         super().__init__(calls, settings, retries)
         self.error: BaseException | None = None  # what broke this program, if anything did
         self.lost_connections = 0
@@ -81,6 +86,7 @@ class Engine(Driving):
         self._done = done
         self._lost = lost
         self._free: deque[Session] = deque()
+        self._take = self._free.pop if latest_first else self._free.popleft
         self._looks: deque[tuple[int, int]] = deque()  # at which something waited: planned, made
         self._pauses: list[tuple[int, int]] = []  # heap of (wake, slot)
         self._busy = 0
@@ -189,7 +195,7 @@ class Engine(Driving):
         if self._free:
             self._advance()
             self._busy += 1
-            self._begin(self._free.popleft(), arrival, due, None)
+            self._begin(self._take(), arrival, due, None)
         elif now - due < self._pool_timeout_ns:
             return False
         else:

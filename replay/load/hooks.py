@@ -3,19 +3,26 @@
 import argparse
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from replay.load.alone import Concluded
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """A planned load."""
+
+    boosted: Collection[str] = ()  # templates whose rate is raised
+    told: tuple[str, ...] = ()  # what there is to say of it at the end
+
+
 class Bake(Protocol):
     """Plans a scenario's load."""
 
-    def __call__(
-        self, parsed: argparse.Namespace, shards: Path, worker: int, workers: int
-    ) -> Collection[str]:
-        """Write the shard of one worker of so many; returns the templates whose rate is raised."""
+    def __call__(self, parsed: argparse.Namespace, shards: Path, worker: int, workers: int) -> Load:
+        """Write the shard of one worker of so many."""
 
 
 class Middle(Protocol):

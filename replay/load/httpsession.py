@@ -16,7 +16,7 @@ from typing import Any
 from geventhttpclient.response import HTTPParseError, HTTPResponse
 
 from replay.load.carrier import READ, WRITE, Heard
-from replay.load.clients import Clients
+from replay.load.clients import Clients, is_page
 from replay.load.record import CODE_OK, CODE_UNANSWERED
 from replay.load.session import LOST, RUNNING, Session
 from replay.load.shard import Call, Line
@@ -27,6 +27,26 @@ from replay.service import Service
 _CHUNK = 1 << 16
 _END = b"\r\n"
 _IDEMPOTENT = (b"GET ", b"HEAD ", b"PUT ", b"DELETE ", b"OPTIONS ", b"TRACE ")
+
+
+_FINAL = 200  # what comes ahead of it (100 Continue, 103 Early Hints) is not the answer …
+_SWITCHED = 101  # … but for this one: another protocol follows, which nobody speaks here
+_PAGE = 1 << 20  # bytes of one that are held
+
+
+class _Answer(HTTPResponse):
+    """What the service answers to one request."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether its status is the answer's."""
+        code = self.status_code
+        return code >= _FINAL or code == _SWITCHED
+
+    def _on_body(self, part: bytearray) -> None:
+        """Hold the beginning of a page, which has tokens; of a download of gigabytes nothing."""
+        if len(self._body_buffer) < _PAGE and is_page(self):
+            self._body_buffer += part
 
 
 class _Closed:
@@ -103,7 +123,7 @@ class HttpSession(Session):
         self._transmit()
 
     def _transmit(self) -> None:
-        self._response = HTTPResponse("HEAD" if self._request.startswith(b"HEAD ") else "GET")
+        self._response = _Answer("HEAD" if self._request.startswith(b"HEAD ") else "GET")
         self._taken = False
         if self._sock is not None and not self._may_come_twice() and self._is_let_go(self._sock):
             self.close()
@@ -185,7 +205,7 @@ class HttpSession(Session):
                 self.close()  # nothing was asked for
             elif plain:
                 self._response.feed(plain)
-                if self._response.message_complete:
+                if self._response.message_complete and self._response.is_final:
                     self._over()
         except (OSError, HTTPParseError):
             self._failed()
@@ -197,8 +217,10 @@ class HttpSession(Session):
         response = self._response
         if self.state != RUNNING:
             self.close()
-        elif response.headers_complete and not (
-            response.get("content-length") or response.get("transfer-encoding")
+        elif (
+            response.headers_complete
+            and response.is_final
+            and not (response.get("content-length") or response.get("transfer-encoding"))
         ):
             self._over(closed=True)
         else:

@@ -23,9 +23,11 @@ __all__ = ["LoadReport", "launch", "salvage"]
 
 log = logging.getLogger(__name__)
 
+_HTTP = "http"  # the scenario whose worker speaks to a service
 _ORIGIN = "origin"  # the file that has it, CLOCK_MONOTONIC ns
 _LEAD_NS = 200_000_000  # from the announcement of the origin to the origin
 _READY_S = 120.0  # for Locust to start and all sessions to be open
+_LOGIN_S = 1800.0  # … and before that, for all sessions to log in, where they do
 _SLACK_S = 30.0  # beyond the planned end, before a worker counts as hung
 
 
@@ -70,7 +72,6 @@ def launch(
         "service": service,
         **(client or {}),
     }
-    file = _scenario_file(scenario)
     library.ensure()
     children: list[Child] = []
     origin_ns, interrupted = 0, False
@@ -78,10 +79,11 @@ def launch(
         try:
             for worker in range(workers):
                 share = pool // sharing + (worker < pool % sharing)
-                own = {"pool": share} if worker < sharing else {"pool": aside_pool, "service": ""}
+                is_aside = worker >= sharing
+                own = {"pool": aside_pool, "service": ""} if is_aside else {"pool": share}
                 children.append(
                     Child(
-                        file,
+                        _scenario_file(_HTTP if service and not is_aside else scenario),
                         {**common, "worker-index": worker, **own},
                         dsn=dsn,
                         lock=lock,
@@ -89,7 +91,8 @@ def launch(
                         log_file=run / f"locust-{worker}.log",
                     )
                 )
-            origin_ns = _begin(children, shards)
+            logs_in = bool(client and client.get("login"))
+            origin_ns = _begin(children, shards, _READY_S + logs_in * _LOGIN_S)
             if ready is not None:
                 ready(origin_ns)
             deadline = time.monotonic() + duration_s + drain_s + _SLACK_S
@@ -142,9 +145,9 @@ def _held(shards: Path) -> Iterator[int]:
         yield lock.fileno()
 
 
-def _begin(children: list[Child], shards: Path) -> int:
+def _begin(children: list[Child], shards: Path, ready_s: float) -> int:
     """Wait until all sessions of all workers are open, then fix the origin."""
-    deadline = time.monotonic() + _READY_S
+    deadline = time.monotonic() + ready_s
     for child in children:
         child.await_ready(deadline)
     origin_ns = time.monotonic_ns() + _LEAD_NS

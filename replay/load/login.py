@@ -8,6 +8,7 @@ requests.
 import importlib
 import importlib.util
 import json
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -62,7 +63,7 @@ class LoginClient:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send a request, a mapping as JSON, and wait for the answer; redirects are not followed."""
-        given = dict(headers or {})
+        given = {"Host": self._service.named, **(headers or {})}
         if isinstance(body, Mapping):
             body = json.dumps(body)
             given.setdefault("Content-Type", "application/json")
@@ -97,10 +98,14 @@ Login = Callable[[int, LoginClient], Mapping[str, str] | None]
 
 
 def hook(name: str) -> Login:
-    """The function of `module:function` or `file.py:function`; raises InputError where there is none."""
+    """The function of `module:function` or `file.py:function`; raises InputError where there is none.
+
+    What stands beside a file can be imported by it, as by any script.
+    """
     place, _, function = name.rpartition(":")
     try:
         if place.endswith(".py"):
+            sys.path.insert(0, str(Path(place).absolute().parent))
             spec = importlib.util.spec_from_file_location(Path(place).stem, place)
             assert spec is not None
             assert spec.loader is not None
@@ -109,9 +114,9 @@ def hook(name: str) -> Login:
         else:
             module = importlib.import_module(place)
         found: Login = getattr(module, function)
-    except (ImportError, OSError, ValueError, AttributeError, SyntaxError) as error:
+    except Exception as error:
         raise InputError(
-            f"--login {name}: {error}; write module:function, or file.py:function"
+            f"--login {name}: {type(error).__name__}: {error}; write module:function, or file.py:function"
         ) from error
     return found
 
@@ -125,7 +130,7 @@ def log_in(login: Login, service: Service, clients: Clients, sessions: Iterable[
         while left and not failed:
             number, session = left.popleft()
             try:
-                headers = login(number, LoginClient(service, clients, session))
+                headers = dict(login(number, LoginClient(service, clients, session)) or {})
             except Exception as error:  # noqa: BLE001 - the user's own, told as it is
                 failed.append(
                     EnvironmentFaultError(
@@ -133,7 +138,7 @@ def log_in(login: Login, service: Service, clients: Clients, sessions: Iterable[
                     )
                 )
                 return
-            clients.client(session).headers.update(headers or {})
+            clients.client(session).headers.update(headers)
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(_AT_ONCE, len(left)))]
     for thread in threads:

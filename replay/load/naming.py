@@ -17,6 +17,9 @@ _LISTS = (
     (re.compile(r"(?i)(\bvalues\s*)\(.*\)"), r"\1(...)"),
     (re.compile(r"(?i)(\bin\s*)\([^()]*,[^()]*\)"), r"\1(...)"),
 )
+_REQUEST = re.compile(
+    r"^[A-Z]+ (?=/(?!\*))"
+)  # Locust's own tables have the method in a column of its own
 _ID = 8
 
 
@@ -32,13 +35,16 @@ def shortened(sql: str) -> str:
 
 
 def names(examples: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Template id -> (verb, name), no name twice; `examples` is template id -> a text of it."""
+    """Template id -> (verb, name), no pair twice; `examples` is template id -> a text of it.
+
+    A request's name is its route.
+    """
     short = {template: shortened(sql) for template, sql in examples.items()}
     times = Counter(short.values())
     return {
         template: (
             text.partition(" ")[0].strip("(").upper(),
-            text if times[text] == 1 else f"{text} [{template[:_ID]}]",
+            _REQUEST.sub("", text, count=1) if times[text] == 1 else f"{text} [{template[:_ID]}]",
         )
         for template, text in short.items()
     }

@@ -5,11 +5,16 @@ All values are plain text and numbers: a Locust master sends them to its workers
 
 import argparse
 import os
+from math import inf
 
 from replay.errors import InputError
 
 TARGET = "REPLAY_TARGET"
-DURATION_S = 20.0  # of arrivals, where nothing else is said
+SCENARIOS = ("mix", "storm", "ramp", "as_recorded")
+DURATION_S = 20.0  # of arrivals, where nothing else is said …
+DURATIONS_S = {"ramp": 120.0, "as_recorded": inf}  # … but of these
+POOL = 20  # connections to a database, as a service has, where nothing else is said …
+CLIENTS = 200  # … and to a service, whose clients wait for nobody's pool but its own
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +22,10 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("Replay")
     group.add_argument("--workload", help="Workload directory to replay")
     group.add_argument("--target", help=f"DSN of a marked database; or {TARGET} in the environment")
-    group.add_argument("--service", default="", help="URL that captured requests are sent to")
+    group.add_argument(
+        "--service", default="", help="Of http.py: URL that captured requests are sent to"
+    )
+    group.add_argument("--scenario", choices=SCENARIOS, help="Of http.py: how requests come; mix")
     group.add_argument("--ca", default="", help="Certificates that sign the service's")
     group.add_argument("--insecure", action="store_true", help="Take any certificate")
     group.add_argument("--login", default="", help="module:function that logs a session in")
@@ -57,7 +65,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--drain", type=float, default=5.0, help="Seconds to end what is under way")
     pool = group.add_argument(
-        "--pool", type=int, default=20, help="Connections, as the service has"
+        "--pool", type=int, default=POOL, help="Connections, as the service has"
     )
     group.add_argument("--pool-timeout-ms", type=int, default=5000, help="Longest wait for one")
     group.add_argument("--statement-timeout-ms", type=int, default=30_000)

@@ -40,4 +40,4 @@ class Planned:
     statements: int
     workers: int
     left_out: Mapping[str, int]  # transactions that are not replayed, by reason
-    most_sessions: int = 0  # of a recording, open at once
+    most_sessions: int = 0  # of a recording, open at once; with some `aside`, of these

@@ -86,6 +86,7 @@ def write_shards(
         raise _nothing(left_out)
     sessions = recording.table()
     np.save(directory / SESSIONS, sessions)
+    of_database = sessions[sessions["worker"] == workers] if aside else sessions
     planned = [arrivals.planned[worker] for worker in range(workers + aside)]
     _write_index(directory, numbering, planned, recorded=bool(len(sessions)), retries=retries)
     return Planned(
@@ -93,7 +94,7 @@ def write_shards(
         statements=statements,
         workers=workers,
         left_out=dict(left_out),
-        most_sessions=most_at_once(sessions),
+        most_sessions=most_at_once(of_database),
     )
 
 

@@ -9,7 +9,7 @@ environment. One user is one worker: it drives its whole shard in one long task.
 import argparse
 import signal
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -28,7 +28,7 @@ from replay.load import options, together
 from replay.load.alone import conclude, directories
 from replay.load.channel import Channel
 from replay.load.cluster import Ended, MasterSide, Place, WorkerSide
-from replay.load.hooks import Bake, During
+from replay.load.hooks import Bake, During, Load
 from replay.load.launched import await_origin, tell_failed
 from replay.load.merging import Share
 from replay.load.naming import names
@@ -111,6 +111,11 @@ def _end_user_first(environment: Any, **_: Any) -> None:
     environment.runner.quit()
 
 
+def defaults(**values: object) -> None:
+    """What a scenario's options are where nothing is said; for the scenario to tell when it is imported."""
+    events.init_command_line_parser.add_listener(lambda parser, **_: parser.set_defaults(**values))
+
+
 # Locust imports the scenario, and with it this file, before it makes its parser.
 events.init_command_line_parser.add_listener(_add_options)
 events.init.add_listener(_take_over)
@@ -184,7 +189,7 @@ class ReplayUser(User):
         with ExitStack() as stack:
             found = directories(parsed.shards, parsed.run_directory)
             shards, run = stack.enter_context(found)
-            boosted = self._baked(parsed, shards, place)
+            load = self._baked(parsed, shards, place)
             parsed.duration = parsed.duration or options.DURATION_S
             middle = stack.enter_context(self.during(parsed)) if not place.worker else None
             index = read_index(shards)
@@ -204,12 +209,13 @@ class ReplayUser(User):
                 origin_ns=origin_ns,
                 duration_s=parsed.duration,
                 objective_ms=parsed.objective_ms,
-                boosted=boosted,
+                boosted=load.boosted,
                 code=code,
             )
-            told: tuple[str, ...] = ()
+            told = load.told
             if middle is not None:
-                told = tuple(middle.told(run, place.worker, concluded, self.board.names))
+                names = self.board.names
+                told = (*told, *middle.told(run, place.worker, concluded, names))
             share = replace(concluded.share, told=told)
         if cluster is not None:
             return share
@@ -217,8 +223,8 @@ class ReplayUser(User):
             print(line)
         return replace(share, exit_code=concluded.exit_code)
 
-    def _baked(self, parsed: argparse.Namespace, shards: Path, place: Place) -> Collection[str]:
-        return () if parsed.shards else self.bake(parsed, shards, place.worker, place.workers)
+    def _baked(self, parsed: argparse.Namespace, shards: Path, place: Place) -> Load:
+        return Load() if parsed.shards else self.bake(parsed, shards, place.worker, place.workers)
 
     def _worker(
         self,

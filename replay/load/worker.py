@@ -120,7 +120,7 @@ class Worker:
         }
         run = library.load() if self._connections.are_plain() else None
         if run is None:
-            return Engine(arrivals, calls, **options)
+            return Engine(arrivals, calls, latest_first=bool(task.service), **options)
         return Compiled(shard_file(task.shards, task.worker), calls, run=run, **options)
 
     def live(self) -> Live:

@@ -16,8 +16,9 @@ _ACTION = re.compile(
     rb"/\*[^*]{0,400}?\bcontroller(?:='|:)([\w:/.%-]{1,100})'?[^*]{0,400}?\baction(?:='|:)([\w.%-]{1,100})"
 )
 _WRITING = frozenset(("insert", "update", "delete", "merge"))
-# A value's place in a path, as frameworks and we write it: <int:id>, {id}, :id.
-_VALUE = re.compile(r"<[^<>/]*>|\{[^{}/]*\}|(?<=/):\w+")
+# A value's place in a path, as frameworks and we write it: (?P<id>[0-9]+), <int:id>, {id}, :id.
+_VALUE = re.compile(r"\((?:\?P<\w+>)?[^()?][^()]*\)|<[^<>/]*>|\{[^{}/]*\}|(?<=/):\w+")
+_FORMAT = re.compile(r"\(\.:\w+\)$")  # Rails': may be there
 
 
 def route_of(text: bytes) -> str:
@@ -32,8 +33,12 @@ def route_of(text: bytes) -> str:
 
 
 def shape_of(route: str) -> str:
-    """A route without the names of its values, by which two spellings of one route are equal."""
-    return _VALUE.sub("{}", route).rstrip("/")
+    """A route without the names of its values, by which two spellings of one route are equal.
+
+    Django writes one without its first slash, or as a regular expression from `^` to `$`.
+    """
+    text = _FORMAT.sub("", route.removeprefix("^").removesuffix("$"))
+    return "/" + _VALUE.sub("{}", text).strip("/?")
 
 
 def spelling(requests: Iterable[str]) -> Callable[[str, str], str]:

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+Said = tuple[int, list[tuple[str, str]], bytes]
+"""Status, headers and content."""
+
 
 @dataclass
 class Asked:
@@ -27,6 +30,7 @@ class Made:
 
     url: str
     asked: list[Asked] = field(default_factory=list)
+    marks: dict[str, "Said"] = field(default_factory=dict)  # answers of its own, by path
 
     def of(self, path: str) -> list[Asked]:
         return [one for one in self.asked if one.path == path]
@@ -59,7 +63,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self._answered = True
-        status, more, content = answer(asked)
+        status, more, content = self.server.made.marks.get(self.path) or answer(asked)
+        if self.path == "/early":  # what is ahead of the answer comes by itself
+            self.send_response_only(103)
+            self.send_header("Link", "</a.css>; rel=preload")
+            self.end_headers()
+            time.sleep(0.05)
         self.send_response(status)
         for name, value in more:
             self.send_header(name, value)
@@ -72,8 +81,8 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - http.server's own names
 
 
-def answer(asked: Asked) -> tuple[int, list[tuple[str, str]], bytes]:
-    """Status, headers and content."""
+def answer(asked: Asked) -> Said:
+    """What a service says to that."""
     path, cookies = asked.path, asked.headers.get("cookie", "")
     if path == "/slow":
         time.sleep(2.0)

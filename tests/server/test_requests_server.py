@@ -3,6 +3,7 @@
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections import Counter
 
@@ -10,7 +11,7 @@ import pytest
 from made_service import new_certificate, serving
 
 from replay import rundir, service
-from replay.errors import EnvironmentFaultError, InputError
+from replay.errors import EnvironmentFaultError, InputError, RefusedError
 from replay.load import shard, sharding
 from replay.load.clients import CSRF_MARK, FRESH_MARK, Clients
 from replay.load.launch import launch
@@ -25,6 +26,9 @@ def login(number, client):
 
 def refuses(number, client):
     raise ValueError("no such user")
+
+def text(number, client):
+    return "Bearer " + str(number)
 """
 
 
@@ -66,14 +70,14 @@ def driven(directory, url, requests, *, pool=4, timeout_ms=10_000, **client):
     return found, report
 
 
-PLAIN = ("/quick", "/closes", "/lets-go", "/broken", "/moved", "/elsewhere/not")
+PLAIN = ("/quick", "/early", "/closes", "/lets-go", "/broken", "/moved", "/elsewhere/not")
 
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
     """What came of a load on each kind of path, and what the service saw."""
     requests = [
-        request(100 * n + 15 * at, "GET", path)
+        request(100 * n + 12 * at, "GET", path)
         for n in range(ROUNDS)
         for at, path in enumerate(PLAIN)
     ]
@@ -96,6 +100,11 @@ def test_each_answer_is_told_by_its_status(plain):
     assert found["GET /quick"] == {("ok", 200): ROUNDS}
     assert found["GET /broken"] == {("http 500", 500): ROUNDS}
     assert found["GET /moved"] == {("ok", 302): ROUNDS}
+
+
+def test_what_comes_ahead_of_an_answer_is_not_the_answer(plain):
+    found, _, _ = plain
+    assert found["GET /early"] == {("ok", 200): ROUNDS}
 
 
 def test_a_connection_that_was_closed_is_opened_again(plain):
@@ -176,24 +185,71 @@ def test_every_session_logs_in_and_keeps_its_connection(tmp_path):
     assert all(len(clients) == 1 for clients in by_cookie.values())
 
 
-def test_a_login_that_fails_says_whose_and_why(tmp_path):
-    (tmp_path / "hook.py").write_text(LOGIN)
-    refuses = hook(f"{tmp_path}/hook.py:refuses")
+def test_a_login_that_fails_says_whose_and_why(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "hook.py").write_text(f"from people_of_staging import NAMES\n{LOGIN}")
+    (tmp_path / "people_of_staging.py").write_text("NAMES = 7")  # beside it
+    refuses, text = (hook(f"{tmp_path}/hook.py:{name}") for name in ("refuses", "text"))
     with serving() as made:
         where = service.find(made.url)
         with pytest.raises(EnvironmentFaultError, match=r"session 0 .* ValueError: no such user"):
             log_in(refuses, where, Clients(), [b"s"])
+        with pytest.raises(EnvironmentFaultError, match=r"session 0 could not log in: ValueError"):
+            log_in(text, where, Clients(), [b"s"])
     with pytest.raises(InputError, match="no attribute 'nobody'"):
         hook(f"{tmp_path}/hook.py:nobody")
+    (tmp_path / "hook.py").write_text("1 / 0")
+    with pytest.raises(InputError, match="ZeroDivisionError"):
+        hook(f"{tmp_path}/hook.py:login")
+
+
+@pytest.mark.parametrize(
+    ("said", "is_staging"),
+    [
+        ((200, [], b"staging\n"), True),
+        ((404, [("Replay-Staging", "staging")], b"no such page"), True),
+        ((404, [], b"staging"), False),
+        ((200, [], b"<script>const links = {staging: 'https://staging.shop.test'}"), False),
+        ((200, [("Replay-Staging", "no")], b"ok"), False),
+    ],
+)
+def test_another_machine_must_say_that_it_is_staging(monkeypatch, said, is_staging):
+    """A page that answers to everything, and speaks of staging somewhere, does not say so."""
+    monkeypatch.setattr(service, "_is_loopback", lambda _: False)
+    with serving() as made:
+        made.marks["/base" + service.MARKER] = said
+        where = service.find(f"{made.url}/base")
+        if is_staging:
+            service.require_staging(where)
+        else:
+            with pytest.raises(RefusedError, match="is not proven to be staging"):
+                service.require_staging(where)
+    assert [one.path for one in made.asked] == ["/base" + service.MARKER]
+
+
+def test_of_several_addresses_the_one_that_is_asked_is_the_one_that_is_used(monkeypatch):
+    """`localhost` is two addresses, and a service often listens at one of them alone."""
+    with serving() as made, socket.socket() as dead:
+        dead.bind(("127.0.0.1", 0))  # and does not listen
+        port = int(made.url.rpartition(":")[2])
+        way = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+        ways = [(*way, dead.getsockname()), (*way, ("127.0.0.1", port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: ways)
+        where = service.find(f"http://shop.test:{port}")
+        assert where.address == ("127.0.0.1", port)
+        service.require_staging(where)
+    assert made.asked[0].headers["host"] == f"shop.test:{port}"
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl to make a certificate with")
 def test_tls_with_a_certificate_of_ones_own(tmp_path):
+    """One at a time, on the connection that was used last: of a pool of four no other is opened."""
     certificate = new_certificate(tmp_path)
     with serving(certificate) as made:
         found, _ = driven(
-            tmp_path, made.url, [request(n * 20, "GET", "/quick") for n in range(5)], ca=certificate
+            tmp_path, made.url, [request(n * 80, "GET", "/quick") for n in range(5)], ca=certificate
         )
+        assert len({one.client for one in made.of("/quick")}) == 1
         assert found["GET /quick"] == {("ok", 200): 5}
         service.require_staging(service.find(made.url, insecure=True))
         (tmp_path / "other").mkdir()

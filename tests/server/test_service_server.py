@@ -6,6 +6,8 @@ import http.client
 import json
 import random
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -186,6 +188,34 @@ def test_a_service_that_is_not_proven_to_be_staging_is_refused(replayed, server,
     assert "log of requests names this host" in " ".join(capsys.readouterr().err.split())
     assert status(["run", workload, "--service", "ftp://x", *options]) == 2
     assert "write http://HOST:PORT" in " ".join(capsys.readouterr().err.split())
+
+
+def locust(*options: object) -> subprocess.CompletedProcess[str]:
+    """Locust's own command, with the scenario of requests."""
+    scenario = [sys.executable, "-m", "locust", "-f", str(ROOT / "scenarios/http.py"), "--headless"]
+    given = [*scenario, "--only-summary", *map(str, options)]
+    return subprocess.run(given, capture_output=True, text=True, check=False, timeout=90)
+
+
+def test_locusts_own_command_sends_requests(replayed, server):
+    """Under its names, with what is left out; and a file called as a module of Python's does no harm."""
+    _, directory = replayed
+    given = ["--workload", directory / "shop.workload", "--target", server.dsn("service_staging")]
+    storm = ["--scenario", "storm", "--boost", "GET /callbacks/{id}=20", "--duration", "2"]
+    with service(server.dsn("service_staging")) as url:
+        done = locust(*given, *storm, "--service", url)
+    assert done.returncode in (0, 3), done.stderr
+    said = " ".join((done.stdout + done.stderr).split())
+    assert "GET /tasks/{int}" in said
+    assert "GET /tasks/{int}" in said
+    assert "GET /callbacks/{id}" in said
+    assert "GET GET" not in said
+    assert "requests planned as captured: " in said
+    assert "left out: requests other than GET and HEAD: --allow-writes sends them: " in said
+    assert "healthy: p95" in said
+    refused = locust(*given)
+    assert refused.returncode == 2
+    assert "no service: give --service http://HOST:PORT" in " ".join(refused.stderr.split())
 
 
 FORM = (

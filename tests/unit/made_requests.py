@@ -73,7 +73,8 @@ def _log(made, line, session, at, sql, told, trace, own, path) -> None:
     comment = {
         "trace": f" /*db_driver='psycopg',traceparent='00-{trace}-{'cd' * 8}-01'*/",
         "id": f" /* request_id: {own} */",
-        "route": f" /*route='{path.replace('{}', '%3Cint%3Aid%3E')}'*/",
+        # As Django has it: no slash at its begin.
+        "route": f" /*route='{path.strip('/').replace('{}', '%3Cint%3Aid%3E')}/'*/",
     }.get(told, "")
     ended = at + timedelta(milliseconds=0.2)
     text = sql.format(line[session] * 1009 % 9973) + comment

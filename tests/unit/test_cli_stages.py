@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import made_run
 import pytest
 
+import scenarios
 from replay import bundle, rundir
 from replay.cli import run as run_command
 from replay.cli import status
@@ -36,8 +37,20 @@ def called(monkeypatch):
     return replace
 
 
-def test_the_scenarios_offered_are_those_that_can_be_baked():
-    assert run_command.SCENARIOS == bake.SCENARIOS
+def test_the_scenarios_offered_are_those_that_there_are():
+    folder = Path(scenarios.__file__).parent
+    assert all((folder / f"{name}.py").is_file() for name in run_command.SCENARIOS)
+
+
+def test_clients_of_a_service_are_more_than_its_pool(story, called, capsys):
+    workload, runs = story
+    seen = called("replay.conduct.run.run", rundir.read_manifest(runs[0]))
+    plain = ["run", str(workload), "-o", str(runs[0]), "--target", "host=staging"]
+    for options, pool in (([], 20), (["--service", "http://localhost:1"], 200)):
+        assert status([*plain, *options]) == 0
+        assert seen.args[3].pool == pool
+    assert status([*plain[:4], "--service", "http://localhost:1"]) == 2
+    assert "--service needs --target" in capsys.readouterr().err
 
 
 def test_run_hands_its_options_on(story, called, capsys):

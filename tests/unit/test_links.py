@@ -102,7 +102,7 @@ def test_a_comment_that_names_a_route_limits_who_it_was(tmp_path):
         assert found[key].how == "comment"
         assert found[key].calls == pytest.approx(calls, rel=0.1)
     (insert,) = (t for t in bundle.read(out).templates if "insert" in t.sql)
-    assert (insert.routes, insert.routes_by) == ((("/tasks", 1.0),), "comment")
+    assert (insert.routes, insert.routes_by) == ((("tasks/", 1.0),), "comment")
 
 
 def files(out) -> dict[str, bytes]:

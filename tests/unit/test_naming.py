@@ -49,3 +49,12 @@ def test_names_are_unique_and_carry_the_id_only_where_they_must() -> None:
     assert found["a" * 16] == ("UPDATE", "UPDATE tasks SET ... WHERE id = $4 [aaaaaaaa]")
     assert found["b" * 16] == ("UPDATE", "UPDATE tasks SET ... WHERE id = $4 [bbbbbbbb]")
     assert found["c" * 16] == ("BEGIN", "BEGIN")
+
+
+def test_a_request_is_named_by_its_route_as_locusts_users_know_it() -> None:
+    found = names({"a": "GET /tasks/{int}", "b": "POST /tasks/{int}", "c": "SELECT X /y"})
+    assert found == {
+        "a": ("GET", "/tasks/{int}"),
+        "b": ("POST", "/tasks/{int}"),
+        "c": ("SELECT", "SELECT X /y"),
+    }

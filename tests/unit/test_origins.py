@@ -7,7 +7,7 @@ from made_lines import csv_line
 
 from replay import bundle
 from replay.cli import status
-from replay.sql.comment import route_of, shape_of
+from replay.sql.comment import route_of, shape_of, spelling
 
 TRACE = "traceparent='00-5bd66ef5095369c7b0d1f8f4bd33716a-c532cb4098ac3dd2-01'"
 
@@ -51,7 +51,24 @@ def test_a_template_knows_the_routes_that_ran_it(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "route", ["/tasks/<int:task>/log", "/tasks/{int}/log", "/tasks/:task/log", "/tasks/{id}/log/"]
+    "route",
+    [
+        *("/tasks/<int:task>/log", "/tasks/{int}/log", "/tasks/:task/log", "/tasks/{id}/log/"),
+        # Django's, of path() and of re_path(), and Rails'.
+        *("tasks/<int:task>/log/", "^tasks/(?P<task>[0-9]+)/log/$", "^tasks/([^/]+)/log/?$"),
+        "/tasks/:task/log(.:format)",
+    ],
 )
 def test_a_route_is_the_same_however_its_values_are_written(route):
     assert shape_of(route) == "/tasks/{}/log"
+    assert (
+        spelling(["GET /tasks/{int}/log", "GET /tasks"])(route, "select") == "GET /tasks/{int}/log"
+    )
+
+
+def test_what_is_no_path_stays_as_it_is():
+    shown = spelling(["GET /", "GET /tasks", "POST /tasks"])
+    assert shown("tasks#show", "select") == "tasks#show"
+    assert shown("^$", "select") == "GET /"
+    assert shown("tasks/", "select") == "tasks/"  # one of two
+    assert shown("tasks/", "insert") == "POST /tasks"

@@ -72,6 +72,16 @@ def test_what_is_left_out_is_counted_and_nothing_to_do_is_an_error(tmp_path: Pat
         sharding.write_shards(tmp_path, [left_out])
 
 
+def test_of_a_service_only_sessions_of_statements_are_the_databases(tmp_path: Path) -> None:
+    statement = PlannedStatement(template="a" * 16, sql="SELECT 1", prepared=None, values=())
+    asked = [
+        PlannedTransaction(due_us=n, statements=(statement,), session=f"s{n}", aside=n > 7)
+        for n in range(10)
+    ]
+    assert shard.write_shards(tmp_path, asked, aside=True).most_sessions == 2
+    assert shard.write_shards(tmp_path, asked[:8]).most_sessions == 8
+
+
 def test_a_directory_without_shards_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--workload"):
         shard.read_index(tmp_path)

@@ -171,7 +171,7 @@ def request(method, *, body=None, target="/v1/tasks/5", status=200):
     )
 
 
-def planned(asked, **options):
+def planned(asked, more=(), **options):
     """The plan of a request of POST /v1/tasks/{int}, and the counts of how."""
     found = visits.Visits(
         workload=None,
@@ -182,7 +182,7 @@ def planned(asked, **options):
         **options,
     )
     bound = [[value] for value in ("9", "w1", "x")[: 1 + (asked.body or "").count(":")]]
-    return found.plan(5, SimpleNamespace(id=0), bound, {}), found.planned
+    return found.plan(5, SimpleNamespace(id=0), bound, dict(more)), found.planned
 
 
 def test_what_writes_is_left_out_unless_it_is_allowed(openapi):
@@ -198,6 +198,25 @@ def test_what_writes_is_left_out_unless_it_is_allowed(openapi):
     assert b"Content-Type: application/json\r\n" in head
     assert json.loads(body)["worker_id"] == "w7"
     assert how == {visits.MADE_BODY: 1}
+
+
+def test_only_get_and_head_are_sent_unless_more_is_allowed():
+    for method in ("OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE"):
+        assert planned(request(method))[0].left_out == visits.WRITES
+    for method in ("GET", "HEAD"):
+        assert planned(request(method))[0].statements[0].values[2] is None
+    plan, _ = planned(request("OPTIONS"), allow_writes=True)
+    assert plan.statements[0].values[0].startswith(b"OPTIONS /v1/tasks/9 HTTP/1.1\r\n")
+
+
+def test_what_ran_at_once_in_a_recorded_session_is_on_other_connections():
+    """The second connection of a session comes with its first request; its cookies are the session's."""
+    recorded = {"session": "s", "connect_us": 0}
+    first, _ = planned(request("GET"), more=recorded)
+    second, _ = planned(request("GET"), more=recorded, lanes={0: 1})
+    assert (first.session, first.connect_us) == ("s", 0)
+    assert (second.session, second.connect_us) == ("s 1", 5)
+    assert first.statements[0].values[1] == second.statements[0].values[1] == b"s"
 
 
 def test_fields_that_are_filled_when_they_are_sent_have_a_mark():

@@ -70,7 +70,7 @@ class Words:
         own = {shape_of(one.name.partition(" ")[2]) for one in self._routes if one.calls}
         folded = [one.name.split(" ", 1) for one in self._routes if one.calls and NAME in one.name]
         methods, paths = [], []
-        for path in {f"/{shape_of(one).strip('/')}" for one in named}:
+        for path in set(map(shape_of, named)):
             for method, route in folded if "{" not in path and path not in own else ():
                 if _fits(path, route):
                     methods.append(method.encode())
