@@ -61,6 +61,11 @@ def find(url: str, *, ca: str = "", insecure: bool = False) -> Service:
         port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
         port = 0
+    if parts.username or parts.password:
+        raise InputError(
+            "--service has a user's name or a password in it: write http://HOST:PORT alone, and have a "
+            "function of --login return the Authorization header"
+        )
     if parts.scheme not in ("http", "https") or not parts.hostname or not port:
         raise InputError(f"--service {url}: write http://HOST:PORT, or https://")
     try:

@@ -116,7 +116,7 @@ def command(
     key_file: Path | None,
     http: tuple[Path, ...],
     http_format: str,
-    routes: Path | None,
+    routes: tuple[Path, ...],
     as_json: bool,
     **chosen: Any,
 ) -> int:

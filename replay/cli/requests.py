@@ -37,16 +37,18 @@ _OPTIONS = (
     ),
     click.option(
         "--routes",
+        multiple=True,
         type=click.Path(path_type=Path),
         metavar="FILE",
         help="Routes of the service: a file with one `GET /users/{id}` a line, or its OpenAPI document "
-        "(.json, .yaml). Without it routes are made of the paths.",
+        "(.json, .yaml); repeatable, the first goes before the others. Without it routes are made of the "
+        "paths.",
     ),
 )
 
 
 def chosen(
-    http: tuple[Path, ...], http_format: str, routes: Path | None, **shared: Any
+    http: tuple[Path, ...], http_format: str, routes: tuple[Path, ...], **shared: Any
 ) -> "tuple[tuple[Path, ...], RequestOptions] | None":
     """The request logs and what to take of them; None where none is named."""
     if not http:

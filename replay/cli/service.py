@@ -47,6 +47,13 @@ _OPTIONS = (
         "tells; else the statements that the request ran are replayed in its stead.",
     ),
     click.option(
+        "--leave-out",
+        multiple=True,
+        metavar="ROUTE",
+        help="With --service: a route that is not sent, as 'POST /payments/{id}', or a path alone: what must "
+        "not happen on staging, or makes no sense there. May be repeated.",
+    ),
+    click.option(
         "--login",
         default="",
         callback=_found,

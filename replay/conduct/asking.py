@@ -44,6 +44,7 @@ def asking(
         profile,
         where,
         allow_writes=options.allow_writes,
+        leave_out=options.leave_out,
         openapi=_openapi(connection, profile, options),
         special=special_fields(options.csrf, options.fresh),
         ran=workload.transactions,

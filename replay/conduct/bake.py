@@ -63,9 +63,9 @@ def bake(
     Raises InputError where the options name no template, or the target's data is another workload's.
     """
     captured = bundle.read(workload_path)
-    chosen = tagged(captured, options.tags, options.exclude_tags)
-    asked = asking(workload_path, chosen, connection, options) if options.service else None
-    workload = asked.workload if asked else changed(chosen, options.changes)
+    asked = asking(workload_path, captured, connection, options) if options.service else None
+    chosen = tagged(asked.workload if asked else captured, options.tags, options.exclude_tags)
+    workload = changed(chosen, options.changes)
     boosts = expand_boosts(workload, options)
     known = (
         replace(captured, transactions=(*captured.transactions, *workload.transactions))
@@ -75,7 +75,7 @@ def bake(
     binder = binder_for(workload_path, known, connection, identity=options.identity)
     rngs = np.random.default_rng(options.seed).spawn(3)
     if asked is not None and only is None:
-        asked = with_statements(asked, chosen, partial(binder.bind, rng=rngs[2]))
+        asked = with_statements(asked, captured, partial(binder.bind, rng=rngs[2]))
     examples: dict[str, tuple[str, tuple[str | None, ...]]] = {}
     sort = _in_order(workload_path, options.changes)
     order = None

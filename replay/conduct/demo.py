@@ -73,7 +73,7 @@ def run_demo(directory: Path, *, keep: bool = False, seed: int = 0, say: Say) ->
         arguments = ["--seconds", str(_TRAFFIC_S), "--access-log", str(access_log)]
         drive(production, ["-m", f"{_INCIDENT}.traffic", *arguments])
         capture(
-            *(production, workload), seed=seed, say=say, access_log=access_log, routes=_openapi()
+            *(production, workload), seed=seed, say=say, access_log=access_log, routes=(_openapi(),)
         )
     try:
         with private_staging(workload, seed=seed, say=say, keep=keep) as staging:

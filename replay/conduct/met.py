@@ -54,7 +54,7 @@ def met(
     named: Named,
 ) -> dict[Place, str]:
     """A statement for each place whose column is known by what ran; `named` gives a request's values."""
-    ran = ran_by(links, transactions)
+    ran = ran_by(links, transactions) if profile is not None else {}
     if profile is None or not ran:
         return {}
     parts_of = cache(partial(_parts, profile))
@@ -90,11 +90,14 @@ def ran_by(
     links: Iterable[Link], transactions: Iterable[Transaction]
 ) -> dict[int, list[Transaction]]:
     """What each request ran, by its id, in order of begin; of links that are sure enough."""
-    known = {one.id: one for one in transactions}
-    found: dict[int, list[Transaction]] = defaultdict(list)
+    requests: dict[int, list[int]] = defaultdict(list)  # by transaction
     for link in links:
-        if link.sure >= _SURE and link.transaction in known:
-            found[link.request].append(known[link.transaction])
+        if link.sure >= _SURE:
+            requests[link.transaction].append(link.request)
+    found: dict[int, list[Transaction]] = defaultdict(list)
+    for one in transactions if requests else ():  # of which there may be too many to hold
+        for request in requests.get(one.id, ()):
+            found[request].append(one)
     for ran in found.values():
         ran.sort(key=lambda one: one.start_us)
     return dict(found)

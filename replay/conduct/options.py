@@ -51,6 +51,7 @@ class RunOptions:
     service: str = ""  # URL of the service that captured requests are sent to, not statements
     allow_writes: bool = False  # requests that write are sent, too
     openapi: str = ""  # file that tells bodies of requests
+    leave_out: tuple[str, ...] = ()  # routes of requests that are not sent
     ca: str = ""  # file of certificates that sign the service's
     insecure: bool = False  # any certificate of the service is good
     login: str = ""  # module:function that logs a captured session in
@@ -96,10 +97,10 @@ class RunOptions:
                 f"--at {self.migration_at_s:g} is not before the load's end: give a longer --duration"
             )
 
-        if not self.service and any(self.client.values()):
+        if not self.service and (any(self.client.values()) or self.leave_out):
             raise InputError(
-                "--allow-writes, --openapi, --login, --csrf, --fresh, --ca and --insecure go with "
-                "--service URL"
+                "--allow-writes, --openapi, --leave-out, --login, --csrf, --fresh, --ca and --insecure go "
+                "with --service URL"
             )
         if self.service and self.order:
             raise InputError("--order is of statements: a service commits when it does")

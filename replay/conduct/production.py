@@ -91,7 +91,7 @@ def capture(
     say: Say,
     application: str = "",
     access_log: Path | None = None,
-    routes: Path | None = None,
+    routes: tuple[Path, ...] = (),
 ) -> Workload:
     """Production's log into a workload; of one application, where one is named.
 

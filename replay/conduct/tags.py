@@ -1,13 +1,15 @@
 """Which transactions Locust's `--tags` and `--exclude-tags` choose.
 
 A transaction's tags are those of its statements: the verb (select, update …), the tables as written
-and without their schema, the template's id, and rare where it is.
+and without their schema, the template's id, and rare where it is. A request's are its method (get, post …),
+its path and its route (`POST /tasks/{int}`), the route's id, and rare.
 """
 
 from collections.abc import Collection
 from dataclasses import replace
 
 from replay.errors import InputError
+from replay.requests import REQUEST
 from replay.workload import Template, Workload
 
 _SHOWN = 30
@@ -38,4 +40,7 @@ def tagged(workload: Workload, tags: Collection[str], excluded: Collection[str])
 def _tags(template: Template) -> set[str]:
     tables = {table.rpartition(".")[2] for table in template.tables}
     rare = {"rare"} if template.rare else set()
+    if template.kind == REQUEST:
+        method, _, path = template.sql.partition(" ")
+        return {method.lower(), path, template.sql, template.id, *rare}
     return {template.kind, template.id, *template.tables, *tables, *rare}

@@ -9,7 +9,7 @@ document describes; where neither has one, a transaction that the route ran is r
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from types import MappingProxyType
@@ -22,10 +22,11 @@ from replay.conduct.instead import Instead
 from replay.conduct.lanes import lanes
 from replay.conduct.met import Place, met, places
 from replay.conduct.openapi import OpenApi
+from replay.errors import InputError
 from replay.load.planned import PlannedStatement, PlannedTransaction
 from replay.load.schedule import Values
 from replay.outcome import http_code
-from replay.requests import Link, Request, Requests, Route, as_template
+from replay.requests import Link, Request, Requests, Route, as_template, is_called
 from replay.service import Service
 from replay.workload import Manifest, Statement, Transaction, Workload
 
@@ -36,6 +37,7 @@ AS_CAPTURED = "as captured"
 WITH_BODY = "with the body of the log"
 MADE_BODY = "with a body made by the OpenAPI document"
 BY_SQL = "by the statements that they ran, in their stead"
+LEFT_OUT = "requests of routes that --leave-out names"
 WRITES = "requests other than GET and HEAD: --allow-writes sends them"
 NO_BODY = "requests of which neither body (of the log, by --openapi) nor statements are known"
 
@@ -52,6 +54,7 @@ class Visits:
     service: Service
     links: tuple[Link, ...] = ()
     allow_writes: bool = False
+    leave_out: frozenset[str] = frozenset()  # routes, by id
     openapi: OpenApi | None = None
     special: Mapping[str, str] = field(default_factory=dict)  # fields filled when sent, and marks
     instead: Instead | None = None  # what requests without a body ran
@@ -69,6 +72,8 @@ class Visits:
         if lane := self.lanes.get(request.id):
             more = {**more, "session": f"{request.session} {lane}", "connect_us": due_us}
         bound = [value for statement in values for value in statement]
+        if request.route in self.leave_out:
+            return PlannedTransaction(due_us=due_us, statements=(), left_out=LEFT_OUT)
         if request.method not in READING and not self.allow_writes:
             return PlannedTransaction(due_us=due_us, statements=(), left_out=WRITES)
         how, body = self._body(request, bound)
@@ -153,11 +158,15 @@ def visits(
     service: Service,
     *,
     allow_writes: bool = False,
+    leave_out: Sequence[str] = (),
     openapi: OpenApi | None = None,
     special: Mapping[str, str] = MappingProxyType({}),
     ran: Iterable[Transaction] = (),
 ) -> Visits:
-    """All kept requests as a workload of their own; `ran` are the transactions that they are linked to."""
+    """All kept requests as a workload of their own; `ran` are the transactions that they are linked to.
+
+    Raises InputError where `leave_out` names a route that there is not.
+    """
     routes = {route.id: route for route in requests.routes}
     columns = Columns(profile)
 
@@ -186,11 +195,24 @@ def visits(
         routes=routes,
         service=service,
         allow_writes=allow_writes,
+        leave_out=frozenset(_called(requests.routes, leave_out)),
         openapi=openapi,
         special=special,
         links=requests.links,
         lanes=lanes(requests.kept) if everything else {},
     )
+
+
+def _called(routes: Iterable[Route], names: Iterable[str]) -> Iterator[str]:
+    """Ids of the routes with these names."""
+    templates = list(map(as_template, routes))
+    for name in names:
+        found = [template.id for template in templates if is_called(template, name)]
+        if not found:
+            raise InputError(
+                f"--leave-out {name}: no such route in the workload; replay inspect --routes lists them"
+            )
+        yield from found
 
 
 def _transaction(

@@ -2,12 +2,11 @@
 
 import shutil
 import socket
-import subprocess
 import sys
-import time
 from collections import Counter
 
 import pytest
+from made_nginx import NGINX, nginx
 from made_service import new_certificate, serving
 
 from replay import rundir, service
@@ -258,52 +257,14 @@ def test_tls_with_a_certificate_of_ones_own(tmp_path):
             service.require_staging(service.find(made.url, ca=other))
 
 
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-CONFIGURATION = """
-daemon off; worker_processes 1; pid {home}/pid; error_log {home}/error.log;
-events {{ worker_connections 64; }}
-http {{
-  access_log off; keepalive_requests 3; {temporary}
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{ proxy_pass {url}; proxy_http_version 1.1; proxy_read_timeout 300ms; }}
-  }}
-}}
-"""
-
-
-def _await(port):
-    deadline = time.monotonic() + 10
-    while True:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed here")
 def test_through_nginx_which_closes_now_and_then_and_gives_up(tmp_path):
     """nginx lets a connection go after three requests, and does not wait for a slow service."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    temporary = " ".join(f"{kind}_temp_path {tmp_path}/{kind};" for kind in kinds)
-    with serving() as made:
-        file = tmp_path / "nginx.conf"
-        file.write_text(
-            CONFIGURATION.format(home=tmp_path, port=port, url=made.url, temporary=temporary)
-        )
-        server = subprocess.Popen([NGINX, "-p", str(tmp_path), "-c", str(file)])
-        try:
-            _await(port)
-            requests = [request(20 * n, "GET", "/quick") for n in range(10)]
-            requests.append(request(210, "GET", "/slow"))
-            found, report = driven(tmp_path, f"http://127.0.0.1:{port}", requests, pool=2)
-        finally:
-            server.terminate()
-            server.wait(10)
+    often = "keepalive_requests 3; proxy_read_timeout 300ms;"
+    with serving() as made, nginx(tmp_path, made.url, more=often) as url:
+        requests = [request(20 * n, "GET", "/quick") for n in range(10)]
+        requests.append(request(210, "GET", "/slow"))
+        found, report = driven(tmp_path, url, requests, pool=2)
     assert found["GET /quick"] == {("ok", 200): 10}
     assert found["GET /slow"] == {("http 504", 504): 1}
     assert report.workers[0].lost_connections == 0

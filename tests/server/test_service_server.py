@@ -9,12 +9,14 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
 import pyarrow.parquet as pq
 import pytest
+from made_nginx import NGINX, nginx
 from made_service import serving as asked_of
 
 from replay import bundle
@@ -43,6 +45,17 @@ FROM generate_series(1, 10000) i;
 def service(dsn: str, *options: object):
     """The URL of a service over a database."""
     return serving(dsn, ["-m", "scenarios.incidents.ironworker.service", *map(str, options)])
+
+
+@contextmanager
+def production_service(dsn: str, home: Path, log: Path):
+    """The URL of production's: behind nginx, which writes the log, where there is one."""
+    if NGINX is None:
+        with service(dsn, "--access-log", log) as url:
+            yield url
+        return
+    with service(dsn) as url, nginx(home, url, access_log=log) as before:
+        yield before
 
 
 def visit(url: str, count: int) -> Counter:
@@ -94,7 +107,7 @@ def replayed(server, tmp_path_factory):
             )
         connection.execute("ANALYZE")
     log = directory / "access.json"
-    with service(production, "--access-log", log) as url:
+    with production_service(production, directory, log) as url:
         statuses = visit(url, 400)
     workload = directory / "shop.workload"
     server_log = server.log_directory / "server.json"
@@ -182,12 +195,21 @@ def test_a_service_that_is_not_proven_to_be_staging_is_refused(replayed, server,
     _, directory = replayed
     options = ["--target", server.dsn("service_staging"), "-o", str(directory / "no.run")]
     workload = str(directory / "shop.workload")
+    storm = ["--scenario", "storm", "--boost", "GET /nowhere=9"]
     assert status(["run", workload, "--service", "http://127.0.0.1:1", *options]) == 5
     assert "does not answer" in capsys.readouterr().err
     assert status(["run", workload, "--service", "http://127.0.0.1:2", *options]) == 4
     assert "log of requests names this host" in " ".join(capsys.readouterr().err.split())
     assert status(["run", workload, "--service", "ftp://x", *options]) == 2
     assert "write http://HOST:PORT" in " ".join(capsys.readouterr().err.split())
+    assert status(["run", workload, "--service", "http://anna:qmarker@127.0.0.1:1", *options]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "a user's name or a password" in said
+    assert "qmarker" not in said
+    for more in (storm, ["--leave-out", "/nowhere"]):
+        assert status(["run", workload, "--service", "http://127.0.0.1:1", *more, *options]) == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert "no such route in the workload; replay inspect --routes" in said
 
 
 def locust(*options: object) -> subprocess.CompletedProcess[str]:

@@ -88,6 +88,10 @@ ALB = (
     f'321 "GET https://shop.test:443/tasks/7?limit=5 HTTP/1.1" "{AGENT}" - - arn:aws:x '
     '"Root=1-5833-36d2" "-" "-" 0 2026-03-01T12:00:05.000000Z "forward" "-" "-"'
 )
+INGRESS = (
+    f"{COMBINED} 571 0.250 [shop-web-80] [] 10.7.0.9:8080 321 0.249 200 "
+    "3f9b5ad2c1e84d1a9d2f0c7b6a5e4d3c"
+)
 # One request in each: name, text, whether the log tells a duration.
 LOGS = [
     ("access log, 'combined'", COMBINED, False),
@@ -96,6 +100,7 @@ LOGS = [
     ("access log, 'main'", f'{COMBINED} "10.9.9.9, 10.1.1.1"', False),
     ("access log, 'vhost_combined'", f"shop.test:443 {COMBINED}", False),
     ("access log, 'ALB'", ALB, True),
+    ("access log, 'ingress-nginx'", INGRESS, True),
     ("request log in JSON", json.dumps(CADDY), True),
     ("request log in JSON", json.dumps(ENVOY), True),
     ("request log in JSON", json.dumps(NGINX), True),
@@ -272,6 +277,13 @@ def test_openapi_documents_name_routes(tmp_path):
     file.write_text(json.dumps(document))
     assert patterns.read(file).route("GET", "/api/t/abc") == "/api/t/{id}"
     assert patterns.read(file).route("PUT", "/api/t/abc") == ""
+    small = tmp_path / "corrected.txt"
+    small.write_text("/api/t/{task}\nGET /api/t/me\n")
+    both = patterns.read(small, file)
+    asked = [("GET", "/api/t/abc"), ("PUT", "/api/t/abc"), ("GET", "/api/t/me")]
+    told = ["/api/t/{task}", "/api/t/{task}", "/api/t/me"]
+    assert [both.route(*one) for one in asked] == told
+    assert patterns.read(file, small).route(*asked[0]) == "/api/t/{id}"
     file.write_text("{}")
     with pytest.raises(InputError, match="has no `paths`"):
         patterns.read(file)

@@ -78,8 +78,8 @@ def test_of_a_service_only_sessions_of_statements_are_the_databases(tmp_path: Pa
         PlannedTransaction(due_us=n, statements=(statement,), session=f"s{n}", aside=n > 7)
         for n in range(10)
     ]
-    assert shard.write_shards(tmp_path, asked, aside=True).most_sessions == 2
-    assert shard.write_shards(tmp_path, asked[:8]).most_sessions == 8
+    assert sharding.write_shards(tmp_path, asked, aside=True).most_sessions == 2
+    assert sharding.write_shards(tmp_path, asked[:8]).most_sessions == 8
 
 
 def test_a_directory_without_shards_is_an_error(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """Locust's --tags choose transactions by what they do."""
 
+import dataclasses
+
 import pytest
 
 from replay.conduct.tags import tagged
 from replay.errors import InputError
+from replay.requests import REQUEST
 from replay.workload import Statement, Template, Transaction, Workload
 
 SELECT, UPDATE, BEGIN = (letter * 16 for letter in "abc")
@@ -65,6 +68,32 @@ def test_tags_choose_whole_transactions(
     tags: tuple[str, ...], excluded: tuple[str, ...], left: list[int]
 ) -> None:
     assert [t.id for t in tagged(WORKLOAD, tags, excluded).transactions] == left
+
+
+@pytest.mark.parametrize(
+    ("tags", "excluded", "left"),
+    [
+        (("get",), (), [0]),
+        ((), ("POST /tasks/{int}",), [0]),
+        (("/tasks/{int}",), ("post",), [0]),
+        (("rare",), (), [1]),
+    ],
+)
+def test_tags_choose_requests_by_method_and_route(
+    tags: tuple[str, ...], excluded: tuple[str, ...], left: list[int]
+) -> None:
+    asked = Workload(
+        manifest=None,  # type: ignore[arg-type]
+        templates=tuple(
+            dataclasses.replace(template(name, REQUEST, rare=rare), sql=sql)
+            for name, sql, rare in (
+                (SELECT, "GET /tasks/{int}", False),
+                (UPDATE, "POST /tasks/{int}", True),
+            )
+        ),
+        transactions=(transaction(0, SELECT), transaction(1, UPDATE)),
+    )
+    assert [t.id for t in tagged(asked, tags, excluded).transactions] == left
 
 
 def test_tags_that_leave_nothing_name_those_that_there_are() -> None:

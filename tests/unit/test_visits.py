@@ -200,6 +200,11 @@ def test_what_writes_is_left_out_unless_it_is_allowed(openapi):
     assert how == {visits.MADE_BODY: 1}
 
 
+def test_routes_that_are_named_are_left_out():
+    plan, how = planned(request("GET"), leave_out=frozenset({"r"}))
+    assert (plan.left_out, how) == (visits.LEFT_OUT, {})
+
+
 def test_only_get_and_head_are_sent_unless_more_is_allowed():
     for method in ("OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE"):
         assert planned(request(method))[0].left_out == visits.WRITES

@@ -1,8 +1,8 @@
 """Routes that somebody names: an OpenAPI document's paths, and the user's own file of patterns.
 
 A pattern is a path in which `{name}` stands for one segment and `{name*}`, at its end, for all that
-follow; a method ahead of it limits it to that. The first that fits is taken, and one with fewer names
-before one with more.
+follow; a method ahead of it limits it to that. Of those that fit the one with the fewest names is taken, and
+of several such the first: so a small file ahead of a document corrects it.
 """
 
 import re
@@ -54,18 +54,22 @@ class Patterns:
         )
 
 
-def read(file: Path) -> Patterns:
-    """The patterns of a file: OpenAPI (JSON or YAML), or a route a line.
+def read(*files: Path) -> Patterns:
+    """The patterns of files: each OpenAPI (JSON or YAML), or a route a line.
 
     Raises InputError for a file that cannot be read, and for a line that is no route.
     """
+    return Patterns(_sorted([pattern for file in files for pattern in _of(file)]))
+
+
+def _of(file: Path) -> list[Pattern]:
     if file.suffix.lower() in (".json", ".yaml", ".yml"):
-        return Patterns(_sorted(_of_openapi(file)))
+        return _of_openapi(file)
     try:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: cannot be read: {error}; name a file of routes") from error
-    return Patterns(_sorted(_of_lines(file, text)))
+    return _of_lines(file, text)
 
 
 def _of_lines(file: Path, text: str) -> list[Pattern]:

@@ -23,7 +23,6 @@ from replay.capture.requests.assemble import (
     route_id,
 )
 from replay.capture.requests.formats import RequestFormat, access
-from replay.capture.requests.patterns import Patterns
 from replay.capture.requests.reading import Reading
 from replay.capture.requests.routes import Routes
 from replay.capture.requests.sample import Kept
@@ -51,7 +50,7 @@ class RequestOptions:
     """What to take of request logs, and how."""
 
     format: str = ""  # log_format or LogFormat; empty: recognised
-    routes: Path | None = None  # the user's patterns, or an OpenAPI document
+    routes: tuple[Path, ...] = ()  # the user's patterns, OpenAPI documents
     begin: datetime | None = None
     end: datetime | None = None
     seed: int = 0
@@ -147,7 +146,7 @@ def read_requests(
     """
     options = options or RequestOptions()
     warm.ensure(requests=True)
-    known = patterns.read(options.routes) if options.routes else Patterns()
+    known = patterns.read(*options.routes)
     own = access.given(options.format) if options.format else None
 
     def recognise(head: bytes) -> RequestFormat | None:

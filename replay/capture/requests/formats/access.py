@@ -1,7 +1,7 @@
 """Access logs whose lines a format string describes: nginx's log_format, Apache's LogFormat, ALB's.
 
-Sources: nginx, ngx_http_log_module; Apache 2.4, mod_log_config; AWS, "Access logs for your
-Application Load Balancer", whose fields are given here by nginx's names where it has one.
+Sources: nginx, ngx_http_log_module; ingress-nginx, "Log format"; Apache 2.4, mod_log_config; AWS, "Access
+logs for your Application Load Balancer", whose fields are given here by nginx's names where it has one.
 """
 
 import re
@@ -33,8 +33,14 @@ ALB = (
     '$bytes_sent "$request" "$http_user_agent" $ssl_cipher $ssl_protocol $target_group '
     '"$http_x_amzn_trace_id"'
 )
+INGRESS = (  # of Kubernetes' ingress-nginx, upstreaminfo
+    f"{COMBINED}{_REFERER} $request_length $request_time [$proxy_upstream_name] "
+    "[$proxy_alternative_upstream_name] $upstream_addr $upstream_response_length "
+    "$upstream_response_time $upstream_status $req_id"
+)
 USUAL: Mapping[str, str] = {
     "ALB": ALB,
+    "ingress-nginx": INGRESS,
     "combined with request_time": f"{COMBINED}{_REFERER} $request_time",
     "combined with rt=": f"{COMBINED}{_REFERER} rt=$request_time",
     "vhost_combined": f"$host:$server_port {COMBINED}{_REFERER}",
@@ -93,6 +99,7 @@ _FIELDS = {
     "otel_trace_id": "trace",
     "http_x_amzn_trace_id": "trace",
     "request_id": "request_id",
+    "req_id": "request_id",
     "http_x_request_id": "request_id",
     "unique_id": "request_id",
     "content_type": "content_type",
