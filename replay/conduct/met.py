@@ -54,9 +54,9 @@ def met(
     named: Named,
 ) -> dict[Place, str]:
     """A statement for each place whose column is known by what ran; `named` gives a request's values."""
-    ran = ran_by(links, transactions) if profile is not None else {}
-    if profile is None or not ran:
+    if profile is None:
         return {}
+    ran = ran_by(links, transactions)
     parts_of = cache(partial(_parts, profile))
     values: dict[Place, list[str]] = defaultdict(list)
     votes: dict[Place, Counter[_Part]] = defaultdict(Counter)

@@ -106,10 +106,14 @@ class Clients:
         told = response.get("set-cookie")
         if told:
             self.set_cookies(session, [told] if isinstance(told, str) else told)
-        if is_page(response):
-            found = self._field.search(response._body_buffer)  # noqa: SLF001 - it has no other reader
-            if found:
-                self.client(session).token = found[1].decode("latin-1")
+        if is_page(response.get("content-type")):
+            self.take_page(session, response._body_buffer)  # noqa: SLF001 - it has no other reader
+
+    def take_page(self, session: bytes, page: bytes | bytearray) -> None:
+        """Keep the token of a page, where it has one."""
+        found = self._field.search(page)
+        if found:
+            self.client(session).token = found[1].decode("latin-1")
 
     def set_cookies(self, session: bytes, lines: Sequence[str]) -> None:
         """Keep what Set-Cookie says; a cookie that is empty, or has expired, is taken back."""
@@ -139,9 +143,8 @@ def _has_expired(attributes: str) -> bool:
         return False
 
 
-def is_page(response: "HTTPResponse") -> bool:
-    """Whether an answer may hold a token."""
-    kind = response.get("content-type")
+def is_page(kind: object) -> bool:
+    """Whether an answer of that Content-Type may hold a token."""
     return isinstance(kind, str) and kind.startswith("text/html")
 
 

@@ -45,7 +45,7 @@ class _Answer(HTTPResponse):
 
     def _on_body(self, part: bytearray) -> None:
         """Hold the beginning of a page, which has tokens; of a download of gigabytes nothing."""
-        if len(self._body_buffer) < _PAGE and is_page(self):
+        if len(self._body_buffer) < _PAGE and is_page(self.get("content-type")):
             self._body_buffer += part
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from replay.errors import EnvironmentFaultError, InputError
-from replay.load.clients import Clients
+from replay.load.clients import Clients, is_page
 from replay.service import Service, connection
 
 _AT_ONCE = 16
@@ -55,6 +55,11 @@ class LoginClient:
         """The session's cookies, to be read and set."""
         return self._clients.client(self._session).cookies
 
+    @property
+    def token(self) -> str:
+        """The token against forgery of the last page that had one, for a form's field."""
+        return self._clients.client(self._session).token
+
     def request(
         self,
         method: str,
@@ -62,11 +67,16 @@ class LoginClient:
         body: bytes | str | Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send a request, a mapping as JSON, and wait for the answer; redirects are not followed."""
+        """Send a request, a mapping as JSON, a text as a form, and wait for the answer.
+
+        Redirects are not followed.
+        """
         given = {"Host": self._service.named, **(headers or {})}
         if isinstance(body, Mapping):
             body = json.dumps(body)
             given.setdefault("Content-Type", "application/json")
+        elif isinstance(body, str):
+            given.setdefault("Content-Type", "application/x-www-form-urlencoded")
         if self.cookies:
             given.setdefault("Cookie", "; ".join(map("=".join, self.cookies.items())))
         made = connection(self._service)
@@ -77,6 +87,8 @@ class LoginClient:
         finally:
             made.close()
         self._clients.set_cookies(self._session, answer.headers.get_all("Set-Cookie") or [])
+        if is_page(answer.headers.get("Content-Type")):
+            self._clients.take_page(self._session, content)
         told = {name.lower(): value for name, value in answer.headers.items()}
         return Answer(answer.status, told, content)
 

@@ -59,7 +59,9 @@ class Summary:
     coverage: Coverage | None  # None: no workload at hand
     fidelity: Fidelity | None  # the same
     texts: dict[str, str]  # template -> canonical SQL
-    routes: dict[str, str]  # template -> the route that ran it, of a run through a service
+    routes: dict[
+        str, str
+    ]  # template -> the route that ran it, as seen, or as the capture linked it
     requests: RequestFigures | None  # of a run through a service
     runs: tuple[Line, ...]  # this run first
 
@@ -78,6 +80,7 @@ def summarise(runs: Sequence[Path], workload: Path | None = None) -> Summary:
     findings = rundir.read_findings(run)
     texts = _texts(run, findings, source)
     seen, routes = _seen(run, manifest, source)
+    routes = _linked(source) | routes
     whole = latency.whole(attempts, boosted)
     trees = blocking.trees(run)
     templates = latency.by_template(
@@ -159,6 +162,16 @@ def _texts(run: Path, findings: Sequence[Finding], workload: Workload | None) ->
     if workload is not None:
         texts |= {template.id: template.sql for template in workload.templates}
     return texts
+
+
+def _linked(workload: Workload | None) -> dict[str, str]:
+    """Template -> the route of the captured requests that ran it most, and how many others there are."""
+    templates = workload.templates if workload is not None else ()
+    return {
+        one.id: one.routes[0][0] + (f" and {len(one.routes) - 1} more" if one.routes[1:] else "")
+        for one in templates
+        if one.routes
+    }
 
 
 def _seen(

@@ -14,7 +14,7 @@ from replay.errors import EnvironmentFaultError, InputError, RefusedError
 from replay.load import shard, sharding
 from replay.load.clients import CSRF_MARK, FRESH_MARK, Clients
 from replay.load.launch import launch
-from replay.load.login import hook, log_in
+from replay.load.login import LoginClient, hook, log_in
 from replay.load.planned import PlannedStatement, PlannedTransaction
 
 ROUNDS = 4
@@ -182,6 +182,19 @@ def test_every_session_logs_in_and_keeps_its_connection(tmp_path):
         by_cookie.setdefault(one.headers["cookie"], set()).add(one.client)
     assert set(by_cookie) == {"sid=u0", "sid=u1", "sid=u2"}
     assert all(len(clients) == 1 for clients in by_cookie.values())
+
+
+def test_a_login_by_a_form_has_the_pages_token_and_cookies():
+    with serving() as made:
+        client = LoginClient(service.find(made.url), Clients(), b"s")
+        assert client.token == ""
+        assert client.get("/form").status == 200
+        answer = client.post("/login", f"name=u1&authenticity_token={client.token}")
+    assert answer.json() == {"token": "t"}
+    (sent,) = made.of("/login")
+    assert sent.body == b"name=u1&authenticity_token=tok-1"
+    assert sent.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert sent.headers["cookie"] == "csrftoken=c1"
 
 
 def test_a_login_that_fails_says_whose_and_why(tmp_path, monkeypatch):

@@ -194,6 +194,28 @@ def test_each_waiter_hangs_below_the_blocker_nearest_to_the_root(run):
     assert (behind.sessions, behind.blocked_s, behind.waiters) == (1, 0.1, ())
 
 
+def test_the_route_behind_a_blocker_is_told_where_the_capture_links_it(run, story, monkeypatch):
+    write(run, "samples")
+    write(run, "blocking", edge(0, 2, 1, template=UPDATE_COUNTER, ahead=RELEASE))
+    behind = {
+        RELEASE: (("DELETE /workers/{int}", 1.0),),
+        UPDATE_COUNTER: (("POST /tasks", 0.8), ("PUT /tasks/{int}", 0.2)),
+    }
+
+    def linked(path, **options):
+        whole = read(path, **options)
+        templates = (replace(one, routes=behind.get(one.id, ())) for one in whole.templates)
+        return replace(whole, templates=tuple(templates))
+
+    read = bundle.read_replayed
+    monkeypatch.setattr(bundle, "read_replayed", linked)
+    console = Console(file=io.StringIO(), width=200)
+    text.write(summarise([run], story[0]), console)
+    said = console.file.getvalue()
+    assert re.search(r"DELETE /workers/\{int\}: UPDATE", said)
+    assert re.search(r"POST /tasks and 1 more: UPDATE", said)
+
+
 def test_a_session_that_is_none_of_the_replays_is_told_by_its_statement(run):
     key, waiter_text, blocker_text = "(0,1)", "", "UPDATE acct\n  SET n = 0"
     write(run, "samples")

@@ -135,7 +135,7 @@ def test_values_of_a_body_are_named_and_exchanged():
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=8)
 
 
-@given(st.lists(st.tuples(texts, st.booleans()), min_size=1))
+@given(st.lists(st.tuples(texts, st.booleans()), min_size=1, max_size=3))
 def test_a_form_with_files_takes_other_values_and_keeps_its_parts(told):
     parts = [
         multipart.Part(name=f"n{at}", content=content, file=f"f{at}.png" if is_file else None)
