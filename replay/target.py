@@ -182,6 +182,18 @@ def describe(connection: psycopg.Connection) -> str:
     return f"database {info.dbname!r} on {info.host or 'local socket'}:{info.port}"
 
 
+def has_other_sessions(connection: psycopg.Connection) -> bool:
+    """Whether anybody has a session on this database but this program."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()"
+        " AND coalesce(backend_type, 'client backend') = 'client backend'"
+        " AND application_name NOT LIKE %s)",
+        (f"{APPLICATION_NAME}%",),
+    ).fetchone()
+    assert row is not None
+    return bool(row[0])
+
+
 def record_generated(connection: psycopg.Connection, generated: Generated) -> None:
     """Note in the marker's schema how the data was made; the note before it is replaced."""
     with connection.transaction():

@@ -1,6 +1,7 @@
 """A baked load driven against the target, with the server watched meanwhile."""
 
 import contextlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from time import CLOCK_MONOTONIC, clock_gettime_ns
 
 import psycopg
 
-from replay import rundir
+from replay import rundir, target
 from replay.conduct.bake import RunOptions
 from replay.conduct.during import During, Ran, Script
 from replay.diagnose import served
@@ -17,6 +18,8 @@ from replay.load.launch import LoadReport, launch
 from replay.load.transactions import Transactions, transactions
 from replay.watch import Watch, counters, serverlog
 from replay.workload import Template
+
+log = logging.getLogger(__name__)
 
 _DRAIN_S = 5.0
 
@@ -72,6 +75,8 @@ def drive(
         )
         if during is not None:
             ran = during.stop()
+        if options.service:
+            _look_behind(connection, options.service)
         watched = watch.stop(report.t0_ns)
     rundir.write_table(out, "samples", served.named(watched.samples, behind))
     rundir.write_table(out, "blocking", served.named(watched.blocking, behind))
@@ -87,3 +92,14 @@ def drive(
         missed=watched.missed,
         migration=ran,
     )
+
+
+def _look_behind(connection: psycopg.Connection, service: str) -> None:
+    """Warn where the service seems to stand before another database than the one that was watched."""
+    with contextlib.suppress(psycopg.OperationalError):
+        if not target.has_other_sessions(connection):
+            log.warning(
+                "%s has no session on %s: unless it closes them after each request it uses another "
+                "database, and nothing here tells of that one",
+                *(service, target.describe(connection)),
+            )
