@@ -217,12 +217,19 @@ def read_replayed(path: Path, *, service: bool, statements: bool = True) -> Work
         return workload
     routes = tuple(map(as_template, requests.routes))
     kept = workload.templates if statements else ()
-    executions = requests.log.requests + (workload.manifest.executions if statements else 0)
-    return replace(
-        workload,
-        manifest=replace(workload.manifest, executions=executions),
-        templates=(*routes, *kept),
-    )
+    log, manifest = requests.log, workload.manifest
+    if statements:
+        manifest = replace(manifest, executions=log.requests + manifest.executions)
+    else:
+        manifest = replace(
+            manifest,
+            begin=log.begin,
+            end=log.end,
+            slice_s=log.slice_s,
+            executions=log.requests,
+            peak_concurrency=log.peak_concurrency,
+        )
+    return replace(workload, manifest=manifest, templates=(*routes, *kept))
 
 
 def read_plans(path: Path) -> Plans:

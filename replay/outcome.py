@@ -6,6 +6,7 @@ is still under way when the run ends is *cancelled*. Anything that the server re
 by SQLSTATE.
 """
 
+import re
 from dataclasses import dataclass
 
 OK = "ok"
@@ -20,12 +21,20 @@ UNANSWERED = (
 )
 
 
+REFUSAL = re.compile(r"[0-9A-Z]{5}|http \d{3}")
+"""What a server gave as its reason: a SQLSTATE, or a service's status."""
 _REFUSED = 400  # the first status of HTTP that is no success
 
 
 def http_code(status: int) -> str:
     """A service's answer in the place of a SQLSTATE: five characters; empty for a success."""
     return f"H{status:04}" if status >= _REFUSED else ""
+
+
+def error_name(code: str) -> str:
+    """An error as people know it: `http 404` of H0404, a SQLSTATE as it is."""
+    is_status = code[:1] == "H" and code[1:].isdigit()
+    return f"http {int(code[1:])}" if is_status else code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

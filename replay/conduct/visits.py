@@ -69,7 +69,8 @@ class Visits:
         `more` has its session, and when that connects, where it is one of a recording.
         """
         request = self.requests[transaction.id]
-        if lane := self.lanes.get(request.id):
+        lane = self.lanes.get(request.id, 0)
+        if lane and more.get("session"):
             more = {**more, "session": f"{request.session} {lane}", "connect_us": due_us}
         bound = [value for statement in values for value in statement]
         if request.route in self.leave_out:

@@ -20,6 +20,7 @@ from replay.outcome import (
     SKIPPED_POOL,
     SKIPPED_REFUSED,
     UNANSWERED,
+    error_name,
 )
 from replay.runtables import ATTEMPTS
 
@@ -68,9 +69,7 @@ _NAMES = {
 
 def outcome_name(code: bytes) -> str:
     """The outcome (see outcome.py) behind a record's five bytes."""
-    if code[:1] == b"H" and code[1:].isdigit():
-        return f"http {int(code[1:])}"
-    return _NAMES.get(code, code.decode())
+    return _NAMES.get(code) or error_name(code.decode())
 
 
 def records_file(run: Path, worker: int) -> Path:

@@ -1,21 +1,20 @@
-"""What the server refused, by SQLSTATE and template, the most first."""
+"""What the server refused, by SQLSTATE and template, or by status and route, the most first."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
-from replay.outcome import RETRIED_AFTER
+from replay.outcome import REFUSAL, RETRIED_AFTER, error_name
 from replay.report.latency import TemplateLatency
 from replay.workload import Workload
-
-SQLSTATE = re.compile(r"[0-9A-Z]{5}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """Statements of one template that were refused for one reason."""
 
-    sqlstate: str  # after "retried:" where its transaction was begun again
+    sqlstate: str  # after "retried:" where its transaction was begun again; or `http 500`
     template: str
     sql: str  # canonical text; empty where nobody knows it
     count: int
@@ -23,9 +22,12 @@ class Failure:
 
     @property
     def name(self) -> str:
-        """What PostgreSQL calls it: deadlock detected, query canceled; empty where it has no name."""
+        """What PostgreSQL or HTTP calls it: deadlock detected, Not Found; empty where it has no name."""
         from psycopg import errors  # noqa: PLC0415 - a run without failures needs no driver
 
+        kind, _, status = self.sqlstate.rpartition(" ")
+        if kind:
+            return HTTPStatus(int(status)).phrase if int(status) in set(HTTPStatus) else ""
         try:
             words = errors.lookup(self.sqlstate.removeprefix(RETRIED_AFTER)).__name__
         except KeyError:
@@ -38,7 +40,7 @@ def by_sqlstate(
 ) -> tuple[Failure, ...]:
     """Failures, those first that production did not have; none is expected without a workload."""
     expected = {
-        (template.id, state)
+        (template.id, error_name(state))
         for template in (workload.templates if workload else ())
         for state, _ in template.error_states
     }
@@ -52,6 +54,6 @@ def by_sqlstate(
         )
         for row in templates
         for name, count in row.errors.items()
-        if SQLSTATE.fullmatch(name.removeprefix(RETRIED_AFTER))
+        if REFUSAL.fullmatch(name.removeprefix(RETRIED_AFTER))
     )
     return tuple(sorted(found, key=lambda one: (one.expected, -one.count)))

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from replay.outcome import RETRIED_AFTER
+from replay.outcome import REFUSAL, RETRIED_AFTER, error_name
 from replay.report.columns import Attempts, Ints
-from replay.report.failures import SQLSTATE
 from replay.requests import is_called
 from replay.rundir import RunManifest
 from replay.workload import Workload
@@ -47,7 +46,7 @@ class Fidelity:
     replayed_concurrency: float
     production_peak: int
     replayed_peak: int
-    production_errors: Mapping[str, float]  # SQLSTATE -> of a thousand statements
+    production_errors: Mapping[str, float]  # SQLSTATE, or `http 404` -> of a thousand statements
     replayed_errors: Mapping[str, float]
 
 
@@ -83,7 +82,9 @@ def fidelity(workload: Workload, attempts: Attempts, manifest: RunManifest) -> F
         replayed_concurrency=round(float((ended - began).sum()) / 1e6 / length_s, 3),
         production_peak=workload.manifest.peak_concurrency,
         replayed_peak=_peak(began, ended),
-        production_errors={s: round(n / calls * 1e3, 3) for s, n in errors.most_common()},
+        production_errors={
+            error_name(s): round(n / calls * 1e3, 3) for s, n in errors.most_common()
+        },
         replayed_errors=_errors(attempts, int(sent.sum())),
     )
 
@@ -207,6 +208,6 @@ def _errors(attempts: Attempts, sent: int) -> dict[str, float]:
     told: Counter[str] = Counter()
     for name, count in zip(attempts.outcome.names, counts.tolist(), strict=True):
         state = name.removeprefix(RETRIED_AFTER)
-        if count and SQLSTATE.fullmatch(state):
+        if count and REFUSAL.fullmatch(state):
             told[state] += count
     return {state: round(count / sent * 1e3, 3) for state, count in told.most_common()}

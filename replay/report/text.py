@@ -98,7 +98,8 @@ def _migration(summary: Summary) -> Iterable[RenderableType]:
 
 def _failed(summary: Summary) -> Iterable[RenderableType]:
     if summary.failures:
-        yield headed("Failed statements by SQLSTATE", _failures(summary.failures))
+        what = "Failed requests by status" if summary.requests else "Failed statements by SQLSTATE"
+        yield headed(what, _failures(summary.failures))
 
 
 def _requests(summary: Summary) -> Iterable[RenderableType]:

@@ -221,6 +221,8 @@ def test_what_ran_at_once_in_a_recorded_session_is_on_other_connections():
     second, _ = planned(request("GET"), more=recorded, lanes={0: 1})
     assert (first.session, first.connect_us) == ("s", 0)
     assert (second.session, second.connect_us) == ("s 1", 5)
+    mixed, _ = planned(request("GET"), lanes={0: 1})
+    assert mixed.session == ""
     assert first.statements[0].values[1] == second.statements[0].values[1] == b"s"
 
 

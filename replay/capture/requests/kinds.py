@@ -8,6 +8,7 @@ WORD, INT, UUID, HEX, DATE, EMAIL, ID = range(7)
 
 _HEX_AT_LEAST, _ID_AT_LEAST, _LONG_ID = 8, 10, 20  # letters
 _EXTENSION_AT_MOST = 5
+_HASH_AT_LEAST, _DIGITS_AT_LEAST = 12, 4  # letters, and digits among them, of one behind a name
 
 
 @compiled
@@ -71,7 +72,35 @@ def kind(data: Bytes, begin: Number, end: Number) -> Number:
         return 4
     if ats == 1 and length > 2:
         return 5
-    return 6 if others == 0 and _is_id(length, digits, upper, lower, dashes) else 0
+    if others:
+        return 0
+    if dashes and digits >= _DIGITS_AT_LEAST and _has_hash(data, begin, end):
+        return 6
+    return 6 if _is_id(length, digits, upper, lower, dashes) else 0
+
+
+@compiled
+def _has_hash(data: Bytes, begin: Number, end: Number) -> bool:
+    """Whether something stands between dashes that is a hash, behind a name as in `job-3a422a9940a27f37`."""
+    hexes = digits = np.int64(0)
+    at = begin
+    while at < end:
+        byte = data[at]
+        if 48 <= byte <= 57:
+            hexes += 1
+            digits += 1
+        elif 65 <= byte <= 70 or 97 <= byte <= 102:
+            hexes += 1
+        elif byte == 45:
+            hexes = digits = np.int64(0)
+        else:  # another letter: that piece is a word
+            while at < end and data[at] != 45:
+                at += ONE
+            hexes = digits = np.int64(0)
+        if hexes >= _HASH_AT_LEAST and digits >= _DIGITS_AT_LEAST:
+            return True
+        at += ONE
+    return False
 
 
 @compiled

@@ -1,9 +1,11 @@
 """Rule 0's sibling: statements fail here that did not in production, so the run cannot pass.
 
-Mostly staging is what is wrong: it lacks a table, a view or a function that the workload uses.
+Mostly staging is what is wrong: it lacks a table, a view or a function that the workload uses, or its
+service a secret, a neighbour, an account.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
 
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.sums import summed
@@ -65,14 +67,15 @@ def comes_first(evidence: Evidence) -> bool:
 def _finding(evidence: Evidence) -> Finding:
     failures = evidence.failures
     states = _states(failures.counts.items())
+    noun = "request" if evidence.run.options.get("service") else "statement"
     by_template: dict[str, dict[str, int]] = {}
     for (template, state), count in failures.counts.items():
         by_template.setdefault(template, {})[state] = count
     ranked = sorted(by_template, key=lambda template: -sum(by_template[template].values()))
     return Finding(
         rule=NUMBER,
-        name="statements fail here that did not in production",
-        summary=_summary(states, len(ranked)),
+        name=f"{noun}s fail here that did not in production",
+        summary=_summary(states, len(ranked), noun),
         templates=tuple(evidence.culprit(template) for template in ranked),
         fixes=tuple(_fixes(by_template)),
         confidence=round(min(0.5 + failures.not_ok_share / 2, 0.95), 2),
@@ -90,9 +93,10 @@ def _states(counts: Iterable[tuple[tuple[str, str], int]]) -> dict[str, int]:
     return {state: int(count) for state, count in totals.items()}
 
 
-def _summary(states: Mapping[str, int], templates: int) -> str:
+def _summary(states: Mapping[str, int], templates: int, noun: str) -> str:
     total = sum(states.values())
-    who = f"{_counted(total, 'statement')} of {_counted(templates, 'template')} failed with "
+    kind = "route" if noun == "request" else "template"
+    who = f"{_counted(total, noun)} of {_counted(templates, kind)} failed with "
     if len(states) == 1:
         what = _meaning(next(iter(states)))
     else:
@@ -111,6 +115,9 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _meaning(state: str) -> str:
+    status = state.removeprefix("http ")
+    if status != state and int(status) in set(HTTPStatus):
+        return f"{state} ({HTTPStatus(int(status)).phrase.lower()})"
     return f"{state} ({_MEANING[state]})" if state in _MEANING else state
 
 
