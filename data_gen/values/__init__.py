@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from data_gen.profile import ColumnProfile
-from data_gen.values import arrays, bits, documents, geometric, ranges
+from data_gen.values import arrays, bits, documents, geometric, ranges, spatial, vectors
 from data_gen.values.blobs import addresses, byteas, uuids
 from data_gen.values.coded import labelled
 from data_gen.values.composites import composites
@@ -31,7 +31,8 @@ GENERATORS: Mapping[str, Generator] = {
     **dict.fromkeys(
         ("point", "lseg", "box", "circle", "line", "path", "polygon"), geometric.geometric
     ),
-    **dict.fromkeys(("geometry", "geography"), geometric.places),
+    **dict.fromkeys(("geometry", "geography"), spatial.places),
+    **dict.fromkeys(("vector", "halfvec"), vectors.vectors),
     "bool": booleans,
     "bytea": byteas,
     "char": bits.letters,
@@ -43,9 +44,9 @@ GENERATORS: Mapping[str, Generator] = {
     "name": documents.names,
     "numeric": numerics,
     "pg_lsn": bits.positions,
+    "sparsevec": vectors.sparse,
     "tsvector": documents.lexemes,
     "uuid": uuids,
-    "vector": geometric.vectors,
     "xml": documents.markup,
 }
 
@@ -61,4 +62,6 @@ def generator_of(column: ColumnProfile) -> Generator | None:
         return partial(arrays.arrays, element=element) if element is not None else None
     if column.enum_labels:
         return labelled
+    if column.base_type in ("geometry", "geography") and not spatial.is_made(column):
+        return None
     return GENERATORS.get(column.base_type)
