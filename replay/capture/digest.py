@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from replay.capture.blocks import lines_in
 from replay.capture.captured import Filters
+from replay.capture.clocks import Steps, steps_of
 from replay.capture.conflicts import Conflicts
 from replay.capture.contention import observe
 from replay.capture.executions import in_session_order
@@ -47,7 +48,6 @@ _OWN_AT_MOST = 1000  # texts a block
 _UNKNOWN_STATE = "XX000"
 _LOOKED_AT = 100  # messages a block
 _FEW = 8  # steps that tell nothing
-BACK_US = 10_000_000  # sessions' lines come in order but for less
 _LAST_US = 253_402_300_799_999_999  # end of the year 9999
 
 Mask = npt.NDArray[np.bool_]
@@ -79,8 +79,7 @@ class Digest:
     databases: set[str]
     own: set[str]  # SQL of this program's own sessions
     conflicts: Conflicts
-    moments: tuple[int, int]  # epoch µs of the first and the last record
-    back: tuple[int, int]  # how often the clock went back, offset of the first record behind
+    steps: Steps
     newest_first: bool  # as some exports are
     language: str  # of messages that are not in English; empty: none seen
     first_malformed: tuple[int, str] | None = None  # offset, reason
@@ -132,8 +131,7 @@ class Digester:
             databases={decoded(value) for value in _few(columns.database, rows)[1]},
             own=_own_texts(columns, own),
             conflicts=_conflicts(columns, taken & ((kind == NOTHING) | (kind == FAILED))),
-            moments=(int(columns.at_us[0]), int(columns.at_us[-1])) if len(columns) else (0, 0),
-            back=_clock_went_back(columns),
+            steps=steps_of(columns),
             newest_first=_comes_newest_first(columns),
             language=_language(columns, taken & (kind == NOTHING)),
             first_malformed=next(((b.offset, b.reason) for b in columns.broken), None),
@@ -199,11 +197,6 @@ def _kinds(columns: Columns, taken: Mask) -> tuple[Ints, Ints, Ints]:
     has_statement = statement.ends > statement.begins
     kind[taken & has_statement & _is_one_of(columns.severity, _FAILURES)] = FAILED
     return kind, duration_us, text
-
-
-def _clock_went_back(columns: Columns) -> tuple[int, int]:
-    places = np.flatnonzero(np.diff(columns.at_us) < -BACK_US) + 1
-    return places.size, int(columns.begin[places[0]]) if places.size else 0
 
 
 def _comes_newest_first(columns: Columns) -> bool:

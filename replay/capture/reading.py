@@ -9,8 +9,9 @@ import numpy as np
 
 from replay.capture.blocks import Block, Lines, blocks_of
 from replay.capture.captured import Filters
+from replay.capture.clocks import Clocks
 from replay.capture.conflicts import Conflicts
-from replay.capture.digest import BACK_US, Digest
+from replay.capture.digest import Digest
 from replay.capture.everything import Everything
 from replay.capture.executions import Executions, Rows
 from replay.capture.formats.columns import Ints
@@ -67,8 +68,7 @@ class Reading:
         self._skipped: dict[str, tuple[int, str]] = {}
         self._lines = Lines()
         self._broken_off: list[str] = []
-        self._reached_us: dict[Path, int] = {}  # by input: its last record so far
-        self._back = 0, ""  # how often the clock went back, and where first
+        self._clocks = Clocks(self._lines.place_of)
         self._numbers: dict[int, list[int]] = {}  # by worker: its template numbers to ours
         self._places: dict[Path, int] = {}  # of the inputs, in the order of their time
         self.registry = Registry()
@@ -154,12 +154,8 @@ class Reading:
                 "the log does not tell which database a statement ran in (log_line_prefix without "
                 "%d): those of all databases are taken"
             )
-        times, first = self._back
-        if times and not self._newest_first:
-            notes.append(
-                f"the log's clock goes back {times} time{'s' * (times > 1)}, first at {first}: what ran "
-                "behind it seems to have run before"
-            )
+        if not self._newest_first:
+            notes += self._clocks.notes()
         language, name = self._translated
         if language:
             notes.append(
@@ -232,7 +228,7 @@ class Reading:
         self._nameless |= b"" in digest.sessions
         self._whole &= not (digest.newest_first or self._nameless)
         self.conflicts.merge(digest.conflicts)
-        self._note_clock(block, digest)
+        self._clocks.take(block, digest.steps)
         if len(self._own) < _OWN_AT_MOST:
             self._own |= digest.own
         for reason, (count, offset) in digest.passed_over.items():
@@ -244,20 +240,6 @@ class Reading:
         if digest.cut_off:
             self._broken_off.append(block.input.name)
         self._lines.passed(block, digest.lines)
-
-    def _note_clock(self, block: Block, digest: Digest) -> None:
-        if not digest.records:
-            return
-        first_us, last_us = digest.moments
-        before_us = self._reached_us.get(block.input.path, first_us)
-        (times, place), (inside, offset) = self._back, digest.back
-        if first_us < before_us - BACK_US:
-            inside, offset = inside + 1, 0
-        self._back = (
-            times + inside,
-            place or (self._lines.place_of(block, offset) if inside else ""),
-        )
-        self._reached_us[block.input.path] = last_us
 
     def _broke_off(self, log_file: Input, error: Exception) -> None:
         log.warning("%s: %s", log_file.name, error)

@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 _WARNED_SHARE = 0.01  # of the records; above it, malformed ones are a warning
 _REFUSED_SHARE = 0.5  # above it, the input is not what it seems
 _SAVED_EVERY_S = 10.0
-_FIRST_SAVED_S = 3.0  # where as much again is to come at least
+_FIRST_SAVED = ((1.0, 0.9), (3.0, 0.5))  # after so many seconds, if such a share is to come
 _SAVING_SHARE = 0.05  # of the time, at most
 
 
@@ -117,7 +117,7 @@ class _Capture:
     ) -> None:
         """Read all inputs; what was read is saved every so often, at a small share of the time."""
         saved_at = began = time.monotonic()
-        least_s, left = _FIRST_SAVED_S, 1.0
+        least_s, left = 0.0, 1.0
 
         def tell(done: int, total: int) -> None:
             nonlocal left
@@ -130,7 +130,7 @@ class _Capture:
             now = time.monotonic()
             if save is None or now - saved_at < least_s or not self._reading.tally.executions:
                 return
-            if least_s == _FIRST_SAVED_S and left < 0.5:  # it will be done as soon
+            if not least_s and not any(now - began >= s and left >= of for s, of in _FIRST_SAVED):
                 return
             save(self.captured())
             saved_at = time.monotonic()

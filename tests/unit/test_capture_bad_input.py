@@ -67,6 +67,25 @@ def test_a_clock_that_goes_back_is_told_with_its_place(form, block, tmp_path):
 
 
 @forms
+@pytest.mark.parametrize("block", [4000, 1 << 20], ids=["blocks", "one block"])
+@pytest.mark.parametrize("hours", [0.9, 2.5])
+def test_hours_that_are_missing_in_the_middle_are_told_with_their_place(
+    form, block, hours, tmp_path
+):
+    whole = lines(form)
+    later = by_chance(random.Random(2), processes=4, actions=40)
+    shift_us = round((hours + 0.01) * 3_600_000_000)
+    after = [WRITERS[form](replace(r, at_us=r.at_us + shift_us, pid=r.pid + 100)) for r in later]
+    path = tmp_path / "server.log"
+    path.write_bytes(b"".join(whole + after))
+    manifest = captured(path, block=block).workload.manifest
+    behind = b"".join(whole).count(b"\n") + 1
+    told = [note for note in manifest.notes if "clock was set forward" in note]
+    assert len(told) == (hours > 1)
+    assert all(f"h before server.log:{behind}: a pause" in note for note in told)
+
+
+@forms
 def test_a_log_with_its_newest_lines_first_is_counted_and_told(form, tmp_path):
     whole = [WRITERS[form](r) for r in by_chance(random.Random(1), processes=4, actions=40)]
     whole = [line for line in whole if b"duration: " in line and b"statement: " in line]

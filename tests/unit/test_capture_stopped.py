@@ -90,7 +90,7 @@ def test_a_capture_that_waits_for_its_input_can_be_stopped(tmp_path, capsys, num
 
 
 def test_what_a_killed_capture_had_read_is_there(tmp_path, capsys):
-    """Saved beside its place after three seconds, which is what this takes."""
+    """Saved beside its place after a second of an input without end."""
     log, out, part = (tmp_path / name for name in ("log", "w.workload", "w.workload.part"))
     with log_that_goes_on(log, every_s=0.5):
         running = Command("capture", log, "-o", out, "--jobs", 2, said=tmp_path / "said")
