@@ -3,9 +3,10 @@
 `python benchmarks/engine.py [PART...]`: a private server, the peers in turn, several rounds,
 medians. Parts: *saturated* (as fast as it goes, 8 and 50 connections, SELECT and UPDATE by key:
 pgbench -M prepared, the barest loops that CPython can make of it, pgreplay, a plain Locust task with
-a psycopg cursor), *paced* (Poisson at 1,000
-and 4,000 a second beside pgbench --rate), *idle* (1,000 and 2,000 sessions beside 50 at one rate)
-and *wire* (TCP and TLS). Absolute figures are the machine's: compare within one run.
+a psycopg cursor), *paced* (Poisson at 1,000 and 4,000 a second beside pgbench --rate), *idle* (1,000
+and 2,000 sessions beside 50 at one rate; counted from a quarter of a second on, so that the first
+statements of most of the many sessions, which prepare, are in their figure) and *wire* (TCP and TLS).
+Absolute figures are the machine's: compare within one run.
 """
 
 import argparse

@@ -1,7 +1,8 @@
 """What benchmarks/engine.py sets side by side: each drives one target for some seconds.
 
 All of them run the same statement by random key, prepared, on as many connections; client CPU is
-that of their own process, from outside where it is a foreign program.
+that of their own process, from outside where it is a foreign program. Of a paced run, where statements
+are few, the start and the connecting are not counted, neither ours nor pgbench's.
 """
 
 import json
@@ -109,15 +110,42 @@ def pgbench(job: Job) -> Figures:
             *(job.server.installation.program("pgbench"), "-n", "-M", "prepared", "-j", "1"),
             *("-f", str(script), "-c", str(job.connections), "-T", str(int(job.seconds)), *paced),
         ]
+        if job.rate:
+            return _steady(command, job, Path(scratch))
         said, cpu_s = _measured(command, job.dsn, scratch)
-        logs = [line.split() for f in Path(scratch).glob("pgbench_log.*") for line in f.open()]
     found = [line for line in said.splitlines() if "actually processed" in line]
     count = int(found[0].split(":")[1].split("/")[0])
+    return Figures(cpu_us=cpu_s * 1e6 / count, per_s=count / job.seconds)
+
+
+def _steady(command: list[str], job: Job, scratch: Path) -> Figures:
+    """Its figures from when it has all its connections to shortly before its end."""
+    with subprocess.Popen(
+        command,
+        env=_where(job.dsn),
+        cwd=scratch,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        since = _watch(process.pid, 2 * SKIP_S)
+        until = _watch(process.pid, job.seconds - 3 * SKIP_S)
+    assert process.returncode == 0, command
+    lines = [line.split() for f in scratch.glob("pgbench_log.*") for line in f.open()]
+    ended = np.array([int(fields[4]) + int(fields[5]) / 1e6 for fields in lines])
+    late_us = np.array([float(fields[6]) for fields in lines])
+    steady = (ended > since[0]) & (ended <= until[0])
+    count = int(steady.sum())
     return Figures(
-        cpu_us=cpu_s * 1e6 / count,
-        per_s=count / job.seconds,
-        late_us=np.array([float(fields[-1]) for fields in logs]),
+        cpu_us=(until[1] - since[1]) / 1e3 / count,
+        per_s=count / (until[0] - since[0]),
+        late_us=late_us[steady],
     )
+
+
+def _watch(pid: int, after_s: float) -> tuple[float, int]:
+    """What time it is a while later, and the CPU, ns, that a process of one thread has had."""
+    time.sleep(after_s)
+    return time.time(), int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
 
 
 def pgreplay(job: Job) -> Figures:
@@ -218,20 +246,21 @@ def _told(command: list[str], job: Job, settings: Mapping[str, str]) -> Figures:
 
 
 def _measured(command: list[str], dsn: str, cwd: str) -> tuple[str, float]:
-    """What a program says, and its CPU seconds; the target goes by libpq's environment."""
-    where = conninfo.conninfo_to_dict(dsn)
-    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE"}
-    names["sslmode"] = "PGSSLMODE"
-    environment = {names[key]: str(value) for key, value in where.items() if key in names}
+    """What a program says, and its CPU seconds."""
     before = os.times()
     said = subprocess.run(
-        command,
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={**os.environ, **environment},
+        command, check=True, capture_output=True, text=True, cwd=cwd, env=_where(dsn)
     )
     after = os.times()
     cpu_s = after.children_user + after.children_system
     return said.stdout, cpu_s - before.children_user - before.children_system
+
+
+def _where(dsn: str) -> dict[str, str]:
+    """The environment, with the target as libpq takes it from there."""
+    where = conninfo.conninfo_to_dict(dsn)
+    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "dbname": "PGDATABASE"}
+    names["sslmode"] = "PGSSLMODE"
+    return dict(os.environ) | {
+        names[key]: str(value) for key, value in where.items() if key in names
+    }

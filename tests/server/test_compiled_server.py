@@ -38,9 +38,13 @@ from replay.load.session import attach
 dsn, directory, mixed = sys.argv[1], Path(sys.argv[2]), sys.argv[3] == "mixed"
 library.ensure()
 over = Event()
-lent = []
+lent, turns, ticks = [], [], []
 
 class Counting(Compiled):
+    def _pump(self):
+        turns.append(1)
+        super()._pump()
+
     def _taken(self, slot):
         lent.append(slot)
         return super()._taken(slot)
@@ -55,7 +59,13 @@ for session in engine.sessions:
         session.carrier.close()
         session.carrier = Libpq(session, connection.pgconn, session.loop, session.heard)
     engine.add(session)
+def tick():
+    while not over.is_set():
+        ticks.append(1)
+        gevent.sleep(0.005)
+
 engine.start(monotonic_ns())
+gevent.spawn(tick)
 assert over.wait(20)
 assert engine.error is None, engine.error
 engine.end()
@@ -63,6 +73,7 @@ engine.close()
 done = np.frombuffer(engine.take_records(), DTYPE)
 print(len(done), sorted(set(done["outcome"].tolist())), sorted(set(done["session"].tolist())))
 print(sorted(set(lent)))
+print(len(turns), len(ticks))
 """
 BIG, ODD = "f" * 16, "0" * 16
 BY_ID = "SELECT n FROM t WHERE id = $1"
@@ -205,8 +216,10 @@ def test_a_wait_for_what_python_frees_is_the_pools(new_database: str, tmp_path: 
     assert max(done["lag_us"].to_pylist()) < 200_000
 
 
-def driven(dsn: str, directory: Path, load: Iterable[PlannedTransaction], sessions: str) -> str:
-    """What was done on four sessions, and which of them Python had to drive."""
+def driven(
+    dsn: str, directory: Path, load: Iterable[PlannedTransaction], sessions: str
+) -> list[str]:
+    """What was done on four sessions, those that Python had to drive, turns of the loop and others."""
     if not library.is_wanted():
         pytest.skip("no compiled loop on this system")
     make_staging(dsn)
@@ -218,18 +231,29 @@ def driven(dsn: str, directory: Path, load: Iterable[PlannedTransaction], sessio
         check=False,
     )
     assert done.stdout, done.stderr
-    return done.stdout
+    return done.stdout.splitlines()
 
 
 def test_a_statement_is_prepared_without_python(new_database: str, tmp_path: Path) -> None:
     load = arrivals(2000, 0.1, lambda n: (statement(READ, BY_ID, str(n), prepared="s1"),))
-    assert driven(new_database, tmp_path, load, "plain") == "200 [b'ok'] [0, 1, 2, 3]\n[]\n"
+    told = driven(new_database, tmp_path, load, "plain")
+    assert told[:2] == ["200 [b'ok'] [0, 1, 2, 3]", "[]"]
+
+
+def test_what_is_due_soon_is_waited_for_in_the_loop_and_the_others_have_their_turn(
+    new_database: str, tmp_path: Path
+) -> None:
+    load = arrivals(1000, 0.4, lambda n: (statement(READ, BY_ID, str(n), prepared="s1"),))
+    told = driven(new_database, tmp_path, load, "plain")
+    turns, ticks = map(int, told[2].split())
+    assert turns < 300
+    assert ticks > 20
 
 
 def test_a_session_that_is_not_the_loops_has_its_share(new_database: str, tmp_path: Path) -> None:
     load = arrivals(2000, 0.2, lambda n: update(n, gap_us=200))
     told = driven(new_database, tmp_path, load, "mixed")
-    assert told == "1200 [b'ok'] [0, 1, 2, 3]\n[1, 3]\n"
+    assert told[:2] == ["1200 [b'ok'] [0, 1, 2, 3]", "[1, 3]"]
     with psycopg.connect(new_database) as connection:
         row = connection.execute("SELECT sum(n) FROM t").fetchone()
     assert row == (400,)

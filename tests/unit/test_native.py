@@ -60,7 +60,7 @@ def test_known_answers(data: bytes, code: bytes, rows: int, open_: bool) -> None
 def board_of(directory: Path, slots: int = 4) -> Board:
     calls = shard.read_index(directory).calls
     file = shard.shard_file(directory, 0)
-    return Board(file, calls, slots=slots, patience_ns=1, stay_ns=1)
+    return Board(file, calls, slots=slots, patience_ns=1)
 
 
 @CHEAP

@@ -30,10 +30,8 @@ class _Event(ctypes.Structure):
 class Board:
     """One engine's memory: the board itself, and the tables that it has the addresses of."""
 
-    def __init__(
-        self, shard: Path, calls: Sequence[Call], *, slots: int, patience_ns: int, stay_ns: int
-    ) -> None:
-        """`patience_ns`: how long an arrival waits for a session; `stay_ns`: a turn of the loop."""
+    def __init__(self, shard: Path, calls: Sequence[Call], *, slots: int, patience_ns: int) -> None:
+        """`patience_ns`: how long an arrival waits for a session."""
         self._library = ctypes.CDLL(None, use_errno=True)
         numbers = np.zeros(at.BOARD, np.int64)
         self.address, self._numbers = _address(numbers), numbers.data
@@ -59,7 +57,6 @@ class Board:
             {
                 at.EPOLL: self.epoll,
                 at.PATIENCE: patience_ns,
-                at.STAY: stay_ns,
                 at.NEXT_DUE: at.FAR,
                 at.WAKE: at.FAR,
                 at.ARMED: at.FAR,
@@ -193,9 +190,9 @@ class Board:
         """When Python wants to be called."""
         self._set({at.ALARM: at_ns})
 
-    def yield_always(self) -> None:
-        """The event loop has its turn whenever nothing is to be done at once."""
-        self._set({at.STAY: 0})
+    def stay(self, stay_ns: int) -> None:
+        """How long the loop may go on, and wait; 0: while something is to be done at once."""
+        self._numbers[at.STAY // WORD] = stay_ns
 
     def nudge(self) -> None:
         """Something may be due: the loop is to look at once when it runs again."""
