@@ -3,6 +3,7 @@
 import contextlib
 import json
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -77,9 +78,16 @@ def cluster(tmp_path: Path, target: str, duration_s: float) -> Iterator[Cluster]
             locust.process.wait()
 
 
+def processes() -> tuple[str, ...]:
+    """Two of them, at a port that nobody has: Locust's own default is one for the whole machine."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = str(found.getsockname()[1])
+    return ("--processes", "2", "--master-bind-port", port, "--master-port", port)
+
+
 def test_locusts_own_processes_share_the_load(staging: str, tmp_path: Path) -> None:
     load = arrivals(200, 3.0, updates)
-    options = ("--processes", "2", "--duration", "3", "--pool", "5")
+    options = (*processes(), "--duration", "3", "--pool", "5")
     with bare_locust(staging, load, tmp_path, *options, workers=2) as process:
         said, _ = process.communicate(timeout=60)
     assert process.returncode in BELIEVED_OR_LATE, said
@@ -93,7 +101,7 @@ def test_locusts_own_processes_share_the_load(staging: str, tmp_path: Path) -> N
 
 def test_a_stopped_master_tells_what_was_done(staging: str, tmp_path: Path) -> None:
     load = arrivals(100, 60.0, updates)
-    options = ("--processes", "2", "--duration", "60", "--pool", "4")
+    options = (*processes(), "--duration", "60", "--pool", "4")
     with bare_locust(staging, load, tmp_path, *options, workers=2) as process:
         poll(lambda: one(staging, "SELECT sum(n) FROM t") > 20, 30)
         process.send_signal(signal.SIGTERM)
