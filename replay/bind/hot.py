@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from data_gen.keys import KeyDomain
 from replay.bind.alike import Alike
-from replay.bind.shares import Pool, kept_shares
+from replay.bind.popular import Drawing, Popular
+from replay.bind.shares import Pool, as_often, kept_shares
 from replay.bind.slots import Kind, Place
 from replay.bind.span import Span, span_of
 from replay.workload import Statement, Transaction, Workload
@@ -42,37 +42,6 @@ class _Slot:
     cold: list[tuple[int, float]] = field(default_factory=list)  # the others' positions, weights
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Popular:
-    """The hot keys of a space."""
-
-    positions: tuple[int, ...]
-    edges: npt.NDArray[np.float64]  # sums of their own shares, 1 at the end
-    share: float  # of all executions that met one of them
-    own: float  # what part of that is theirs, and not chance
-
-    @classmethod
-    def of(
-        cls, pool: Pool, shares: Mapping[str, float], hot: Mapping[str, int]
-    ) -> "Popular | None":
-        """Those of the hot keys that have a share of their own; None where none has."""
-        own = {token: shares[token] for token in hot if shares[token] > 0}
-        share = sum(pool.weights[token] for token in hot) / sum(pool.weights.values())
-        edges = np.cumsum(list(own.values()))
-        if not own:
-            return None
-        return cls(
-            positions=tuple(hot[token] for token in own),
-            edges=edges / edges[-1],
-            share=share,
-            own=min(float(edges[-1]) / share, 1.0),
-        )
-
-    def drawn(self, rng: np.random.Generator) -> int:
-        """One of them, by its own share."""
-        return self.positions[int(np.searchsorted(self.edges, rng.random()))]
-
-
 class Heat:
     """Hot values by space; positions for keys, hot or drawn."""
 
@@ -82,7 +51,7 @@ class Heat:
         self._positions = _apart(self._hot, workload, places)
         self._slots: dict[tuple[str, int], _Slot] = {}
         pools: dict[str, Pool] = defaultdict(Pool)
-        chances: dict[str, float] = {}
+        domains: dict[str, KeyDomain] = {}
         hot: dict[str, dict[str, int]] = defaultdict(dict)  # space -> positions
         met: set[tuple[str, ...]] = set()  # by one transaction, which counts once
         newest = -1
@@ -91,7 +60,7 @@ class Heat:
                 continue
             if transaction.id != newest:
                 newest, met = transaction.id, set()
-            chances[place.space] = alike.chance(place.domain)
+            domains[place.space] = place.domain
             slot = self._slots.setdefault(
                 (template, place.number), _Slot(place.space, place.domain.size)
             )
@@ -110,11 +79,7 @@ class Heat:
                 hot[place.space][token] = position
             else:
                 slot.cold.append((position, transaction.weight))
-        pooled = {space: pool.shares(chances[space]) for space, pool in pools.items()}
-        self._kept = {
-            name: kept_shares(slot.seen, pools[slot.space], pooled[slot.space])
-            for name, slot in self._slots.items()
-        }
+        pooled = {space: pool.shares(alike.chance(domains[space])) for space, pool in pools.items()}
         self._spans: dict[tuple[str, int], Span] = {
             name: span_of(slot.cold, slot.size) for name, slot in self._slots.items()
         }
@@ -122,6 +87,23 @@ class Heat:
             space: Popular.of(pools[space], pooled[space], positions)
             for space, positions in hot.items()
         }
+        apart = {
+            space: alike.chance(
+                domain, popular.taken if (popular := self._popular.get(space)) else ()
+            )
+            for space, domain in domains.items()
+        }
+        self._kept = {
+            name: as_often(
+                slot.seen,
+                kept_shares(slot.seen, pools[slot.space], pooled[slot.space]),
+                apart[slot.space],
+            )
+            for name, slot in self._slots.items()
+        }
+        self._hot_in = hot
+        self._missed: dict[tuple[str, int], Drawing | None] = {}
+        self._turned: dict[tuple[str, int], Drawing | None] = {}
 
     def is_hot(self, place: Place, token: str) -> bool:
         """Whether transactions meet at this value."""
@@ -132,16 +114,16 @@ class Heat:
     def again(
         self, template: str, place: Place, token: str, rng: np.random.Generator
     ) -> int | None:
-        """The position for one copy of a hot key: the very one, another hot one; None: one like it."""
-        kept = self._kept.get((template, place.number), {}).get(token, 1.0)
+        """The position for one copy of a key: the very one, another hot one; None: one like it."""
+        hot = self.is_hot(place, token)
+        kept = self._kept.get((template, place.number), {}).get(token, float(hot))
         if rng.random() < kept:
             return self.position(place, token)
-        popular, slot = self._popular.get(place.space), self._slots.get((template, place.number))
-        if popular is not None and slot is not None and rng.random() < popular.own:
-            for _ in range(_TRIES):
-                found = popular.drawn(rng)
-                if slot.low <= found <= slot.high:
-                    return found
+        if not hot:
+            return None
+        missed = self._cached(self._missed, template, place, self._missed_by)
+        if missed is not None and rng.random() < missed.chance:
+            return missed.drawn(rng)
         assert place.domain is not None
         if token in place.domain.hot and not self._alike.knows(place.domain):
             return self.position(place, token)  # nothing tells which are like it
@@ -155,15 +137,24 @@ class Heat:
 
     def drawn(self, template: str, place: Place, like: int, rng: np.random.Generator) -> int:
         """A position for one copy of a key that stands at the position `like`, and for others."""
-        slot = self._slots.get((template, place.number))
-        popular = self._popular.get(place.space)
-        if popular and slot and rng.random() < self._turns_hot(slot, popular.share):
-            return popular.drawn(rng)
+        turned = self._cached(self._turned, template, place, self._turned_in)
+        if turned is not None and rng.random() < turned.chance:
+            return turned.drawn(rng)
         assert place.domain is not None
         low, high = self._spans.get((template, place.number), (0, place.domain.size - 1))
         span = min(low, like), max(high, like)
+        slot, popular = (
+            self._slots.get((template, place.number)),
+            self._popular.get(place.space),
+        )
         seen = slot.number if slot is not None else 1
-        found = self._alike.drawn(place.domain, like, span, seen, rng)
+        taken = popular.taken if popular is not None else ()  # these have all their executions
+        for _ in range(_TRIES):
+            found = self._alike.drawn(place.domain, like, span, seen, rng)
+            if found is None:
+                break
+            if found not in taken:
+                return found
         return self.drawn_cold(template, place, rng) if found is None else found
 
     def drawn_cold(self, template: str, place: Place, rng: np.random.Generator) -> int:
@@ -173,13 +164,49 @@ class Heat:
         low, high = self._spans.get((template, place.number), whole)
         return int(rng.integers(low, high + 1))
 
-    def _turns_hot(self, slot: _Slot, prior: float) -> float:
-        """Probability that a copy of a cold key is a hot one: the posterior less what was hot."""
-        if not slot.cold:
-            return prior
+    def _cached(
+        self,
+        known: dict[tuple[str, int], Drawing | None],
+        template: str,
+        place: Place,
+        made: Callable[[_Slot, Popular, Mapping[str, float]], Drawing | None],
+    ) -> Drawing | None:
+        name = (template, place.number)
+        if name not in known:
+            slot, popular = self._slots.get(name), self._popular.get(place.space)
+            kept = self._kept.get(name, {})
+            known[name] = made(slot, popular, kept) if slot and popular else None
+        return known[name]
+
+    def _missed_by(
+        self, slot: _Slot, popular: Popular, kept: Mapping[str, float]
+    ) -> Drawing | None:
+        """Popular keys that a slot did not meet: they come out of what it met by chance.
+
+        Those that it met have their share already.
+        """
+        inside = (popular.positions >= slot.low) & (popular.positions <= slot.high)
+        unseen = np.array([token not in slot.seen for token in popular.tokens])
+        among = inside & unseen
+        by_chance = sum(
+            count * (1 - kept[token])
+            for token, count in slot.seen.items()
+            if token in self._hot_in[slot.space]
+        )
+        if not among.any() or by_chance <= 0:
+            return None
+        wanted = slot.number * float(popular.own[among].sum())
+        return Drawing.of(popular, min(wanted / by_chance, 1.0), among)
+
+    def _turned_in(
+        self, slot: _Slot, popular: Popular, _kept: Mapping[str, float]
+    ) -> Drawing | None:
+        """All popular keys, where a slot was seen too seldom to say: the posterior less what was hot."""
         seen = slot.hot + len(slot.cold)
-        posterior = (slot.hot + _PRIOR * prior) / (seen + _PRIOR)
-        return max(posterior - slot.hot / seen, 0.0) * seen / len(slot.cold)
+        posterior = (slot.hot + _PRIOR * popular.share) / (seen + _PRIOR)
+        more = max(posterior - slot.hot / seen, 0.0) * seen
+        chance = more / len(slot.cold) if slot.cold else popular.share
+        return Drawing.of(popular, chance, np.ones(len(popular.tokens), np.bool_))
 
 
 def _hot(workload: Workload, places: Places) -> set[tuple[str, str]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 _PAIR = 2
 _CHANCE = 0.05  # so improbable in one slot, it is none
-_MANY = 5  # values that were seen as often
+_MANY = 5  # values that were seen as often, or times that one was
 
 
 @dataclass(slots=True)
@@ -52,6 +52,36 @@ def kept_shares(seen: Counter[str], pool: Pool, own: Mapping[str, float]) -> Map
         return min(own[value] * total / count, 1.0)
 
     return {value: kept(value, count) for value, count in seen.items()}
+
+
+def as_often(seen: Counter[str], kept: Mapping[str, float], chance: float) -> Mapping[str, float]:
+    """The kept shares, raised until two executions meet as often as the counted ones did.
+
+    What a value is to be expected to have does not tell how far values differ: most of those that were
+    seen once are cold, but they meet more often than if each were any key. So more of all values is kept,
+    of the often seen ones first, until pairs are as many as the slot's were, `chance` being that two
+    values which are spread meet. Few pairs say little: what is expected counts as one more.
+    """
+    total = seen.total()
+    if total < _PAIR:
+        return kept
+    own = {value: count / total * kept[value] for value, count in seen.items()}
+    expected = sum(share**2 for share in own.values()) + (1 - sum(own.values())) ** 2 * chance
+    pairs = sum(count * (count - 1) for count in seen.values()) / 2
+    of = total * (total - 1) / 2
+    missing = (pairs + 1) / (of + 1 / expected) - expected
+    often = {value for value, count in seen.items() if count >= _MANY}
+    found = dict(kept)
+    for values in (often, seen.keys() - often):
+        rest = {value: seen[value] / total - own[value] for value in values}
+        square = sum(share**2 for share in rest.values())
+        cross = sum(own[value] * share for value, share in rest.items())
+        if square > 0 and missing > 0:
+            # The root of (own + more · rest)² = own² + missing, summed over the values.
+            more = min((math.sqrt(cross**2 + square * missing) - cross) / square, 1.0)
+            missing -= more * (2 * cross + more * square)
+            found |= {value: kept[value] + more * (1 - kept[value]) for value in values}
+    return found
 
 
 def _at_least(count: int, mean: float) -> float:

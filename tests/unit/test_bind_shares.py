@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from replay.bind.shares import Pool, kept_shares, owned
+from replay.bind.shares import Pool, as_often, kept_shares, owned
 
 
 def drawn(weights, size, seed):
@@ -21,6 +21,18 @@ def drawn(weights, size, seed):
     ids=["cold", "all seen", "few", "two hot"],
 )
 def test_what_is_kept_of_all_keys_meets_itself_as_often_as_production_does(weights, size):
+    assert 0.7 < met_again(weights, size, lambda _, kept, __: kept) < 1.4
+
+
+@pytest.mark.parametrize("size", [60, 250])
+@pytest.mark.parametrize("steep", [0.5, 0.7, 1.0])
+def test_pairs_are_as_many_where_no_key_stands_out(steep, size):
+    weights = [1 / (k + 10) ** steep for k in range(3000)]
+    assert 0.8 < met_again(weights, size, as_often) < {60: 1.5, 250: 1.2}[size]
+
+
+def met_again(weights, size, raised):
+    """How often two copies meet, as a multiple of how often two of production's do; mean of samples."""
     p = np.array(weights) / sum(weights)
     met = []
     chance = 1 / p.size
@@ -30,11 +42,11 @@ def test_what_is_kept_of_all_keys_meets_itself_as_often_as_production_does(weigh
         for key, count in seen.items():
             for _ in range(count):
                 pool.add(key, 1.0)
-        kept = kept_shares(seen, pool, pool.shares(chance))
+        kept = raised(seen, kept_shares(seen, pool, pool.shares(chance)), chance)
         own = np.array([kept[key] * count / size for key, count in seen.items()])
         rest = max(1 - own.sum(), 0.0)  # spread over all
         met.append((own**2).sum() + 2 * rest * own.sum() / p.size + rest**2 / p.size)
-    assert 0.7 < np.mean(met) / (p**2).sum() < 1.4
+    return np.mean(met) / (p**2).sum()
 
 
 def test_values_that_none_is_alone_with_keep_all_of_their_share():
