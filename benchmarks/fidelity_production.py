@@ -20,7 +20,7 @@ import psycopg
 from replay.sql.slots import extract
 
 HERE = Path(__file__).parent / "fidelity_data"
-CLIENTS = 4
+CLIENTS = 8
 _PLACE = re.compile(r"\{(=?)(\w+)\}")
 _ENDS = ("COMMIT", "ROLLBACK")
 _WORK_S = 0.05  # what a client does before it ends a transaction, its locks held
@@ -98,23 +98,21 @@ def read(name: str) -> tuple[Mapping[str, str], Sequence[Line]]:
     return samplers, lines
 
 
-def drive(name: str, dsn: str, *, seed: int = 1, times: int = 0) -> Truth:
-    """Run the traffic over several connections, logged; rows touched by statement and values.
+def pools_of(
+    connection: psycopg.Connection, samplers: Mapping[str, str]
+) -> Mapping[str, Sequence[str]]:
+    """The values that each sampler draws from; those that many rows have stand there many times."""
+    return {
+        sampler: [str(row[0]) for row in connection.execute(query) if row[0] is not None]
+        for sampler, query in samplers.items()
+    }
 
-    With `times` only what updates rows runs, so many times as often, and without its pauses.
-    """
+
+def drive(name: str, dsn: str, *, seed: int = 1) -> Truth:
+    """Run the traffic over several connections, logged; rows touched by statement and values."""
     samplers, lines = read(name)
-    if times:
-        lines = [
-            Line(line.calls * times, line.statements)
-            for line in lines
-            if any("UPDATE" in statement for statement in line.statements)
-        ]
     with psycopg.connect(dsn, autocommit=True) as connection:
-        pools = {
-            sampler: [str(row[0]) for row in connection.execute(query) if row[0] is not None]
-            for sampler, query in samplers.items()
-        }
+        pools = pools_of(connection, samplers)
         connection.execute("SELECT pg_stat_statements_reset()")
         connection.execute("ALTER SYSTEM SET log_min_duration_statement = 0")
         connection.execute("SELECT pg_reload_conf()")
@@ -124,7 +122,7 @@ def drive(name: str, dsn: str, *, seed: int = 1, times: int = 0) -> Truth:
     threads = [
         threading.Thread(
             target=_client,
-            args=(dsn, work[n::CLIENTS], pools, truth, seed + n, 0.0 if times else _WORK_S),
+            args=(dsn, work[n::CLIENTS], pools, truth, seed + n),
         )
         for n in range(CLIENTS)
     ]
@@ -151,12 +149,11 @@ def _client(
     pools: Mapping[str, Sequence[str]],
     truth: dict[Any, list[int]],
     seed: int,
-    pause_s: float,
 ) -> None:
     rng = random.Random(seed)
     with psycopg.connect(dsn, autocommit=True, application_name="shop") as connection:
         for number, line in work:
-            _unit(connection, line, number % 2 == 0, rng, pools, truth, pause_s)
+            _unit(connection, line, number % 2 == 0, rng, pools, truth)
 
 
 def _unit(
@@ -166,7 +163,6 @@ def _unit(
     rng: random.Random,
     pools: Mapping[str, Sequence[str]],
     truth: dict[Any, list[int]],
-    pause_s: float,
 ) -> None:
     """Run a transaction; one that fails is told, and ends there."""
     known: dict[str, str] = {}
@@ -174,8 +170,8 @@ def _unit(
         if len(line.statements) == 1:
             known = {}
         elif text in _ENDS:
-            time.sleep(pause_s)
-        sql, values, taken = _filled(text, bound, rng, pools, known)
+            time.sleep(_WORK_S)
+        sql, values, taken = filled(text, bound, rng, pools, known)
         try:
             with psycopg.RawCursor(connection) as cursor:
                 cursor.execute(sql, values or None)
@@ -190,7 +186,7 @@ def _unit(
         truth[slotted.sql, (*values, *slotted.literals)].append(rows)
 
 
-def _filled(
+def filled(
     text: str,
     bound: bool,
     rng: random.Random,
