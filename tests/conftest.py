@@ -1,5 +1,6 @@
 """Fixtures that every test may use: real PostgreSQL servers, started when first asked for."""
 
+import gc
 import uuid
 from collections.abc import Iterator
 
@@ -15,6 +16,14 @@ hypothesis.settings.register_profile("replay", deadline=None)
 hypothesis.settings.load_profile("replay")
 
 JSONLOG_SINCE = 15
+
+
+def pytest_collection_finish():
+    # A capture collects its garbage: what is loaded by now is none, and takes long to look through.
+    gc.collect()
+    gc.freeze()
+
+
 PRODUCTION_SETTINGS = {
     "shared_preload_libraries": "'pg_stat_statements'",
     "pg_stat_statements.track": "'all'",

@@ -7,7 +7,7 @@ import numpy as np
 
 from replay.capture.kernels import Bytes, Ints, as_bytes
 from replay.capture.memory import give_back, resident
-from replay.capture.stored import Batch, Stored, joined, part_of, stored
+from replay.capture.stored import Batch, joined, part_of
 from replay.capture.units import Units
 from replay.capture.vault import Vault
 from replay.capture.words import stands_in
@@ -71,11 +71,6 @@ class Store:
         starts = np.frombuffer(self._starts, np.int64)[numbers]
         order: Ints = np.lexsort((np.frombuffer(self._priorities, np.uint64)[numbers], starts))
         return order
-
-    def __getitem__(self, number: int) -> Stored:
-        """The unit of that number."""
-        (unit,) = stored(self.batch(np.array([number])))
-        return unit
 
     def batch(self, numbers: Ints) -> Batch:
         """The units of those numbers, in that order."""

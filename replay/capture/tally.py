@@ -188,7 +188,9 @@ class _Grouped:
         first = np.ones(keys.size, np.bool_)
         first[1:] = (template[1:] != template[:-1]) | (keys[1:] != keys[:-1])
         begins = np.flatnonzero(first)
-        self._templates, self._keys = template[begins], keys[begins]
+        self._keys, owners = keys[begins], template[begins]
+        last = int(owners[-1]) if owners.size else -1
+        self._bounds = np.searchsorted(owners, np.arange(last + 2))  # by template
         self._counts = np.add.reduceat(counts[order], begins) if begins.size else begins
 
     @classmethod
@@ -199,9 +201,13 @@ class _Grouped:
 
     def __getitem__(self, template: int) -> Counter[int]:
         """The counts of a template by key."""
-        begin, end = np.searchsorted(self._templates, (template, template + 1)).tolist()
+        found: Counter[int] = Counter()
+        if template + 1 >= self._bounds.size:
+            return found
+        begin, end = self._bounds[template : template + 2].tolist()
         pairs = zip(self._keys[begin:end].tolist(), self._counts[begin:end].tolist(), strict=True)
-        return Counter(dict(pairs))
+        dict.update(found, pairs)
+        return found
 
 
 class Tallied(Sequence[Figures]):

@@ -24,6 +24,7 @@ from replay.capture.formats import Hints
 from replay.capture.inputs import find_inputs, server_logs
 from replay.capture.reading import Reading
 from replay.capture.slots import NOWHERE
+from replay.capture.stored import stored
 from replay.capture.team import WAITING, in_order
 from replay.errors import EnvironmentFaultError
 from replay.workload import Workload
@@ -67,8 +68,7 @@ def units_of(reading: Reading) -> Counter:
     ids = [template.id for template in reading.registry.templates]
     states = [*reading.registry.states, ""]
     found = Counter()
-    for number in numbers.tolist():
-        unit = reading.store[number]
+    for unit in stored(reading.store.batch(numbers)) if numbers.size else ():
         executions = tuple(
             (ids[e.template], e.start_us, e.spent_us, states[e.state if e.state != NONE else -1])
             for e in unit.executions

@@ -18,7 +18,7 @@ from replay.capture.executions import NONE
 from replay.capture.priority import NEVER
 from replay.capture.sample import Sampler
 from replay.capture.store import Store
-from replay.capture.stored import Stored
+from replay.capture.stored import Stored, stored
 from replay.capture.units import priorities, session_seed
 
 Kept = list[tuple[Stored, float]]
@@ -30,7 +30,7 @@ def sample(blocks: Sequence[Sequence[Made]], k: int, seed: int = 0) -> Kept:
     for block in blocks:
         sampler.take(units(block, seed), IDENTITIES)
     numbers, weights = sampler.kept()
-    return [(store[n], w) for n, w in zip(numbers.tolist(), weights.tolist(), strict=True)]
+    return list(zip(stored(store.batch(numbers)), weights.tolist(), strict=True))
 
 
 def identities(kept: Kept) -> list[tuple[int, float]]:
