@@ -1,6 +1,7 @@
 """Columns of keys that a check wants to differ: where they do not, rows exchange the values of one.
 
-So every value keeps its number of rows, and what is unique stays so. Columns of no key are left to
+So every value keeps its number of rows, and what is unique stays so; but where a key has so nearly every
+pair that there is no exchange, a row takes a value that its group lacks. Columns of no key are left to
 `mend`, which looks at the rows themselves.
 """
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from data_gen.plan import TablePlan
 
 _TURNS = 100
+_MOST_CELLS = 1 << 24  # of a key's groups and values, that lie in memory
 
 
 def part(table: "TablePlan") -> None:
@@ -69,10 +71,7 @@ def apart(numbers: tuple[Ints, Ints], groups: Sequence[Ints], key: int) -> Ints 
     first, second = numbers
     rows = np.arange(first.size, dtype=np.int64)
     for turn in range(_TURNS):
-        wrong = first == second[rows]
-        for one in groups:
-            together, _ = numbered((one, second[rows]), (one, second[rows]))
-            wrong |= nth(together) > 0
+        wrong = _wrong(first, second[rows], groups)
         here = np.flatnonzero(wrong)
         if not here.size:
             return rows
@@ -81,4 +80,48 @@ def apart(numbers: tuple[Ints, Ints], groups: Sequence[Ints], key: int) -> Ints 
         free = ~wrong[drawn]
         here, there = here[at[free]], drawn[free]
         rows[here], rows[there] = rows[there], rows[here]
-    return None
+    return _closely(first, second, groups[0]) if len(groups) == 1 else None
+
+
+def _wrong(first: Ints, second: Ints, groups: Sequence[Ints]) -> Flags:
+    """Rows whose columns are equal, or that are not the first of their value in a group."""
+    wrong: Flags = first == second
+    for one in groups:
+        together, _ = numbered((one, second), (one, second))
+        wrong |= nth(together) > 0
+    return wrong
+
+
+def _closely(first: Ints, second: Ints, group: Ints) -> Ints | None:
+    """The same by search, for a key of which nearly every pair of values is a row, none twice.
+
+    A row exchanges its value with one whose group lacks it, and whose own value this row's group lacks.
+    """
+    rows = np.arange(first.size, dtype=np.int64)
+    _, group = np.unique(group, return_inverse=True)
+    _, of, value = np.unique(second, return_index=True, return_inverse=True)  # a row of each value
+    size = int(group.max()) + 1, of.size
+    if size[0] * size[1] > _MOST_CELLS:
+        return None
+    cells = np.full(size, -1, np.int32)  # the row of each pair
+    cells[group, value] = rows
+    for here in np.flatnonzero(first == second):
+        mine = value[rows[here]]
+        if second[rows[here]] != first[here]:
+            continue  # it was exchanged
+        lacking = np.ix_(np.flatnonzero(cells[:, mine] < 0), np.flatnonzero(cells[group[here]] < 0))
+        found = cells[lacking][cells[lacking] >= 0]
+        found = found[(second[rows[found]] != first[here]) & (first[found] != second[rows[here]])]
+        if not found.size:
+            other = [v for v in lacking[1].ravel() if second[of[v]] != first[here]]
+            if not other:
+                return None
+            cells[group[here], mine], cells[group[here], other[0]] = -1, here
+            rows[here] = of[other[0]]
+            continue
+        there = found[0]
+        theirs = value[rows[there]]
+        cells[group[here], mine] = cells[group[there], theirs] = -1
+        cells[group[here], theirs], cells[group[there], mine] = here, there
+        rows[here], rows[there] = rows[there], rows[here]
+    return rows

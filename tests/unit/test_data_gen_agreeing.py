@@ -1,6 +1,7 @@
 """Rows that agree in some columns, and columns that may not: on small numbers, exhaustively."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,3 +43,25 @@ def test_a_column_differs_from_another_and_stays_unique_beside_it():
 
 def test_columns_that_must_be_equal_stay_as_they_are():
     assert apart((np.zeros(5, int), np.zeros(5, int)), [], key=1) is None
+
+
+@pytest.mark.parametrize("missing", [0, 3])
+def test_columns_differ_also_where_the_key_has_nearly_every_pair(missing):
+    size = 40  # everybody with everybody, and each with one too many or with themselves
+    pairs = np.array([(i, j) for i in range(size) for j in range(size) if j != (7 * i + 3) % size])
+    first, second = pairs[np.random.default_rng(1).permutation(len(pairs))[missing:]].T
+    rows = apart((first, second), [first], key=5)
+    assert rows is not None
+    assert sorted(rows) == list(range(first.size))
+    assert (first != second[rows]).all()
+    assert len(set(zip(first, second[rows], strict=True))) == first.size
+
+
+def test_a_value_that_every_group_has_loses_the_row_that_must_differ():
+    every = [(i, j) for i in range(20) for j in range(20) if i != (j + 1) % 20 or j == 7]
+    pairs = np.array([pair for pair in every if pair != (8, 3)])
+    first, second = pairs.T
+    rows = apart((first, second), [first], key=5)
+    assert rows is not None
+    assert (first != second[rows]).all()
+    assert len(set(zip(first, second[rows], strict=True))) == first.size
