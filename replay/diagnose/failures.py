@@ -26,9 +26,8 @@ class Failures:
     Transactions that hold a boosted template are left out of the shares, as of the objective.
     """
 
-    counts: Mapping[
-        tuple[str, str], int
-    ]  # (template, SQLSTATE or status) -> so many, the most first
+    # (template, SQLSTATE or status) -> so many, the most first.
+    counts: Mapping[tuple[str, str], int]
     transactions_share: float  # of the transactions
     not_ok_share: float  # of the transactions that were not served
 

@@ -54,6 +54,12 @@ def fidelity(workload: Workload, attempts: Attempts, manifest: RunManifest) -> F
     """Compare a run with what it replayed; None where nothing was sent or nothing was logged."""
     logged = [t for t in workload.templates if t.source != "statements" and t.calls]
     sent = attempts.sent
+    if through_service := bool(manifest.options.get("service")):
+        # Those of which statements were replayed, or nothing, are told apart: see report.requests.
+        logged = [t for t in logged if t.id in attempts.template.names]
+        routes = {t.id for t in logged}
+        is_route = np.array([name in routes for name in attempts.template.names], dtype=bool)
+        sent &= is_route[attempts.template.codes]
     if not logged or not sent.any():
         return None
     expected = _expected_per_s(workload, manifest)
@@ -61,9 +67,8 @@ def fidelity(workload: Workload, attempts: Attempts, manifest: RunManifest) -> F
     length_s = max(manifest.duration_s, 1e-3)
     counts = np.bincount(attempts.template.codes[sent], minlength=len(attempts.template.names))
     replayed = dict(zip(attempts.template.names, (counts / length_s).tolist(), strict=True))
-    if through_service := bool(manifest.options.get("service")):
-        # Those of which statements were replayed, or nothing, are told apart: see report.requests.
-        replayed = {t.id: replayed[t.id] for t in logged if t.id in replayed}
+    if through_service:
+        replayed = {t.id: replayed[t.id] for t in logged}
         expected = {name: rate for name, rate in expected.items() if name in replayed}
     calls = sum(t.calls for t in logged)
     errors = sum((Counter(dict(t.error_states)) for t in logged), Counter())
@@ -85,7 +90,7 @@ def fidelity(workload: Workload, attempts: Attempts, manifest: RunManifest) -> F
         production_errors={
             error_name(s): round(n / calls * 1e3, 3) for s, n in errors.most_common()
         },
-        replayed_errors=_errors(attempts, int(sent.sum())),
+        replayed_errors=_errors(attempts, sent),
     )
 
 
@@ -202,12 +207,13 @@ def _peak(began: Ints, ended: Ints) -> int:
     return int(np.cumsum(steps[np.argsort(moments, kind="stable")]).max(initial=0))
 
 
-def _errors(attempts: Attempts, sent: int) -> dict[str, float]:
-    """SQLSTATE -> of a thousand statements."""
-    counts = np.bincount(attempts.outcome.codes, minlength=len(attempts.outcome.names))
+def _errors(attempts: Attempts, sent: np.ndarray) -> dict[str, float]:
+    """SQLSTATE, or a service's status -> of a thousand of those that were sent."""
+    counts = np.bincount(attempts.outcome.codes[sent], minlength=len(attempts.outcome.names))
     told: Counter[str] = Counter()
     for name, count in zip(attempts.outcome.names, counts.tolist(), strict=True):
         state = name.removeprefix(RETRIED_AFTER)
         if count and REFUSAL.fullmatch(state):
             told[state] += count
-    return {state: round(count / sent * 1e3, 3) for state, count in told.most_common()}
+    whole = int(sent.sum())
+    return {state: round(count / whole * 1e3, 3) for state, count in told.most_common()}

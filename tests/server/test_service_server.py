@@ -182,6 +182,13 @@ def test_answers_are_of_the_class_that_production_gave(replayed, capsys):
     found, close = document["requests"], document["fidelity"]
     assert (close["of"], close["kinds"], found["unanswered"]) == ("requests", "routes", 0)
     assert found["mismatch"] < 0.02
+    requests = bundle.read_requests(directory / "shop.workload")
+    assert requests is not None
+    assert close["production_peak"] == requests.log.peak_concurrency
+    assert close["replayed_per_s"] == pytest.approx(close["expected_per_s"], rel=0.02)
+    assert close["replayed_errors"] == {
+        "http 404": pytest.approx(close["production_errors"]["http 404"], rel=0.05)
+    }
     assert set(found["planned"]) == {
         "as captured",
         "by the statements that they ran, in their stead",

@@ -1,6 +1,7 @@
 """Each rule on a run made by hand: it fires on its own case and stays silent on the others'."""
 
 import json
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -17,6 +18,7 @@ from made_evidence import (
 )
 
 from replay.diagnose import diagnose
+from replay.diagnose.rules.unexplained import unexplained
 
 CALLBACK_INDEX = "CREATE INDEX CONCURRENTLY ON public.tasks (callback_id)"
 WORKER_INDEX = "CREATE INDEX CONCURRENTLY ON public.tasks (worker_id)"
@@ -253,6 +255,17 @@ def test_what_nothing_explains_is_unexplained(tmp_path):
     assert (finding.rule, finding.templates, finding.fixes) == (0, (), ())
     assert finding.evidence["worst_p95_ms"] == pytest.approx(400)
     assert finding.evidence["waits"]["on CPU"] == pytest.approx(4, rel=0.2)
+
+
+def test_where_a_service_is_slow_by_itself_that_is_seen_in_what_is_unexplained(tmp_path):
+    run = Run()
+    for number in range(100):
+        run.transaction(number % 5 + 1, number * 100, (READ, number * 100, number * 100 + 400))
+    evidence = run.evidence(tmp_path)
+    assert "inside of the service" not in unexplained(evidence).summary
+    through = replace(evidence.run, options={**evidence.run.options, "service": "http://x"})
+    told = unexplained(replace(evidence, run=through)).summary
+    assert "of 0.0 requests under way on average 4.0 had a statement that ran" in told
 
 
 def test_clients_that_pause_with_a_slot_in_hand_are_seen_in_what_is_unexplained(tmp_path):

@@ -166,6 +166,23 @@ def test_rate_speed_and_boosts_are_reckoned_in(tmp_path, fields, expected):
     assert compared(tmp_path, source, (A,), **fields).expected_per_s == pytest.approx(expected)
 
 
+def test_of_requests_those_that_were_sent_are_compared(tmp_path):
+    """A was sent; what ran in the stead of B is no request, and C was left out."""
+    source = workload(
+        template(A, 1000, error_states=(("H0404", 5),)),
+        template(B, 1000, error_states=(("H0500", 900),)),
+        template(C, 1000),
+    )
+    ran = "d" * 16
+    sent = [(A,)] * 10 + [(ran, ran)] * 30
+    found = compared(tmp_path, source, *sent, outcome="http 404", options={"service": "http://x"})
+    assert (found.expected_per_s, found.replayed_per_s) == (10, 1)
+    assert found.production_concurrency == pytest.approx(0.1)
+    assert found.replayed_concurrency == pytest.approx(0.02)
+    assert found.production_errors == {"http 404": 5.0}
+    assert found.replayed_errors == {"http 404": 1000.0}
+
+
 def test_errors_stand_beside_production_s(tmp_path):
     source = workload(template(A, 1000, error_states=(("23505", 5),)))
     found = compared(tmp_path, source, *[(A,)] * 10, outcome="retried:40P01")

@@ -1,12 +1,15 @@
 """What the samples tell of a service's sessions, and of the wait for its pool."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from made_evidence import BUMP, SQL, WRITE_SCAN
 
 from replay import runtables
-from replay.diagnose import inferred, served
+from replay.diagnose import failures, inferred, served
 from replay.diagnose.attempts import from_blocks
 from replay.requests import REQUEST
 from replay.sql.fingerprint import fingerprint
@@ -56,29 +59,30 @@ def samples(*rows):
 
 def requests(*rows):
     """Of (due, answered), in ticks."""
-    return from_blocks(
+    return from_blocks([asked_table(*rows)])
+
+
+def asked_table(*rows):
+    """The same as they stand in a run."""
+    return pa.Table.from_pylist(
         [
-            pa.Table.from_pylist(
-                [
-                    {
-                        "arrival": number,
-                        "ordinal": 0,
-                        "template": ROUTE,
-                        "session": 0,
-                        "worker": 0,
-                        "pid": 0,
-                        "due_us": int(due * TICK_US),
-                        "lag_us": 0,
-                        "began_us": int(due * TICK_US),
-                        "ended_us": int(end * TICK_US),
-                        "outcome": "ok",
-                        "rows": -1,
-                    }
-                    for number, (due, end) in enumerate(rows)
-                ],
-                schema=runtables.ATTEMPTS,
-            )
-        ]
+            {
+                "arrival": number,
+                "ordinal": 0,
+                "template": ROUTE,
+                "session": 0,
+                "worker": 0,
+                "pid": 0,
+                "due_us": int(due * TICK_US),
+                "lag_us": 0,
+                "began_us": int(due * TICK_US),
+                "ended_us": int(end * TICK_US),
+                "outcome": "ok",
+                "rows": -1,
+            }
+            for number, (due, end) in enumerate(rows)
+        ],
+        schema=runtables.ATTEMPTS,
     )
 
 
@@ -126,6 +130,22 @@ def test_requests_beyond_the_busy_sessions_wait_for_the_pool():
     behind = {(int(at), 0): "culprit" for at in moments}
     held = served.charge(asked, ran, moments, behind)
     assert held.locks_s["culprit"] == pytest.approx(queue.total_s / 4)
+
+
+def test_what_a_service_refuses_here_alone_is_a_failure_and_being_busy_is_none():
+    """Production had some 404; 503 is the pool's word, and the rules of the pool say whose doing it was."""
+    route = replace(TEMPLATES[-2], error_states=(("H0404", 2),))
+    outcomes = ["http 404"] * 3 + ["http 500"] * 2 + ["http 503"] * 4 + ["ok"]
+    table = asked_table(*[(n, n + 1) for n in range(10)])
+    at = table.schema.get_field_index("outcome")
+    outcome = pa.array(outcomes).cast(table.schema.field(at).type)
+    found = failures.find(
+        from_blocks([table.set_column(at, table.schema.field(at), outcome)]),
+        SimpleNamespace(transactions=(), templates=(route,)),
+        (),
+    )
+    assert found.counts == {(ROUTE, "http 500"): 2}
+    assert (found.transactions_share, found.not_ok_share) == (0.2, pytest.approx(2 / 6))
 
 
 def test_where_few_sessions_are_busy_nothing_waits_for_them():

@@ -7,6 +7,7 @@ from replay.diagnose.evidence import Evidence
 from replay.diagnose.figures import of_bursts, of_longest, of_pool
 from replay.diagnose.sums import merged, summed
 from replay.finding import Finding
+from replay.requests import REQUEST
 
 NUMBER = 0
 _SHOWN = 5
@@ -29,7 +30,7 @@ def unexplained(evidence: Evidence) -> Finding:
         summary=(
             "the run missed its objective and no rule explains it: "
             f"{evidence.blocked_s:,.1f} s blocked on locks, "
-            f"{evidence.queue.total_s:,.1f} s waited for a pool slot"
+            f"{evidence.queue.total_s:,.1f} s waited for a pool slot{_elsewhere(evidence)}"
         ),
         templates=(),
         blocked_s=round(evidence.blocked_s, 3),
@@ -45,6 +46,21 @@ def unexplained(evidence: Evidence) -> Finding:
             "worst_p95_ms": round(worst.p95_ms, 1) if worst else None,
             "bursts": of_bursts(evidence),
         },
+    )
+
+
+def _elsewhere(evidence: Evidence) -> str:
+    """Of a run through a service: how many of its requests had a statement on the server at all."""
+    if not evidence.run.options.get("service"):
+        return ""
+    seconds = max(evidence.run.duration_s, 1e-3)
+    requests, statements = (
+        sum(one.service_s for one in evidence.templates.values() if (one.kind == REQUEST) == is_one)
+        for is_one in (True, False)
+    )
+    return (
+        f"; of {requests / seconds:,.1f} requests under way on average {statements / seconds:,.1f} had a "
+        "statement that ran, and the others waited inside of the service"
     )
 
 
