@@ -101,6 +101,8 @@ LOGS = [
     ("access log, 'vhost_combined'", f"shop.test:443 {COMBINED}", False),
     ("access log, 'ALB'", ALB, True),
     ("access log, 'ingress-nginx'", INGRESS, True),
+    ("access log, 'Traefik'", f'{COMBINED} 12 "web@docker" "http://172.17.0.2:80" 250ms', True),
+    ("access log, 'combined'", f"{COMBINED} 571 0.250", False),  # who knows what these are
     ("request log in JSON", json.dumps(CADDY), True),
     ("request log in JSON", json.dumps(ENVOY), True),
     ("request log in JSON", json.dumps(NGINX), True),

@@ -1,6 +1,6 @@
 """Access logs whose lines a format string describes: nginx's log_format, Apache's LogFormat, ALB's.
 
-Sources: nginx, ngx_http_log_module; ingress-nginx, "Log format"; Apache 2.4, mod_log_config; AWS, "Access
+Sources: nginx, ngx_http_log_module; ingress-nginx, "Log format"; Traefik, "Access logs"; Apache 2.4, mod_log_config; AWS, "Access
 logs for your Application Load Balancer", whose fields are given here by nginx's names where it has one.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from replay.capture.formats.jsonlines import cut as cut_lines
 from replay.capture.formats.texts import Texts
-from replay.capture.requests.columns import UNTIMED, Requests
+from replay.capture.requests.columns import Requests
 from replay.capture.requests.formats.cells import NO_REQUEST, NONE, NOT_SO
 from replay.capture.requests.formats.cut import Plan, broken_of, cut
 from replay.errors import InputError
@@ -38,9 +38,13 @@ INGRESS = (  # of Kubernetes' ingress-nginx, upstreaminfo
     "[$proxy_alternative_upstream_name] $upstream_addr $upstream_response_length "
     "$upstream_response_time $upstream_status $req_id"
 )
+TRAEFIK = (
+    f'{COMBINED}{_REFERER} $requests_since_start "$router_name" "$upstream_addr" ${{duration_ms}}ms'
+)
 USUAL: Mapping[str, str] = {
     "ALB": ALB,
     "ingress-nginx": INGRESS,
+    "Traefik": TRAEFIK,
     "combined with request_time": f"{COMBINED}{_REFERER} $request_time",
     "combined with rt=": f"{COMBINED}{_REFERER} rt=$request_time",
     "vhost_combined": f"$host:$server_port {COMBINED}{_REFERER}",
@@ -51,6 +55,8 @@ USUAL: Mapping[str, str] = {
 }
 """Formats that are recognised; of those that match equally well the first is taken."""
 
+# What a line ends with, and nothing else stands there: $request_time.
+_TIMED = re.compile(rb'" (|rt=)\d+(?:\.\d+)?\r?$', re.MULTILINE)
 _VHOST = re.compile(rb"[^\s:]+:\d+ ")  # else the colon is one of the time's
 _NGINX = re.compile(r"\$\{?([a-z0-9_]+)\}?")
 _APACHE = re.compile(r"%[!0-9,]*[<>]?(?:\{([^}]*)\})?([a-zA-Z]|%|\^t[io])")
@@ -173,11 +179,18 @@ def recognise(head: bytes) -> Access | None:
             continue
         found = Access(text, called).parse(lines)
         bad = sum(broken.reason == _REASONS[NOT_SO] for broken in found.broken)
-        if "request_time" in text:  # always a number: else it is another field
-            bad += int((found.duration_us == UNTIMED).sum())
+        bad += _untimed(text, lines, len(found))
         if len(found) and len(found) >= 9 * bad:
             return Access(text, called)
     return None
+
+
+def _untimed(text: str, lines: memoryview, count: int) -> int:
+    """How many of the requests of a format that ends with a duration end with something else."""
+    if not text.endswith("$request_time"):
+        return 0
+    mark = b"rt=" if text.endswith("rt=$request_time") else b""
+    return count - sum(found == mark for found in _TIMED.findall(lines))
 
 
 @cache
