@@ -18,6 +18,7 @@ from replay.conduct.asking import asking, behind, with_statements
 from replay.conduct.change import InOrder, changed
 from replay.conduct.options import RAMP, RECORDED, RunOptions
 from replay.conduct.order import COMMIT, CommitOrder
+from replay.conduct.seconds import spread
 from replay.conduct.tags import tagged
 from replay.errors import InputError
 from replay.finding import IN_ORDER, Change
@@ -25,6 +26,7 @@ from replay.load import pace, ramp, schedule, sharding, timeline
 from replay.load.planned import Planned, PlannedTransaction
 from replay.load.settings import before_each
 from replay.requests import is_called
+from replay.service import require_staging
 from replay.sql.slots import render
 from replay.workload import Transaction, Workload
 
@@ -67,6 +69,8 @@ def bake(
     chosen = tagged(asked.workload if asked else captured, options.tags, options.exclude_tags)
     workload = changed(chosen, options.changes)
     boosts = expand_boosts(workload, options)
+    if asked is not None:
+        require_staging(asked.service)  # as the workers do, but before the load is planned
     known = (
         replace(captured, transactions=(*captured.transactions, *workload.transactions))
         if asked
@@ -148,6 +152,8 @@ def settled(options: RunOptions, workload_path: Path) -> RunOptions:
     requests = bundle.read_requests(workload_path) if options.service else None
     window = bundle.read_manifest(workload_path) if requests is None else requests.log
     window_s = (window.end - window.begin).total_seconds()
+    last_us = (one.start_us for one in spread(requests.kept)) if requests is not None else ()
+    window_s = max(window_s, max(last_us, default=0) / 1e6)
     # The end is included, and its transaction is due at it.
     length_s = timeline.length_s(window_s, options.speed, options.think) + 0.001
     return replace(options, duration_s=min(options.duration_s, round(length_s, 3)))

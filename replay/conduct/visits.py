@@ -22,6 +22,7 @@ from replay.conduct.instead import Instead
 from replay.conduct.lanes import lanes
 from replay.conduct.met import Place, met, places
 from replay.conduct.openapi import OpenApi
+from replay.conduct.seconds import spread
 from replay.errors import InputError
 from replay.load.planned import PlannedStatement, PlannedTransaction
 from replay.load.schedule import Values
@@ -174,8 +175,9 @@ def visits(
     def named(request: Request) -> Iterable[tuple[tuple[str, ...], str]]:
         return _named(request, routes[request.route].route)
 
-    known = met(requests.kept, requests.links, ran, profile, named)
     everything = len(requests.kept) == requests.log.requests
+    kept = spread(requests.kept) if everything else requests.kept
+    known = met(kept, requests.links, ran, profile, named)
     return Visits(
         workload=Workload(
             manifest=replace(
@@ -189,10 +191,10 @@ def visits(
             ),
             templates=tuple(map(as_template, requests.routes)),
             transactions=tuple(
-                _transaction(request, named(request), columns, known) for request in requests.kept
+                _transaction(request, named(request), columns, known) for request in kept
             ),
         ),
-        requests={request.id: request for request in requests.kept},
+        requests={request.id: request for request in kept},
         routes=routes,
         service=service,
         allow_writes=allow_writes,
@@ -200,7 +202,7 @@ def visits(
         openapi=openapi,
         special=special,
         links=requests.links,
-        lanes=lanes(requests.kept) if everything else {},
+        lanes=lanes(kept) if everything else {},
     )
 
 

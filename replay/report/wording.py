@@ -151,6 +151,8 @@ def fidelity_facts(found: "Fidelity") -> Iterator[tuple[str, str]]:
     if found.shape_overlap is not None:
         yield "transactions' shapes in common", share(found.shape_overlap)
     there = f"{figure(found.production_concurrency)}, at most {found.production_peak}"
+    if not found.production_peak:
+        there = "not told by its log"
     here = f"{figure(found.replayed_concurrency)}, at most {found.replayed_peak}"
     yield f"{found.of} in flight", f"{here} (production {there})"
     for state in dict.fromkeys([*found.production_errors, *found.replayed_errors]):

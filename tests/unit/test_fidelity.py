@@ -179,6 +179,8 @@ def test_of_requests_those_that_were_sent_are_compared(tmp_path):
     assert (found.expected_per_s, found.replayed_per_s) == (10, 1)
     assert found.production_concurrency == pytest.approx(0.1)
     assert found.replayed_concurrency == pytest.approx(0.02)
+    untimed = dict(fidelity_facts(replace(found, production_peak=0)))["requests in flight"]
+    assert untimed == "0.02, at most 2 (production not told by its log)"
     assert found.production_errors == {"http 404": 5.0}
     assert found.replayed_errors == {"http 404": 1000.0}
 

@@ -41,10 +41,12 @@ def sections(
 ) -> Iterable[RenderableType]:
     """What there is to know of requests, their routes, and what these run."""
     log = requests.log
+    # Nobody knows it where the log tells no durations.
+    at_once = f"at most {log.peak_concurrency:,} at once, " if log.peak_concurrency else ""
     yield Text.assemble(
         (f"{log.requests:,} requests", "bold"),
         f" of {len(requests.routes):,} routes ({sum(r.rare for r in requests.routes):,} rare), "
-        f"{log.sessions:,} sessions, at most {log.peak_concurrency:,} at once, "
+        f"{log.sessions:,} sessions, {at_once}"
         f"{sum(r.kept for r in requests.routes):,} kept",
     )
     yield Text(log.format, style="dim")

@@ -1,4 +1,6 @@
-"""Which column a request's values meet: by what its route ran, else by names."""
+"""What a recorded request asks for, on which connection, and when: columns, lanes, seconds."""
+
+from dataclasses import replace
 
 import pytest
 from made_tables import column, schema, table
@@ -7,6 +9,7 @@ from replay.conduct import targets
 from replay.conduct.columns import NOTHING, Columns
 from replay.conduct.lanes import lanes
 from replay.conduct.met import met
+from replay.conduct.seconds import spread
 from replay.requests import BY_TRACE, Link, Request
 from replay.workload import Statement, Transaction
 
@@ -180,3 +183,21 @@ def test_what_ran_at_once_in_a_session_has_a_connection_each():
         request(5, "j", "/", start_us=400_000),
     ]
     assert lanes(asked) == {0: 0, 1: 1, 2: 0, 3: 0, 4: 2, 5: 0}
+
+
+@pytest.mark.parametrize("took_us", [-1, 30_000])
+def test_what_is_stamped_in_whole_seconds_is_spread_over_them(took_us):
+    """nginx writes a line when a request is over, and its begin is that less its duration."""
+    seconds = [7] * 4 + [8] * 5 + [10]
+    asked = [
+        request(n, "j", "/", start_us=s * 1_000_000 - max(took_us, 0), duration_us=took_us)
+        for n, s in enumerate(seconds)
+    ]
+    moved = [one.start_us + max(took_us, 0) for one in spread(asked)]
+    assert moved == [
+        *(7_000_000, 7_250_000, 7_500_000, 7_750_000),
+        *(8_000_000, 8_200_000, 8_400_000, 8_600_000, 8_800_000, 10_000_000),
+    ]
+    finer = [replace(asked[0], start_us=7_000_001), *asked[1:]]
+    assert spread(finer) == tuple(finer)
+    assert spread(asked[:3]) == tuple(asked[:3])
