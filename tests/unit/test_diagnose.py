@@ -19,6 +19,7 @@ from made_evidence import (
 
 from replay.diagnose import diagnose
 from replay.diagnose.rules.unexplained import unexplained
+from replay.requests import REQUEST
 
 CALLBACK_INDEX = "CREATE INDEX CONCURRENTLY ON public.tasks (callback_id)"
 WORKER_INDEX = "CREATE INDEX CONCURRENTLY ON public.tasks (worker_id)"
@@ -113,6 +114,23 @@ def test_both_scans_that_fill_the_pool_are_named_with_their_indexes(tmp_path):
     (finding,) = diagnose(run.evidence(tmp_path, plans=SCANNING))
     assert {culprit.id for culprit in finding.templates} == {SCAN, WRITE_SCAN}
     assert {fix.sql for fix in finding.fixes} == {CALLBACK_INDEX, WORKER_INDEX}
+
+
+def test_routes_ask_for_nothing_beside_their_statements(tmp_path):
+    """Behind a service the requests stand beside what they ran: the smaller scan stays large among statements."""
+    run = saturated(SCAN)
+    for row in run.attempts:
+        if row["template"] == SCAN and row["pid"] > 15:
+            row["template"] = WRITE_SCAN
+    evidence = run.evidence(tmp_path, plans=SCANNING)
+    scanning = evidence.templates[SCAN]
+    routes = {
+        f"{n:016x}": replace(scanning, id=f"{n:016x}", kind=REQUEST, calls=40 * scanning.calls)
+        for n in (90, 91)
+    }
+    through = replace(evidence, templates={**evidence.templates, **routes})
+    (finding,) = diagnose(through)
+    assert {culprit.id for culprit in finding.templates} == {SCAN, WRITE_SCAN}
 
 
 def test_saturation_without_a_wasteful_plan_proposes_no_index(tmp_path):

@@ -15,6 +15,7 @@ from replay.diagnose.rules.plan_flip import flipped
 from replay.diagnose.rules.snapshot_bloat import is_bloated
 from replay.diagnose.templates import TemplateFigures
 from replay.finding import Finding, Fix
+from replay.requests import REQUEST
 
 NUMBER = 19
 # Share that a template must have, both of the queue charged to it and of the demand for the server.
@@ -47,7 +48,9 @@ def _fills(evidence: Evidence, template: TemplateFigures) -> bool:
         return False
     plan = evidence.plans.get(template.id)
     least = _SHARE_WASTEFUL if plan and plan.wasteful else _SHARE
-    demand = sum(_busy_sessions(evidence, other) for other in evidence.templates.values())
+    # Routes ask for nothing but what their statements do.
+    asking = (other for other in evidence.templates.values() if other.kind != REQUEST)
+    demand = sum(_busy_sessions(evidence, other) for other in asking)
     return (
         evidence.queue.demand_s.get(template.id, 0.0) >= least * evidence.queue.total_s > 0
         and _busy_sessions(evidence, template) >= least * demand > 0
