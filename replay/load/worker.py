@@ -22,6 +22,7 @@ from replay import service
 from replay.errors import EnvironmentFaultError
 from replay.load.compiled import Compiled
 from replay.load.connections import Connections
+from replay.load.cpu import CpuShare
 from replay.load.engine import Engine
 from replay.load.native import library
 from replay.load.ordered import Ordered
@@ -89,7 +90,7 @@ class Worker:
         self._arrivals = read_arrivals(task.shards)
         ramp = read_steps(task.shards)
         self._lookout = Lookout(ramp, self._arrivals["due_us"]) if ramp else None
-        self._cpu = _CpuShare()
+        self._cpu = CpuShare()
         self._engine = self._new_engine(loop)
 
     def _new_engine(self, loop: Any) -> Engine:
@@ -281,22 +282,3 @@ def _connections(task: WorkerTask) -> Connections | Services:
 
 def _in_background(work: Callable[[Engine], None], engine: Engine) -> None:
     threading.Thread(target=work, args=(engine,), daemon=True).start()
-
-
-class _CpuShare:
-    """CPU seconds of this process per second, between the first and the last sample."""
-
-    def __init__(self) -> None:
-        self._samples: list[tuple[float, float]] = []
-
-    def sample(self) -> None:
-        """Look at the clocks; only the first look and the last are kept."""
-        self._samples[1:] = [(time.process_time(), time.monotonic())]
-
-    @property
-    def share(self) -> float:
-        """0 where there were fewer than two samples."""
-        if len(self._samples) < 2:
-            return 0.0
-        (cpu_before, before), (cpu_after, after) = self._samples
-        return (cpu_after - cpu_before) / (after - before)
