@@ -26,6 +26,8 @@ from replay.workload import Statement, Transaction, Workload
 
 Values = tuple[tuple[str | None, ...], ...]
 
+_UNIQUE_VIOLATION = "23505"
+
 
 class Binder:
     """Binds transactions of one workload to one generated target, or to a restored copy."""
@@ -95,7 +97,8 @@ class Binder:
         bound = [(statement, self._of(statement)) for statement in transaction.statements]
         if not (self._identity and session):  # of a recording each is inserted once
             for statement, found in bound:
-                copy.renew(found, statement.values)
+                if statement.error != _UNIQUE_VIOLATION:  # which met a row that was there
+                    copy.renew(found, statement.values)
         return tuple(copy.values(statement, found) for statement, found in bound)
 
     def _state(self, profile: SchemaProfile, session: str) -> tuple[Made, Inserted]:

@@ -56,7 +56,9 @@ def command(
                 f"{run}: is a hunt; report one of its trials, such as {run / 'trial-000.run'}"
             )
         if salvage(run):
-            output.say(f"{run}: its command was killed; brought in what its workers had recorded")
+            output.say(
+                f"{run}: its command came to no end; brought in what its workers had recorded"
+            )
     summary = summarise(runs, workload)
     if to_stdout:
         sys.stdout.write(page.render(summary))

@@ -149,6 +149,7 @@ def settled(options: RunOptions, workload_path: Path) -> RunOptions:
     """The options with a recording's length in the place of a longer one."""
     if options.scenario != RECORDED or not 0 < options.speed < math.inf:
         return options  # for `check` to complain of
+    timeline.require_everything(bundle.read_manifest(workload_path))
     requests = bundle.read_requests(workload_path) if options.service else None
     window = bundle.read_manifest(workload_path) if requests is None else requests.log
     window_s = (window.end - window.begin).total_seconds()

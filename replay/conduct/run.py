@@ -189,6 +189,7 @@ def _conclude(
         boosted=baked.boosted,
         until_us=borne_us,
         left_out=baked.planned.left_out,
+        left_out_of=baked.planned.transactions,  # of a ramp, its steps that were not driven, too
     )
     since_origin = timedelta(
         microseconds=(clock_gettime_ns(CLOCK_MONOTONIC) - report.t0_ns) // 1000

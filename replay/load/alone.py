@@ -42,6 +42,8 @@ class Concluded:
 @contextmanager
 def directories(shards: str | None, run: str | None) -> Iterator[tuple[Path, Path]]:
     """Where the shards and the records are: as given, or a scratch directory for the while."""
+    if run:
+        Path(run).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="replay-") as scratch:
         yield Path(shards or scratch), Path(run or scratch)
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 from replay.workload import Statement
 
+SESSION_RESET = "session_reset"
+
 # By reason, in the order in which they are looked for. `^` is the beginning of any statement of
 # the text, and a function's name is followed by its parenthesis.
 _RULES: dict[str, str] = {
@@ -21,7 +23,9 @@ _RULES: dict[str, str] = {
     # outlives its session, holding locks
     "two_phase": r"^(prepare\s+transaction|(commit|rollback)\s+prepared)\b",
     # belongs to one captured session, and a pool's session is another
-    "session_prepare": r"^(prepare|execute|deallocate|discard)\b",
+    "session_prepare": r"^(prepare|execute)\b",
+    # a pool or a driver tidies its session; the names that ours have are the replay's
+    SESSION_RESET: r"^(deallocate|discard)\b",
     "server_administration": (
         r"^(alter\s+system|checkpoint|load|import\s+foreign\s+schema|reassign\s+owned)\b"
         r"|^(create|alter|drop)\s+(role|user|group|database|tablespace|server|subscription"

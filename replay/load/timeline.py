@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from replay.errors import InputError
-from replay.workload import Transaction, Workload
+from replay.workload import Manifest, Transaction, Workload
 
 SCALE, KEEP, NONE = THINK = ("scale", "keep", "none")
 _AHEAD_US = 100_000  # how long before its first transaction a session connects, where nothing tells
@@ -41,7 +41,7 @@ def as_recorded(workload: Workload, *, speed: float, think: str) -> Iterator[Due
     transactions follow one another as fast as production's server answered. Only with "scale" are
     the transactions streamed. Raises InputError where the workload is a sample.
     """
-    _require_everything(workload)
+    require_everything(workload.manifest)
     found = _timed(workload.transactions, speed, think)
     return found if think == SCALE else iter(sorted(found, key=attrgetter("due_us")))
 
@@ -82,10 +82,11 @@ def _timed(transactions: Iterable[Transaction], speed: float, think: str) -> Ite
         yield Due(due_us=int(due_us), connect_us=session.connect_us, transaction=transaction)
 
 
-def _require_everything(workload: Workload) -> None:
-    if not workload.manifest.everything:
+def require_everything(manifest: Manifest) -> None:
+    """Raise InputError where a workload is a sample."""
+    if not manifest.everything:
         raise InputError(
-            f"this workload is a sample (about {workload.manifest.per_stratum} transactions of each "
+            f"this workload is a sample (about {manifest.per_stratum} transactions of each "
             "kind), and a recording needs them all: capture the log again with --all, for a "
             "--window where it is long; or replay the mix, which a sample is made for"
         )

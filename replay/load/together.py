@@ -24,5 +24,6 @@ def conclude(
         for line in share.told:
             print(line)
     if run_directory:
+        Path(run_directory).mkdir(parents=True, exist_ok=True)
         write_merged(Path(run_directory), whole)
     return ended.exit_code or (NotValidError.exit_code if whole.why_not else 0)

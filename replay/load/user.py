@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, ParamSpec, TypeVar
 
 import gevent
 import numpy as np
@@ -39,6 +39,8 @@ from replay.load.tally import News, news
 from replay.load.webui import Board, Look, Row, add_tab, trouble
 from replay.load.worker import Worker, WorkerTask
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 _LEAD_NS = 100_000_000  # from the barrier to the origin, where nobody else sets it
 
 
@@ -171,7 +173,7 @@ class ReplayUser(User):
 
     def _run_alone(self, parsed: argparse.Namespace) -> Share:
         options.settle(parsed)
-        library.ensure()
+        _aside(library.ensure)
         origin_ns = time.monotonic_ns()
         cluster = self.cluster
         place = cluster.place() if cluster is not None else Place()
@@ -189,7 +191,7 @@ class ReplayUser(User):
         with ExitStack() as stack:
             found = directories(parsed.shards, parsed.run_directory)
             shards, run = stack.enter_context(found)
-            load = self._baked(parsed, shards, place)
+            load = _aside(self._baked, parsed, shards, place)
             parsed.duration = parsed.duration or options.DURATION_S
             middle = stack.enter_context(self.during(parsed)) if not place.worker else None
             index = read_index(shards)
@@ -202,10 +204,9 @@ class ReplayUser(User):
                 code = INTERRUPTED_EXIT_CODE
             if middle is not None:
                 middle.stop()
-            concluded = conclude(
-                shards,
-                run,
-                place.worker,
+            concluded = _aside(
+                conclude,
+                *(shards, run, place.worker),
                 origin_ns=origin_ns,
                 duration_s=parsed.duration,
                 objective_ms=parsed.objective_ms,
@@ -293,6 +294,12 @@ class _Feed:
             key = StatsError.create_key(method, name, outcome)
             error = self._stats.errors.setdefault(key, StatsError(method, name, outcome))
             error.occurrences += failed
+
+
+def _aside(work: Callable[_P, _T], *arguments: _P.args, **more: _P.kwargs) -> _T:
+    """Do what takes long in a thread: a worker that sends no heartbeat for three seconds is lost."""
+    done: _T = gevent.get_hub().threadpool.apply(work, arguments, more)
+    return done
 
 
 def _names(index: Index) -> dict[str, tuple[str, str]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from replay.load.refuse import SESSION_RESET
 from replay.load.report import LoadReport
 from replay.load.schedule import LEFT_OUT_EMPTY, LEFT_OUT_SETS
 from replay.load.transactions import OK, Transactions
@@ -24,6 +25,7 @@ CPU_SHARE = 0.85  # of a core: above, its own queue is in every latency
 LEAST_FINISHED = 100  # transactions: fewer carry no p95
 LEAST_SECONDS = 3.0
 LEFT_OUT_SHARE = 0.2  # of production's transactions, that cannot be replayed
+_HARMLESS = frozenset({LEFT_OUT_EMPTY, LEFT_OUT_SETS, SESSION_RESET})  # what does nothing to others
 # The service's objective, beside the p95 that the user gives.
 NOT_OK_SHARE = 0.01
 
@@ -49,12 +51,14 @@ def judge(
     boosted: Collection[str],
     until_us: float | None = None,
     left_out: Mapping[str, int] | None = None,
+    left_out_of: int | None = None,
 ) -> Verdict:
     """Judge a load by its transactions and its workers' report.
 
     Healthy and the objective's figures leave out transactions that hold a boosted template: they
     are the load, the others are the service; and what was due after `until_us`.
-    `left_out` are transactions that were not even planned, by reason.
+    `left_out` are transactions that were not even planned, by reason, beside `left_out_of` that were;
+    without it, beside `planned`.
     """
     accounting = _account(done, planned)
     expected = np.isin(done.arrival, list(report.expected))
@@ -72,7 +76,7 @@ def judge(
         generator["refused_settings"] = float(refused)
     why_not = (
         *_why_not(accounting, done, report, generator),
-        *_too_little(accounting, left_out or {}),
+        *_too_little(planned if left_out_of is None else left_out_of, left_out or {}),
     )
     return Verdict(
         accounting=accounting,
@@ -188,10 +192,10 @@ def _why_not(
         )
 
 
-def _too_little(books: Accounting, left_out: Mapping[str, int]) -> Iterator[str]:
+def _too_little(planned: int, left_out: Mapping[str, int]) -> Iterator[str]:
     """What was not done of production's work, where it is too much of it."""
-    amiss = {why: n for why, n in left_out.items() if why not in {LEFT_OUT_EMPTY, LEFT_OUT_SETS}}
-    share = sum(amiss.values()) / max(books.planned + sum(amiss.values()), 1)
+    amiss = {why: n for why, n in left_out.items() if why not in _HARMLESS}
+    share = sum(amiss.values()) / max(planned + sum(amiss.values()), 1)
     if share > LEFT_OUT_SHARE:
         reasons = ", ".join(f"{name} {count}" for name, count in sorted(amiss.items()))
         yield (

@@ -37,7 +37,7 @@ class Fidelity:
 
     of: str  # what was sent: statements or requests
     kinds: str  # of these: templates or routes
-    expected_per_s: float | None  # statements, with rate, speed and boosts; None: of a ramp
+    expected_per_s: float | None  # statements, with rate, speed and boosts; None: nobody can say
     replayed_per_s: float
     mix_overlap: float  # of the templates' shares, 0 … 1
     furthest: tuple[TemplateRate, ...]  # templates whose rate is furthest off
@@ -63,7 +63,7 @@ def fidelity(workload: Workload, attempts: Attempts, manifest: RunManifest) -> F
     if not logged or not sent.any():
         return None
     expected = _expected_per_s(workload, manifest)
-    is_ramp = manifest.scenario == "ramp"
+    is_paced = _is_paced(manifest)
     length_s = max(manifest.duration_s, 1e-3)
     counts = np.bincount(attempts.template.codes[sent], minlength=len(attempts.template.names))
     replayed = dict(zip(attempts.template.names, (counts / length_s).tolist(), strict=True))
@@ -76,10 +76,10 @@ def fidelity(workload: Workload, attempts: Attempts, manifest: RunManifest) -> F
     return Fidelity(
         of="requests" if through_service else "statements",
         kinds="routes" if through_service else "templates",
-        expected_per_s=None if is_ramp else round(sum(expected.values()), 3),
+        expected_per_s=round(sum(expected.values()), 3) if is_paced else None,
         replayed_per_s=round(sum(replayed.values()), 3),
         mix_overlap=_overlap(expected, replayed),
-        furthest=() if is_ramp else _furthest(workload, expected, replayed, length_s),
+        furthest=_furthest(workload, expected, replayed, length_s) if is_paced else (),
         shape_overlap=None if manifest.boosted or through_service else _shapes(workload, attempts),
         production_concurrency=round(
             sum(t.total_ms for t in logged) / 1e3 / workload.window_s * _speed(manifest), 3
@@ -92,6 +92,13 @@ def fidelity(workload: Workload, attempts: Attempts, manifest: RunManifest) -> F
         },
         replayed_errors=_errors(attempts, sent),
     )
+
+
+def _is_paced(manifest: RunManifest) -> bool:
+    """Whether rates were asked for: not of a ramp, nor where sessions keep or lose their own time."""
+    if manifest.scenario == "as_recorded":
+        return manifest.options.get("think", "scale") == "scale"
+    return manifest.scenario != "ramp"
 
 
 def _speed(manifest: RunManifest) -> float:

@@ -90,11 +90,14 @@ def bare_locust(
     tmp_path: Path,
     *options: str,
     workers: int = 1,
+    baked_by: Path | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
+    """Locust by itself, on shards that are there, or with a scenario that makes them of these."""
     sharding.write_shards(tmp_path, transactions, workers=workers)
     command = [
-        *(sys.executable, "-m", "locust", "-f", str(SCENARIO), "--headless", "--only-summary"),
-        *("--shards", str(tmp_path), "--run-directory", str(tmp_path), "--target", staging),
+        *(sys.executable, "-m", "locust", "-f", str(baked_by or SCENARIO), "--headless"),
+        *("--only-summary", "--run-directory", str(tmp_path), "--target", staging),
+        *(() if baked_by else ("--shards", str(tmp_path))),
         *options,
     ]
     with subprocess.Popen(

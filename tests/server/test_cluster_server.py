@@ -22,6 +22,22 @@ from replay.load import sharding
 from replay.load.record import read_records, records_file
 from replay.outcome import OK
 
+# Plans for longer than Locust's master waits for a heartbeat.
+SLOWLY_BAKED = """
+import shutil, time
+from replay.load.hooks import Load
+from scenarios import mix
+
+def bake(parsed, shards, worker, workers):
+    until = time.monotonic() + 4.5
+    while time.monotonic() < until:
+        sum(range(1000))
+    shutil.copytree(parsed.run_directory, shards, dirs_exist_ok=True)
+    return Load()
+
+class SlowlyBaked(mix.Mix):
+    bake = staticmethod(bake)
+"""
 BELIEVED_OR_LATE = (0, 3)  # on a busy machine generators are late, and the run says so
 
 
@@ -88,7 +104,9 @@ def processes() -> tuple[str, ...]:
 def test_locusts_own_processes_share_the_load(staging: str, tmp_path: Path) -> None:
     load = arrivals(200, 3.0, updates)
     options = (*processes(), "--duration", "3", "--pool", "5")
-    with bare_locust(staging, load, tmp_path, *options, workers=2) as process:
+    scenario = tmp_path / "slowly_baked.py"
+    scenario.write_text(SLOWLY_BAKED)
+    with bare_locust(staging, load, tmp_path, *options, workers=2, baked_by=scenario) as process:
         said, _ = process.communicate(timeout=60)
     assert process.returncode in BELIEVED_OR_LATE, said
     assert "2 workers together:\nplanned 600 = started 600 + skipped 0" in said

@@ -254,6 +254,14 @@ def test_inserted_keys_are_fresh_and_who_reads_them_reads_the_same():
     assert not {p[0] for _, p, _ in seen} & {domain.at(n) for n in range(domain.size)}
 
 
+def test_an_insert_that_met_a_row_meets_one_again():
+    one = unit(0, ("insert into projects (id, name) values ($1, $2)", ("90", "ann")))
+    failed = replace(one, statements=(replace(one.statements[0], error="23505"),))
+    domain = key_domains(PROFILE, 1.0, 7, GENERATED.base_time)["public.projects", "id"]
+    there = {domain.at(n) for n in range(domain.size)}
+    assert {values[0][0] for values in copies(binder(failed), failed)} <= there
+
+
 def test_what_an_expression_makes_unique_is_fresh_too():
     one = unit(0, ("update projects set email = $1 where id = 3", ("a.b@shop.test",)))
     emails = {values[0][0] for values in copies(binder(one), one)}

@@ -185,6 +185,12 @@ def test_of_requests_those_that_were_sent_are_compared(tmp_path):
     assert found.replayed_errors == {"http 404": 1000.0}
 
 
+def test_no_rate_was_asked_for_where_sessions_keep_their_own_time(tmp_path):
+    kept = {"options": {"speed": 2.0, "think": "keep"}, "scenario": "as_recorded"}
+    found = compared(tmp_path, workload(template(A, 200)), (A,), **kept)
+    assert (found.expected_per_s, found.furthest) == (None, ())
+
+
 def test_errors_stand_beside_production_s(tmp_path):
     source = workload(template(A, 1000, error_states=(("23505", 5),)))
     found = compared(tmp_path, source, *[(A,)] * 10, outcome="retried:40P01")

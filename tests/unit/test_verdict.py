@@ -56,6 +56,7 @@ def judged(
     shapes: tuple[tuple[str, ...], ...] = ((A,),),
     shape_of: list[int] | None = None,
     left_out: dict[str, int] | None = None,
+    left_out_of: int | None = None,
     **changes: object,
 ) -> Verdict:
     table = attempts(records)
@@ -83,6 +84,7 @@ def judged(
         objective_ms=250,
         boosted=boosted,
         left_out=left_out,
+        left_out_of=left_out_of,
     )
 
 
@@ -156,7 +158,12 @@ def test_a_run_that_cannot_be_believed_says_why(changes: dict[str, object], why:
 
 @pytest.mark.parametrize(
     ("left_out", "valid"),
-    [({"copy": 50}, True), ({"copy": 40, "listen": 20}, False), ({"session_setting": 900}, True)],
+    [
+        ({"copy": 50}, True),
+        ({"copy": 40, "listen": 20}, False),
+        ({"session_setting": 900}, True),
+        ({"session_reset": 900}, True),
+    ],
 )
 def test_a_run_that_leaves_out_much_of_production_is_not_valid(
     left_out: dict[str, int], valid: bool
@@ -165,6 +172,12 @@ def test_a_run_that_leaves_out_much_of_production_is_not_valid(
     assert verdict.valid is valid
     if not valid:
         assert "23% of production's transactions are not replayed" in verdict.why_not[0]
+
+
+def test_what_a_ramp_leaves_out_is_a_share_of_all_its_steps() -> None:
+    ended_early = [packed(n) for n in range(200)]
+    assert judged(ended_early, left_out={"copy": 90}, left_out_of=2000).valid
+    assert not judged(ended_early, left_out={"copy": 900}, left_out_of=2000).valid
 
 
 def test_too_few_transactions_carry_no_verdict() -> None:
