@@ -129,7 +129,7 @@ def within(one: float, other: float) -> bool:
 
 
 def sizes(theirs: psycopg.Connection, ours: psycopg.Connection) -> list[Figure]:
-    """Pages of tables and indexes; only those of some pages."""
+    """Pages of tables and indexes; of those of few pages only how many are another number of pages."""
     figures = []
     for kind, name, goal in (("r", "relpages", 0.02), ("i", "index pages", 0.05)):
         there, here = _pages(theirs, kind), _pages(ours, kind)
@@ -140,7 +140,13 @@ def sizes(theirs: psycopg.Connection, ours: psycopg.Connection) -> list[Figure]:
         }
         worst = max(errors, key=lambda relation: errors[relation])
         mean = sum(errors.values()) / len(errors)
-        value = f"{mean:.1%}, worst {errors[worst]:.1%}"
+        small = [here.get(one, 0) - pages for one, pages in there.items() if one not in errors]
+        off = sum(difference != 0 for difference in small)
+        value = f"{mean:.1%}, worst {errors[worst]:.1%} of {len(errors)}"
+        print(
+            f"  {name:<11} of {len(small)} with under {_PAGES[kind]} pages {off} differ,"
+            f" by {max(map(abs, small), default=0)} at most"
+        )
         figures.append(
             Figure(f"{name}: mean, worst ({worst})", value, f"≤ {goal:.0%}", errors[worst] <= goal)
         )
