@@ -181,8 +181,12 @@ def test_what_ran_at_once_in_a_session_has_a_connection_each():
         request(3, "j", "/", start_us=99_000, duration_us=5_000),  # stamps are cut to milliseconds
         request(4, "j", "/", start_us=101_000, duration_us=5_000),  # both are busy
         request(5, "j", "/", start_us=400_000),
+        request(
+            6, "j", "/", start_us=500_000, duration_us=-1, session="other"
+        ),  # as long as 2 may last
+        request(7, "j", "/", start_us=600_000, duration_us=-1, session="other"),
     ]
-    assert lanes(asked) == {0: 0, 1: 1, 2: 0, 3: 0, 4: 2, 5: 0}
+    assert lanes(asked) == {0: 0, 1: 1, 2: 0, 3: 0, 4: 2, 5: 0, 6: 1, 7: 0}
 
 
 @pytest.mark.parametrize("took_us", [-1, 30_000])
