@@ -23,7 +23,8 @@ from replay.load.session import FREE, LOST, RUNNING, Session
 from replay.load.shard import Arrival, Call
 
 # A turn of the loop, from which the event loop has its own. To wait there for what is due soon costs a
-# third less than to wait in the event loop; with transactions of Python's that has more to do.
+# third less than to wait in the event loop; with transactions of Python's, or sessions that connect, that has
+# more to do.
 _STAY_NS, _BRIEF_STAY_NS = 4_000_000, 1_000_000
 
 
@@ -48,6 +49,7 @@ class Compiled(Engine):
         self._timer = timer
         self._board.watch_timer(timer.fd)
         self._pumping = self._closed = self._yields = False
+        self._away = pool  # sessions that have no connection
         self._decode = msgspec.msgpack.Decoder(Arrival).decode
         super().__init__(
             iter(()), calls, pool=pool, pool_timeout_ns=pool_timeout_ns, loop=loop, **others
@@ -66,6 +68,7 @@ class Compiled(Engine):
         else:
             self._yields = True  # the event loop looks after this one
         self._board.enter(session.slot, fd, session.pid)
+        self._away -= 1
         super().add(session)
 
     def start(self, origin_ns: int) -> None:
@@ -151,7 +154,7 @@ class Compiled(Engine):
     def _stay_ns(self) -> int:
         if self._yields:
             return 0
-        return _BRIEF_STAY_NS if self._busy else _STAY_NS
+        return _BRIEF_STAY_NS if self._busy or self._away else _STAY_NS
 
     def _nudge(self) -> None:
         """Something may be due."""
@@ -246,6 +249,7 @@ class Compiled(Engine):
 
     def _detach(self, session: Session) -> Any:
         self._board.leave(session.slot)
+        self._away += 1
         return super()._detach(session)
 
     def _not_free(self, session: Session) -> None:
