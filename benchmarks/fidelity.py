@@ -4,7 +4,7 @@
 stackexchange/*.csv.xz; without it only the set `bank`, which makes its own rows, is measured. Per set
 and version: production is filled, its traffic run and captured from its log with --stats, staging is
 generated on another server, and the kept transactions are bound and really executed on both. A set
-takes a minute and a half on two cores that do little else, and five to nine where ten other programs
+takes about two minutes on two cores that do little else, and five to nine where ten other programs
 want them; `-v` tells of each template that falls short, and each set how long its parts took.
 """
 

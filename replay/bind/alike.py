@@ -4,8 +4,6 @@ So a copy of a statement that reads a customer of a hundred orders does not read
 "about" is depends on how many keys a slot was seen with: each of twenty stands for a twentieth of all.
 """
 
-from collections.abc import Collection
-
 import numpy as np
 
 from data_gen.keys import KeyDomain
@@ -33,12 +31,10 @@ class Alike:
         """Whether anything is known of what the domain's rows look like."""
         return self._of(domain) is not None
 
-    def chance(self, domain: KeyDomain, without: Collection[int] = ()) -> float:
-        """The probability that two who pick a key by its children pick the same; `without` positions."""
+    def chance(self, domain: KeyDomain) -> float:
+        """The probability that two who pick a key by its children pick the same."""
         groups = self._of(domain)
-        if groups is None:
-            return 1 / max(domain.size - len(without), 1)
-        return groups[1].chance(without)
+        return 1 / max(domain.size, 1) if groups is None else groups[1].chance
 
     def drawn(
         self, domain: KeyDomain, like: int, span: Span, seen: int, rng: np.random.Generator
@@ -88,14 +84,9 @@ class _Groups:
         self._order = np.lexsort((children, kinds))
         self._sorted = children[self._order]
         self._sums = np.concatenate(([0], np.cumsum(self._sorted + 1)))
+        shares = (self._sorted + 1) / self._sums[-1]
+        self.chance = float((shares**2).sum())
         self._starts = np.searchsorted(kinds[self._order], np.arange(int(kinds.max()) + 2))
-
-    def chance(self, without: Collection[int]) -> float:
-        """The probability that two draws by children are the same."""
-        weights = self._children + 1.0
-        weights[list(without)] = 0
-        total = weights.sum()
-        return float((weights**2).sum() / total**2) if total else 1.0
 
     def around(self, position: int, wanted: int) -> Span:
         """Where keys of the same kind and about as many children stand: as many as wanted, or all alike."""

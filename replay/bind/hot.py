@@ -87,23 +87,22 @@ class Heat:
             space: Popular.of(pools[space], pooled[space], positions)
             for space, positions in hot.items()
         }
-        apart = {
-            space: alike.chance(
-                domain, popular.taken if (popular := self._popular.get(space)) else ()
-            )
-            for space, domain in domains.items()
-        }
         self._kept = {
             name: as_often(
                 slot.seen,
                 kept_shares(slot.seen, pools[slot.space], pooled[slot.space]),
-                apart[slot.space],
+                self._least_chance(domains[slot.space]),
             )
             for name, slot in self._slots.items()
         }
         self._hot_in = hot
         self._missed: dict[tuple[str, int], Drawing | None] = {}
         self._turned: dict[tuple[str, int], Drawing | None] = {}
+
+    def _least_chance(self, domain: KeyDomain) -> float:
+        """That two meet at a key that is not popular: if all of these were alike, it could not be less."""
+        popular = self._popular.get(domain.name)
+        return 1 / max(domain.size - (len(popular.taken) if popular else 0), 1)
 
     def is_hot(self, place: Place, token: str) -> bool:
         """Whether transactions meet at this value."""
