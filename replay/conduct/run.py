@@ -178,7 +178,7 @@ def _conclude(
     report = driven.report
     borne_us = None
     if baked.steps:
-        found = ramp.driven(baked.steps, driven.done)
+        found = ramp.driven(baked.steps, driven.done, report.expected)
         rundir.write_capacity(out, found)
         borne_us = ramp.borne_us(baked.steps, found)
     verdict = judge(

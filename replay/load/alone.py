@@ -75,7 +75,7 @@ def conclude(
         )
     done = transactions(rundir.read_blocks(run, "attempts", worker=worker))
     steps = ramp.read_steps(shards)
-    capacity = ramp.driven(steps, done) if steps else None
+    capacity = ramp.driven(steps, done, report.expected) if steps else None
     judged = verdict.judge(
         done,
         planned=report.planned,

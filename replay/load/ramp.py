@@ -4,7 +4,7 @@ Past capacity a queue grows as long as the step lasts, slowly just past it: at 2
 second. So a step breaks when the medians of its parts climb, or when too much of it fails.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -73,9 +73,13 @@ def capacity(found: Sequence[StepFigures]) -> Capacity:
     )
 
 
-def driven(ramp: Sequence[Step], done: Transactions) -> Capacity:
-    """What a ramp's transactions say, up to the first step that breaks, or that was not reached."""
+def driven(ramp: Sequence[Step], done: Transactions, expected: Collection[int]) -> Capacity:
+    """What a ramp's transactions say, up to the first step that breaks, or that was not reached.
+
+    `expected` are arrivals that failed as they did in production: these are no failures.
+    """
     due_s, bad = done.due_us / 1e6, (done.outcome == FAILED) | (done.outcome == SKIPPED)
+    bad &= ~np.isin(done.arrival, list(expected))
     last_s = float((due_s + done.latency_ms / 1e3).max(initial=0.0))
     found: list[StepFigures] = []
     for step in ramp:

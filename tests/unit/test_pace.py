@@ -11,6 +11,7 @@ from replay.conduct.options import RunOptions
 from replay.errors import InputError
 from replay.load import pace, ramp
 from replay.load.pace import Step
+from replay.load.transactions import FAILED, OK, Transactions
 from replay.workload import Template, Workload
 
 
@@ -148,3 +149,23 @@ def test_the_capacity_is_the_last_step_that_held():
 def test_options_that_contradict_one_another_are_told(options, said):
     with pytest.raises(InputError, match=said):
         RunOptions(**options).check()
+
+
+def test_what_failed_in_production_too_is_no_failure_of_a_step() -> None:
+    """A tenth of the requests asks for what was not there either."""
+    count = 400
+    number = np.arange(count)
+    done = Transactions(
+        arrival=number,
+        outcome=np.where(number % 10 == 0, FAILED, OK),
+        due_us=10_000_000 + number * 25_000,
+        latency_ms=np.full(count, 5.0),
+        pool_wait_ms=np.zeros(count),
+        lag_ms=np.zeros(count),
+        statements_lag_us=np.zeros(count),
+        retried=0,
+    )
+    steps = (STEP,)
+    assert ramp.driven(steps, done, range(0, count, 10)).holds == STEP.rate
+    found = ramp.driven(steps, done, ())
+    assert (found.holds, found.breaks) == (None, STEP.rate)
