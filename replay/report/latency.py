@@ -78,6 +78,9 @@ def by_template(
     """Every template of the run, those that took the most server time first."""
     from_due = (attempts.ended_us - attempts.due_us) / 1e3
     service = (attempts.ended_us - attempts.began_us) / 1e3
+    came = attempts.sent | (
+        from_due > 0
+    )  # what never came due in a run that was stopped took no time
     rows = []
     for code, name in enumerate(attempts.template.names):
         mine = attempts.template.codes == code
@@ -89,7 +92,7 @@ def by_template(
                 boosted=name in boosted,
                 sent=int(sent.sum()),
                 ok=int((mine & attempts.ok).sum()),
-                from_due=spread(from_due[mine]),
+                from_due=spread(from_due[mine & came]),
                 service=spread(service[sent]),
                 total_s=round(float(service[sent].sum()) / 1e3, 3),
                 production_p95_ms=captured_quantile(known[name].histogram)

@@ -108,6 +108,14 @@ def test_the_latency_table_tells_what_was_skipped_from_what_was_sent_and_failed(
     assert re.search(r">5</td>\s*<td[^>]*>2</td>\s*<td[^>]*>7</td>", page)
 
 
+def test_what_never_came_due_in_a_stopped_run_is_not_counted_as_quick(run):
+    sent = [attempt(n, 0, A, 0, 0, 8_000) for n in range(3)]
+    never = [attempt(9 + n, 0, A, 70, -1, 70, ended_as=outcome.SKIPPED_END) for n in range(30)]
+    write(run, "attempts", *sent, *never)
+    (row,) = latency.by_template(columns.read_attempts(run), {}, {}, set())
+    assert (row.sent, row.skipped, row.from_due.p50) == (3, 30, pytest.approx(8.0, rel=0.01))
+
+
 @pytest.mark.parametrize("writer", [text.write, text.write_brief])
 def test_what_the_server_refused_is_told_by_sqlstate_the_most_first(run, story, writer):
     outcomes = ["42P01"] * 2 + ["23505"] + [outcome.SKIPPED_POOL, outcome.CANCELLED, outcome.LOST]
