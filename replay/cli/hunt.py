@@ -61,7 +61,14 @@ _SHOWN = 15  # predictions, for people
     metavar="SECONDS",
     help="How long the load of one trial lasts.",
 )
-@options.pool
+@click.option(
+    "--pool",
+    default=20,
+    show_default=True,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Connections that the transactions share, as the service's pool has.",
+)
 @click.option(
     "--cores",
     type=click.FloatRange(min=0, min_open=True),

@@ -83,15 +83,6 @@ as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document on stdout instead of text."
 )
 
-pool = click.option(
-    "--pool",
-    default=20,
-    show_default=True,
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Connections that the transactions share, as the service's pool has.",
-)
-
 objective = click.option(
     "--objective-ms",
     default=250.0,
