@@ -21,12 +21,12 @@ from replay import bundle, embedded, rundir, target
 from replay.conduct.bake import RunOptions
 from replay.conduct.run import run
 
-_ROUNDS = 3
-_SECONDS = 12.0
+_ROUNDS = 2
+_SECONDS = 15.0
 _BLOCK_US = 1_500_000  # seconds apart know nothing of one another: a wait is over by then
 _RATE_PER_S = 250.0  # transactions; of those that lock rows so many times more:
 _BOOST = {"bank": 7.0}  # its branches are few
-_USUAL_BOOST = 10.0
+_USUAL_BOOST = 14.0
 _POOL = 80
 _ROOT = 0.1  # of all waits, where a template counts as a root
 

@@ -17,7 +17,7 @@ from data_gen.plan import Plan
 from data_gen.profile import TableProfile
 
 _NEAR = 0.02
-_FEWEST_PAGES = 8
+_FEWEST_PAGES = 3  # a B-tree of two has nothing but its root
 _LARGE_PAGES = 5_000  # an index so large is built again once at most
 _TRIES = 4
 _PAGE = 8192
