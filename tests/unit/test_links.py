@@ -103,6 +103,9 @@ def test_a_comment_that_names_a_route_limits_who_it_was(tmp_path):
         assert found[key].calls == pytest.approx(calls, rel=0.1)
     (insert,) = (t for t in bundle.read(out).templates if "insert" in t.sql)
     assert (insert.routes, insert.routes_by) == ((("tasks/", 1.0),), "comment")
+    replayed = bundle.read_replayed(out, service=False).templates
+    (insert,) = (t for t in replayed if "insert" in t.sql)
+    assert insert.routes == (("POST /tasks", 1.0),)
 
 
 def files(out) -> dict[str, bytes]:
