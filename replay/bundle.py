@@ -234,7 +234,7 @@ def read_replayed(path: Path, *, service: bool, statements: bool = True) -> Work
     return replace(workload, manifest=manifest, templates=(*routes, *kept))
 
 
-def _spelt(path: Path, templates: tuple[Template, ...]) -> tuple[Template, ...]:
+def _spelt(path: Path, templates: Sequence[Template]) -> Sequence[Template]:
     if not (path / ROUTES).is_file() or not any(one.routes for one in templates):
         return templates
     asked = (f"{r.method} {r.route}" for r in columnar.routes_of(_table(path / ROUTES)))
