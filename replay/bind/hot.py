@@ -2,30 +2,29 @@
 
 A value that two distinct kept transactions touched is hot, and so is a key that statistics name
 among the common ones: it has a counterpart of its own, so that they meet again, as often as its share
-is its own (see shares). A value that only one touched stands for many like it, so each copy draws
-another: mostly a cold one, from where the cold ones of its slot lay; but a slot that was seen a few
-times only says little of how often it meets hot ones, so there its key domain's popularity has a say,
-as a prior worth `_PRIOR` executions.
+is its own (see shares). A value that only one touched stands for many like it, so most copies draw
+another (but for as many as make two copies meet as often as the slot's did): mostly a cold one, from
+where the cold ones of its slot lay; but a slot that was seen a few times only says little of how often
+it meets hot ones, so there its key domain's popularity has a say, as a prior worth `_PRIOR` executions.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from data_gen.keys import KeyDomain
 from replay.bind.alike import Alike
+from replay.bind.met import Places, apart, hot_keys, met
 from replay.bind.popular import Drawing, Popular
 from replay.bind.shares import Pool, as_often, kept_shares
-from replay.bind.slots import Kind, Place
+from replay.bind.slots import Place
 from replay.bind.span import Span, span_of
-from replay.workload import Statement, Transaction, Workload
+from replay.workload import Workload
 
 _PRIOR = 2.0
 _TRIES = 8
-
-Places = Callable[[Statement], tuple[Place, ...]]
 
 
 @dataclass(slots=True)
@@ -47,30 +46,30 @@ class Heat:
 
     def __init__(self, workload: Workload, places: Places, alike: Alike) -> None:
         self._alike = alike
-        self._hot = _hot(workload, places)
-        self._positions = _apart(self._hot, workload, places)
+        self._hot = hot_keys(workload, places)
+        self._positions = apart(self._hot, workload, places)
         self._slots: dict[tuple[str, int], _Slot] = {}
         pools: dict[str, Pool] = defaultdict(Pool)
         domains: dict[str, KeyDomain] = {}
         hot: dict[str, dict[str, int]] = defaultdict(dict)  # space -> positions
-        met: set[tuple[str, ...]] = set()  # by one transaction, which counts once
+        known: set[tuple[str, ...]] = set()  # to one transaction, which counts once
         newest = -1
-        for transaction, template, place, token in _met(workload, places):
+        for transaction, template, place, token in met(workload, places):
             if place.domain is None:
                 continue
             if transaction.id != newest:
-                newest, met = transaction.id, set()
+                newest, known = transaction.id, set()
             domains[place.space] = place.domain
             slot = self._slots.setdefault(
                 (template, place.number), _Slot(place.space, place.domain.size)
             )
             in_space, in_slot = (place.space, token), (template, str(place.number), token)
-            if in_space not in met:
+            if in_space not in known:
                 pools[place.space].add(token, transaction.weight)
-            if in_slot not in met:
+            if in_slot not in known:
                 slot.seen[token] += 1
                 slot.number += 1
-            met |= {in_space, in_slot}
+            known |= {in_space, in_slot}
             position = self.position(place, token)
             if self.is_hot(place, token):
                 slot.low = min(slot.low, position) if slot.hot else position
@@ -206,43 +205,3 @@ class Heat:
         more = max(posterior - slot.hot / seen, 0.0) * seen
         chance = more / len(slot.cold) if slot.cold else popular.share
         return Drawing.of(popular, chance, np.ones(len(popular.tokens), np.bool_))
-
-
-def _hot(workload: Workload, places: Places) -> set[tuple[str, str]]:
-    first: dict[tuple[str, str], int] = {}
-    return {
-        (place.space, token)
-        for transaction, _, place, token in _met(workload, places)
-        if first.setdefault((place.space, token), transaction.id) != transaction.id
-    }
-
-
-def _apart(
-    hot: set[tuple[str, str]], workload: Workload, places: Places
-) -> dict[tuple[str, str], int]:
-    """A position of its own for each hot key, as near as can be to where it belongs."""
-    domains: dict[str, KeyDomain] = {
-        place.space: place.domain for _, _, place, _ in _met(workload, places) if place.domain
-    }
-    taken = {space: set(domain.hot.values()) for space, domain in domains.items()}
-    positions: dict[tuple[str, str], int] = {}
-    for space, token in sorted(hot):
-        domain = domains.get(space)
-        if domain is None or token in domain.hot or len(taken[space]) >= domain.size:
-            continue
-        position = domain.place(token)
-        while position in taken[space]:
-            position = (position + 1) % domain.size
-        taken[space].add(position)
-        positions[space, token] = position
-    return positions
-
-
-def _met(workload: Workload, places: Places) -> Iterator[tuple[Transaction, str, Place, str]]:
-    """Captured keys and values, each with its transaction, template and place."""
-    for transaction in workload.transactions:
-        for statement in transaction.statements:
-            for place, text in zip(places(statement), statement.values, strict=True):
-                if text is not None and place.kind in {Kind.KEY, Kind.VALUE}:
-                    for token in place.tokens(text):
-                        yield transaction, statement.template, place, token
