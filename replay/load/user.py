@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, ParamSpec, TypeVar
+from typing import Any, ClassVar, ParamSpec, TypeVar, cast
 
 import gevent
 import numpy as np
@@ -298,8 +298,19 @@ class _Feed:
 
 def _aside(work: Callable[_P, _T], *arguments: _P.args, **more: _P.kwargs) -> _T:
     """Do what takes long in a thread: a worker that sends no heartbeat for three seconds is lost."""
-    done: _T = gevent.get_hub().threadpool.apply(work, arguments, more)
-    return done
+    failed: list[Exception] = []  # gevent would print its traceback, too
+
+    def do() -> _T | None:
+        try:
+            return work(*arguments, **more)
+        except Exception as error:  # noqa: BLE001 - raised again below
+            failed.append(error)
+            return None
+
+    done = gevent.get_hub().threadpool.apply(do)
+    if failed:
+        raise failed[0]
+    return cast("_T", done)
 
 
 def _names(index: Index) -> dict[str, tuple[str, str]]:

@@ -4,6 +4,8 @@ import contextlib
 import itertools
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from made_load import (
     BEGIN,
     COMMIT,
     READ,
+    SCENARIO,
     WRITE,
     WRONG,
     arrivals,
@@ -335,6 +338,14 @@ def test_a_bare_locust_runs_it_too(staging: str, tmp_path: Path) -> None:
     assert "planned 300 = started 300 + skipped 0" in said
     assert "UPDATE t SET n = n + 1 WHERE id = $1" in said  # Locust's own table
     assert one(staging, "SELECT sum(n) FROM t") == 300
+
+
+def test_a_bare_locust_says_what_it_lacks_without_a_traceback(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "locust", "-f", str(SCENARIO), "--headless", "--only-summary"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("no workload: give --workload DIRECTORY") == 1
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
