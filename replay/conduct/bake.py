@@ -149,9 +149,13 @@ def settled(options: RunOptions, workload_path: Path) -> RunOptions:
     """The options with a recording's length in the place of a longer one."""
     if options.scenario != RECORDED or not 0 < options.speed < math.inf:
         return options  # for `check` to complain of
-    timeline.require_everything(bundle.read_manifest(workload_path))
+    manifest = bundle.read_manifest(workload_path)
     requests = bundle.read_requests(workload_path) if options.service else None
-    window = bundle.read_manifest(workload_path) if requests is None else requests.log
+    if requests is not None:
+        everything = len(requests.kept) == requests.log.requests
+        manifest = replace(manifest, everything=everything)
+    timeline.require_everything(manifest)
+    window = manifest if requests is None else requests.log
     window_s = (window.end - window.begin).total_seconds()
     last_us = (one.start_us for one in spread(requests.kept)) if requests is not None else ()
     window_s = max(window_s, max(last_us, default=0) / 1e6)
