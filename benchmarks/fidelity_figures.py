@@ -30,7 +30,7 @@ class Figure:
 def tables_of_goals(figures: Sequence[Figure]) -> str:
     width = max(len(figure.name) for figure in figures)
     return "\n".join(
-        f"  {'ok  ' if f.holds else 'SHORT'[:4]}  {f.name:<{width}}  {f.value:>22}   {f.goal}"
+        f"  {'ok   ' if f.holds else 'SHORT'}  {f.name:<{width}}  {f.value:>22}   {f.goal}"
         for f in figures
     )
 
