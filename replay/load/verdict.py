@@ -13,7 +13,7 @@ import numpy as np
 from replay.load.refuse import SESSION_RESET
 from replay.load.report import LoadReport
 from replay.load.schedule import LEFT_OUT_EMPTY, LEFT_OUT_SETS
-from replay.load.transactions import OK, Transactions
+from replay.load.transactions import OK, SKIPPED, Transactions
 from replay.outcome import Accounting
 
 # Beyond these a run says more of the generator than of the server.
@@ -56,7 +56,7 @@ def judge(
     """Judge a load by its transactions and its workers' report.
 
     Healthy and the objective's figures leave out transactions that hold a boosted template: they
-    are the load, the others are the service; and what was due after `until_us`.
+    are the load, the others are the service; what was due after `until_us`; and what never came due.
     `left_out` are transactions that were not even planned, by reason, beside `left_out_of` that were;
     without it, beside `planned`.
     """
@@ -65,6 +65,8 @@ def judge(
     ordinary = ~holds_any(report, boosted)[done.arrival]
     if until_us is not None:
         ordinary &= done.due_us < until_us
+    # What never came due in a run that was stopped says nothing of the service.
+    ordinary &= (done.outcome != SKIPPED) | (done.latency_ms > 0)
     objective = _objective(done, ordinary, expected, objective_ms)
     generator = _generator(done, report)
     generator["expected_errors"] = float(expected.sum())

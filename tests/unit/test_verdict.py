@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from replay.load import record, shard, sharding
 from replay.load.planned import PlannedStatement, PlannedTransaction
-from replay.load.record import CODE_CANCELLED, CODE_OK, CODE_POOL, EXPECTED, FINAL, RECORD
+from replay.load.record import CODE_CANCELLED, CODE_END, CODE_OK, CODE_POOL, EXPECTED, FINAL, RECORD
 from replay.load.report import LoadReport, WorkerReport
 from replay.load.settle import Settlement
 from replay.load.tally import Tally, news
@@ -109,6 +109,16 @@ def test_what_got_no_answer_is_not_fast(outcome: bytes) -> None:
     assert verdict.objective["p95_ms"] == pytest.approx(3000)
     assert verdict.objective["not_ok_share"] == pytest.approx(0.1)
     assert not verdict.healthy
+
+
+def test_what_never_came_due_is_neither_quick_nor_failed() -> None:
+    slow = [packed(n, took_ms=300) for n in range(100)]
+    never = [packed(n, outcome=CODE_END, due_ms=n, took_ms=0) for n in range(100, 1000)]
+    verdict = judged([*slow, *never], state="interrupted")
+    assert verdict.accounting.skipped == 900
+    assert verdict.objective["p50_ms"] == pytest.approx(300)
+    assert verdict.objective["not_ok_share"] == 0
+    assert not verdict.valid
 
 
 def test_errors_that_production_had_are_not_held_against_the_service() -> None:
