@@ -11,6 +11,7 @@ from pathlib import Path
 from replay.errors import InputError
 from replay.load import options
 from replay.load.hooks import Load
+from replay.load.verdict import too_little
 from replay.target import connect_target
 
 
@@ -67,8 +68,14 @@ class Baking:
         source = bundle.read_manifest(workload).source
         with connect_target(options.target_of(parsed), source=source) as connection:
             baked = bake(workload, connection, shards, chosen, only=(worker,))
-        told = () if worker else tuple(_told(baked.requests, baked.planned.left_out))
-        return Load(boosted=baked.boosted, told=told)
+        if worker:  # the first one speaks for all
+            return Load(boosted=baked.boosted)
+        planned, left_out = baked.planned.transactions, baked.planned.left_out
+        return Load(
+            boosted=baked.boosted,
+            told=tuple(_told(baked.requests, left_out)),
+            doubts=tuple(too_little(planned, left_out)),
+        )
 
     def _check(self, parsed: argparse.Namespace) -> None:
         if not self.scenario and not parsed.service:

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from replay import rundir
@@ -57,11 +57,12 @@ def conclude(
     duration_s: float,
     objective_ms: float,
     boosted: Collection[str],
+    doubts: Collection[str],
     code: int,
 ) -> Concluded:
     """Read what the worker did, leave it as its table of attempts beside the records, and judge it.
 
-    `code` is how it ended. Raises EnvironmentFaultError where the attempts cannot be written.
+    `code` is how it ended, and `doubts` are what was known against it before. Raises EnvironmentFaultError where the attempts cannot be written.
     """
     with rundir.table_writer(run, "attempts", worker=worker) as write:
         report = collect(
@@ -85,6 +86,9 @@ def conclude(
         until_us=ramp.borne_us(steps, capacity) if capacity is not None else None,
     )
     share = share_of(judged, report, done, boosted, code)
+    if doubts:
+        judged = replace(judged, valid=False, why_not=(*judged.why_not, *doubts))
+        share = replace(share, missing=(*share.missing, *doubts))
     return Concluded(
         judged=judged, done=done, expected=report.expected, capacity=capacity, share=share
     )

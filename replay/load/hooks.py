@@ -16,6 +16,7 @@ class Load:
 
     boosted: Collection[str] = ()  # templates whose rate is raised
     told: tuple[str, ...] = ()  # what there is to say of it at the end
+    doubts: tuple[str, ...] = ()  # why what comes of it cannot be believed, however it goes
 
 
 class Bake(Protocol):

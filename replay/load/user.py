@@ -211,6 +211,7 @@ class ReplayUser(User):
                 duration_s=parsed.duration,
                 objective_ms=parsed.objective_ms,
                 boosted=load.boosted,
+                doubts=load.doubts,
                 code=code,
             )
             told = load.told

@@ -78,7 +78,7 @@ def judge(
         generator["refused_settings"] = float(refused)
     why_not = (
         *_why_not(accounting, done, report, generator),
-        *_too_little(planned if left_out_of is None else left_out_of, left_out or {}),
+        *too_little(planned if left_out_of is None else left_out_of, left_out or {}),
     )
     return Verdict(
         accounting=accounting,
@@ -194,8 +194,8 @@ def _why_not(
         )
 
 
-def _too_little(planned: int, left_out: Mapping[str, int]) -> Iterator[str]:
-    """What was not done of production's work, where it is too much of it."""
+def too_little(planned: int, left_out: Mapping[str, int]) -> Iterator[str]:
+    """Why a load is not production's, where too many transactions, by reason, were not even planned."""
     amiss = {why: n for why, n in left_out.items() if why not in _HARMLESS}
     share = sum(amiss.values()) / max(planned + sum(amiss.values()), 1)
     if share > LEFT_OUT_SHARE:

@@ -35,6 +35,9 @@ from made_load import (
     update,
 )
 from made_manifest import manifest_of
+from made_replay import statement as captured_as
+from made_replay import transaction
+from made_replay import write as write_workload
 
 from replay import rundir
 from replay.errors import EnvironmentFaultError, RefusedError
@@ -340,9 +343,28 @@ def test_a_bare_locust_runs_it_too(staging: str, tmp_path: Path) -> None:
     assert one(staging, "SELECT sum(n) FROM t") == 300
 
 
+def unbaked(cwd: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Locust by itself, without shards."""
+    command = [sys.executable, "-m", "locust", "-f", str(SCENARIO), "--headless", *options]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def test_a_bare_locust_does_not_believe_what_leaves_out_too_much(
+    staging: str, tmp_path: Path
+) -> None:
+    kept = [
+        transaction(captured_as("SELECT n FROM t WHERE id = $1", "5"), weight=60),
+        transaction(captured_as("COPY t FROM stdin", prepared=None), weight=40),
+    ]
+    workload = str(write_workload(tmp_path / "a.workload", kept))
+    options = ("--workload", workload, "--target", staging, "--duration", "1", "--bind", "identity")
+    done = unbaked(tmp_path, *options)
+    assert done.returncode == 3, done.stderr
+    assert "of production's transactions are not replayed (copy " in done.stdout
+
+
 def test_a_bare_locust_says_what_it_lacks_without_a_traceback(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "locust", "-f", str(SCENARIO), "--headless", "--only-summary"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    done = unbaked(tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("no workload: give --workload DIRECTORY") == 1
     assert "Traceback" not in done.stderr
