@@ -114,7 +114,9 @@ class Answer:
             elif kind == _READY:
                 ready = True
                 self.in_transaction = data[at + HEAD] != _IDLE
-            else:
+            elif (
+                not ready
+            ):  # what comes behind, as the end of the session, is not of this statement
                 self._take_in(kind, data[at + HEAD : after])
             at = after
         self.partial = data[at:]

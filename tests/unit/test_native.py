@@ -1,6 +1,8 @@
 """What the compiled loop reads and keeps is what Python reads and keeps."""
 
+import socket
 from pathlib import Path
+from time import monotonic_ns
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from test_shard import plans
 
 from replay.load import shard, sharding
 from replay.load.native import layout as at
+from replay.load.native import library
 from replay.load.native.board import Board
 from replay.load.native.due import advance, lag_of, note_look, pop_pause, push_pause
 from replay.load.native.reading import usual
@@ -115,6 +118,28 @@ def test_free_sessions_are_taken_in_their_order(board: Board) -> None:
     board.free_up(0, 5, 2)
     assert board._free_slots() == [3, 2, 0]
     assert board.session(0)[at.SETTINGS // at.WORD] == 5
+
+
+def test_a_free_session_whose_end_python_has_yet_to_read_is_given_nothing(board: Board) -> None:
+    library.ensure()
+    run = library.load()
+    assert run is not None
+    (ended, other), (answered, server) = socket.socketpair(), socket.socketpair()
+    board.start(monotonic_ns() - 10**9)  # the arrival is overdue
+    board.enter(0, ended.fileno(), 1)
+    board.free_up(0, 0, 1)
+    board.enter(1, answered.fileno(), 2)
+    board.set(1, {at.STATE: at.RUNS, at.LINES: 1})
+    board._set({at.BUSY: 1})
+    other.close()
+    server.sendall(BOUND + NO_DATA + done("UPDATE 1") + ready())
+    run(board.address)
+    assert [(kind, slot) for kind, slot, *_ in board.exits()] == [(at.READ, 0)]
+    assert (board.state(0), board.state(1)) == (at.IDLE, at.IDLE)
+    assert board.get(at.NEXT)
+    for one in (ended, answered, server):
+        one.close()
+    board.close()
 
 
 def test_records_are_as_python_packs_them(board: Board) -> None:

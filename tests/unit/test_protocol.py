@@ -64,6 +64,13 @@ def test_a_row_is_let_go_before_it_has_all_come() -> None:
     assert answer.rows == 2
 
 
+def test_the_end_of_a_session_right_behind_an_answer_is_not_of_its_statement() -> None:
+    answer = Answer()
+    ended = message("E", b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0")
+    assert answer.feed(BOUND + DESCRIBED + ROW + done("SELECT 1") + ready() + ended)
+    assert (answer.code, answer.rows) == (CODE_OK, 1)
+
+
 def test_copy_asks_for_what_nobody_has() -> None:
     answer = Answer()
     assert not answer.feed(message("G", b"\0\0\0"))

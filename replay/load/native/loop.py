@@ -351,6 +351,9 @@ def run(board: int) -> None:
         advance(board)  # the first one, or there is none
     has_looked = False
     while True:
+        # What Python is to read may be the end of a free session: it must not be given anything.
+        if get(board + at.EXITED):
+            return
         now = _now(board)
         if get(board + at.NUDGED) or now >= get(board + at.WAKE):
             put(board + at.NUDGED, 0)
