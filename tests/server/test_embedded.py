@@ -1,5 +1,8 @@
 """Private servers: started for a block, gone afterwards, whatever happens inside."""
 
+import tempfile
+from pathlib import Path
+
 import psutil
 import psycopg
 import pytest
@@ -45,15 +48,22 @@ def test_a_server_is_stopped_when_the_block_fails():
     assert not home.exists()
 
 
-def test_a_server_that_cannot_start_says_why_and_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", None)
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:3]:
-        parent.chmod(parent.stat().st_mode | 0o055)
+@pytest.fixture
+def temporary(monkeypatch):
+    """A directory for what is temporary, which the server's user can enter.
+
+    It is none of pytest's: each pytest that starts closes the one that holds all of them.
+    """
+    with tempfile.TemporaryDirectory(prefix="replay-test-") as directory:
+        Path(directory).chmod(0o755)
+        monkeypatch.setattr("tempfile.tempdir", directory)
+        yield Path(directory)
+
+
+def test_a_server_that_cannot_start_says_why_and_leaves_nothing(temporary):
     with (
         pytest.raises(EnvironmentFaultError, match="no_such_setting"),
         embedded.server({"no_such_setting": "1"}),
     ):
         pass
-    assert not list(tmp_path.glob("replay-pg-*"))
+    assert not list(temporary.glob("replay-pg-*"))

@@ -177,12 +177,26 @@ def test_a_line_of_json_that_is_none_costs_itself_alone():
     assert [broken.offset for broken in found.broken] == [len(good) + 1, 2 * len(good) + 17]
 
 
-@given(st.binary(max_size=300))
-def test_no_bytes_are_fatal(raw):
-    for known in (access.Access(access.USUAL["combined"]), formats.har.Har(), formats.gor.Gor()):
-        known.parse(memoryview(raw))
-    formats.recognise(raw)
-    formats.recognise(b"{" + raw)
+PIECES = st.sampled_from(
+    [
+        *(b"\n", b"\r", b'"', b"{", COMBINED.encode(), b"1.1.1.1 - - ", f"[{CLF}]".encode()),
+        *(b' "GET / HTTP/1.1" 200 5 "-" "-"', "\n🐵🙈🙉\n".encode(), b"2 a 123456789012345678 5\n"),
+        *(b"1 a 123456789012345678\n", b"GET / HTTP/1.1\r\n\r\n", b'{"log": {"entries": [{}]}}'),
+    ]
+)
+
+
+@given(st.lists(st.binary(max_size=9) | PIECES, max_size=40).map(b"".join))
+def test_whatever_the_bytes_all_of_them_are_accounted_for(raw):
+    lines = access.Access(access.USUAL["combined"]).parse(memoryview(raw))
+    assert len(lines) + len(lines.broken) == sum(map(bool, raw.split(b"\n")))
+    for known in (formats.har.Har(), formats.gor.Gor()):
+        found = known.parse(memoryview(raw))
+        assert all(0 <= broken.offset <= len(raw) for broken in found.broken)
+    recognised = formats.recognise(raw)
+    if recognised is not None:
+        found = recognised.parse(memoryview(raw))
+        assert len(found) + len(found.broken) > 0
 
 
 WORDS = st.sampled_from(["tasks", "users", "v1", "me", "a-b", "", "index.html", "x" * 30])

@@ -2,6 +2,7 @@
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from made_sql import BROKEN
 
 from data_gen.profile import ColumnProfile, SchemaObject, SchemaProfile, TableProfile
@@ -258,13 +259,19 @@ def test_literals_of_a_real_statement_meet_their_columns():
     ]
 
 
-@given(BROKEN)
-def test_nothing_raises(text):
-    sql = extract(text).sql
-    resolve(sql, SCHEMA)
-    predicates(sql, SCHEMA)
+COLUMNS = {(one.qualified, column.name) for one in SCHEMA.tables for column in one.columns}
 
 
-def test_depth_is_no_fault():
-    deep = "select " + "(" * 3000 + "1" + ")" * 3000 + " + $1" * 3000
-    resolve(deep, SCHEMA)
+@given(BROKEN, st.sampled_from([sql for sql, _ in (*SLOTS, *PREDICATES)]), st.integers(0, 100))
+def test_of_whatever_text_only_columns_of_the_schema_are_named(text, sql, place):
+    broken = extract(sql[:place] + text + sql[place:]).sql
+    uses, by = resolve(broken, SCHEMA), predicates(broken, SCHEMA)
+    numbers = [use.number for use in uses]
+    assert numbers == sorted(set(numbers))
+    assert {(use.table, use.column) for use in uses} <= COLUMNS | {("", "")}
+    assert {(use.table, use.column) for use in by} <= COLUMNS
+
+
+def test_what_is_too_deep_to_be_read_stays_unresolved():
+    deep = "select * from tasks where id = $1" + " + $1" * 3000
+    assert resolve(deep, SCHEMA) == predicates(deep, SCHEMA) == ()
