@@ -55,7 +55,7 @@ class RunManifest:
     origin: datetime  # T0, aware
     duration_s: float  # planned length
     workers: int
-    pool: int
+    pool: int  # connections; 0: of a recording, each of whose sessions has its own
     server_version: str = ""
     server_settings: Mapping[str, str] = field(default_factory=dict)
     boosted: tuple[str, ...] = ()  # templates whose rate was raised

@@ -50,6 +50,7 @@ class Baking:
             retries=parsed.retry,
             seed=parsed.seed,
             pool=parsed.pool,
+            pool_timeout_ms=parsed.pool_timeout_ms,
             workers=workers,
             identity=parsed.bind == "identity",
             service=parsed.service,
@@ -64,7 +65,7 @@ class Baking:
             exclude_tags=tuple(parsed.exclude_tags or ()),
         )
         chosen = settled(chosen, workload)
-        parsed.duration = chosen.duration_s
+        parsed.duration, parsed.pool = chosen.duration_s, chosen.connections
         source = bundle.read_manifest(workload).source
         with connect_target(options.target_of(parsed), source=source) as connection:
             baked = bake(workload, connection, shards, chosen, only=(worker,))

@@ -9,13 +9,10 @@ if __name__ == "http":
     # Locust loads a file under its own name. The standard library has one of that name, too, which others need.
     sys.modules["http"] = vars(sys.modules["http.client"])["http"]
 
-from replay.load import options
-from replay.load.user import ReplayUser, defaults
+from replay.load.user import ReplayUser
 from scenarios.baking import Baking
 from scenarios.looking import Looking
 from scenarios.migrating import migrating
-
-defaults(pool=options.CLIENTS)
 
 
 class Http(ReplayUser):

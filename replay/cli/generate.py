@@ -44,11 +44,10 @@ class _Slice(click.ParamType[tuple[int, int]]):
 )
 @options.directory("workload")
 @options.target(required=False, otherwise="Needed but for --dry-run.")
-@click.option(
+@options.above(
+    0,
     "--scale",
     default=1.0,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
     metavar="X",
     help="Rows of every table, as a multiple of production's. At another scale than 1 the planner "
     "takes other plans than production's for some statements.",

@@ -83,11 +83,17 @@ as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document on stdout instead of text."
 )
 
-objective = click.option(
+
+def above(least: float, *names: str, **more: Any) -> Callable[[F], F]:
+    """A number above another; it has a default, and `more` of what click asks for."""
+    of = click.FloatRange(min=least, min_open=True)
+    return click.option(*names, show_default=True, type=of, **more)
+
+
+objective = above(
+    0,
     "--objective-ms",
     default=250.0,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
     metavar="MS",
     help="The p95 from due that the service promises: what is above it is called broken.",
 )

@@ -7,7 +7,7 @@ import click
 
 from replay.cli import options, output, service
 from replay.errors import InputError, NotValidError
-from replay.load.options import CLIENTS, DURATION_S, DURATIONS_S, POOL, SCENARIOS
+from replay.load.options import DURATION_S, DURATIONS_S, SCENARIOS
 
 ARRIVALS = ("poisson", "curve")
 THINK = ("scale", "keep", "none")
@@ -62,11 +62,10 @@ def _boosts(
     help="With storm: raise a template (its id, the beginning of it, or rare for every rare one; with "
     "--service also a route, as 'GET /tasks/{id}') to FACTOR times its rate. May be given several times.",
 )
-@click.option(
+@options.above(
+    0,
     "--rate",
     default=1.0,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
     metavar="X",
     help="Rate of all transactions, as a multiple of production's.",
 )
@@ -92,20 +91,18 @@ def _boosts(
     metavar="TIME",
     help="With --burst: from one burst to the next.",
 )
-@click.option(
+@options.above(
+    0,
     "--from",
     "first",
     default=0.5,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
     metavar="X",
     help="With ramp: rate of the first step, as a multiple of production's.",
 )
-@click.option(
+@options.above(
+    1,
     "--factor",
     default=1.5,
-    show_default=True,
-    type=click.FloatRange(min=1, min_open=True),
     metavar="X",
     help="With ramp: rate of each step, as a multiple of the one before.",
 )
@@ -118,11 +115,10 @@ def _boosts(
     metavar="TIME",
     help="With ramp: length of a step.",
 )
-@click.option(
+@options.above(
+    0,
     "--speed",
     default=1.0,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
     metavar="X",
     help="With as_recorded: how fast time runs; 0.5 is half as fast as in production.",
 )
@@ -152,7 +148,7 @@ def _boosts(
     type=click.IntRange(min=1),
     metavar="N",
     help="Connections that the transactions share, as the service's pool has; with --service, that its "
-    "clients have. A recording has production's own sessions.  [default: 20; of clients, 200]",
+    "clients have. Not with as_recorded: it has production's own sessions.  [default: 20; of clients, 200]",
 )
 @click.option(
     "--workers",
@@ -169,7 +165,7 @@ def _boosts(
     show_default=True,
     type=click.IntRange(min=1),
     metavar="MS",
-    help="How long a transaction waits for a connection before it is given up.",
+    help="How long a transaction waits for a connection of the pool before it is given up.",
 )
 @click.option(
     "--statement-timeout-ms",
@@ -252,7 +248,6 @@ def command(
 
     if duration_s is None:
         duration_s = DURATIONS_S.get(chosen["scenario"], DURATION_S)
-    chosen["pool"] = chosen["pool"] or (CLIENTS if chosen["service"] else POOL)
     settings = RunOptions(
         boosts=boosts, duration_s=duration_s, identity=bind == "identity", **chosen
     )

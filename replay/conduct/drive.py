@@ -63,7 +63,7 @@ def drive(
             dsn=dsn,
             run=out,
             scenario=options.scenario,
-            pool=options.pool,
+            pool=options.connections,
             pool_timeout_ms=options.pool_timeout_ms,
             statement_timeout_ms=options.statement_timeout_ms,
             duration_s=options.duration_s,

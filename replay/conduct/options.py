@@ -9,10 +9,11 @@ from replay.conduct.amplify import Amplify
 from replay.errors import InputError
 from replay.finding import Change
 from replay.load import pace, timeline
-from replay.load.options import SCENARIOS
+from replay.load.options import CLIENTS, POOL, SCENARIOS
 
 RECORDED = "as_recorded"
 RAMP = "ramp"
+_POOL_TIMEOUT_MS = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +36,9 @@ class RunOptions:
     order: str | None = None  # of a recording; "commit": of those that wrote the same keys
     duration_s: float = 20.0  # a recording ends by itself, at the latest with its window
     retries: int = 0  # of a transaction after a serialization failure or a deadlock
-    pool: int = 20  # connections, as the service has, over all workers
+    pool: int | None = None  # connections, as the service has, over all workers: see connections
     workers: int = 1  # processes that drive the load
-    pool_timeout_ms: int = 5000  # how long the service waits for one
+    pool_timeout_ms: int = _POOL_TIMEOUT_MS  # how long the service waits for one
     statement_timeout_ms: int = 30_000
     objective_ms: float = 250.0  # p95 from due that the service promises
     seed: int = 0
@@ -74,22 +75,10 @@ class RunOptions:
         ):
             if not 0 < value < math.inf:
                 raise InputError(f"{name} is {value:g}; give a number above 0")
-        if not 1 <= self.workers <= self.pool:
-            raise InputError(
-                f"{self.workers} workers cannot share a pool of {self.pool}: "
-                "give each at least one connection, with --pool"
-            )
         if self.boosts and self.scenario != "storm":
             raise InputError("--boost goes with --scenario storm")
         if self.scenario == "storm" and not self.boosts:
             raise InputError("--scenario storm needs --boost, for example --boost rare=50")
-        recorded = self.scenario == RECORDED
-        if recorded and self.rate != 1:
-            raise InputError("--rate goes with the mix; a recording has --speed")
-        if not recorded and (self.speed, self.think, self.order) != (1, timeline.SCALE, None):
-            raise InputError("--speed, --think and --order go with --scenario as_recorded")
-        if self.order and self.workers > 1:
-            raise InputError("--order commit needs all sessions in one worker: leave --workers out")
         if self.during is None and (self.at_s is not None or self.repeat != 1):
             raise InputError("--at and --repeat go with --during FILE")
         if self.migration_at_s >= self.duration_s:
@@ -104,12 +93,35 @@ class RunOptions:
             )
         if self.service and self.order:
             raise InputError("--order is of statements: a service commits when it does")
+        if self.service and self.retries and not self.allow_writes:
+            raise InputError("--retry is of statements: a service begins its own transactions anew")
         if self.service and self.changes:
             raise InputError("the service sends its own statements: no replay can change them")
-        for complaint in self._contradictions():
+        for complaint in (*self._of_sessions(), *self._of_arrivals()):
             raise InputError(complaint)
 
-    def _contradictions(self) -> Iterator[str]:
+    def _of_sessions(self) -> Iterator[str]:
+        """What is wrong with the sessions: a pool's, or those of a recording."""
+        if self.scenario != RECORDED:
+            if not 1 <= self.workers <= self.connections:
+                yield (
+                    f"{self.workers} workers cannot share a pool of {self.connections}: "
+                    "give each at least one connection, with --pool"
+                )
+            if (self.speed, self.think, self.order) != (1, timeline.SCALE, None):
+                yield "--speed, --think and --order go with --scenario as_recorded"
+            return
+        if self.pool or self.pool_timeout_ms != _POOL_TIMEOUT_MS:
+            yield (
+                "--pool and --pool-timeout-ms do not go with --scenario as_recorded: "
+                "each captured session has a connection of its own"
+            )
+        if self.rate != 1:
+            yield "--rate goes with the mix; a recording has --speed"
+        if self.order and self.workers > 1:
+            yield "--order commit needs all sessions in one worker: leave --workers out"
+
+    def _of_arrivals(self) -> Iterator[str]:
         """What is wrong with the way in which arrivals come."""
         if self.arrivals not in pace.ARRIVALS:
             yield f"no arrivals {self.arrivals!r}; there are {', '.join(pace.ARRIVALS)}"
@@ -134,6 +146,13 @@ class RunOptions:
                 yield "a ramp ends by one worker's judgement: leave --workers out"
         elif (self.first, self.factor, self.step_s) != (0.5, 1.5, 10.0):
             yield "--from, --factor and --step go with --scenario ramp"
+
+    @property
+    def connections(self) -> int:
+        """Of the pool, over all workers; 0 of a recording, each of whose sessions has its own."""
+        if self.scenario == RECORDED:
+            return 0
+        return self.pool or (CLIENTS if self.service else POOL)
 
     @property
     def client(self) -> Mapping[str, str | bool]:

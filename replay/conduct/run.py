@@ -86,7 +86,7 @@ def run(
         )
         with _told_in(out, manifest):
             behind = bundle.read(workload_path).templates if options.service else ()
-            aside_pool = min(options.pool, _ASIDE_POOL) if baked.aside else 0
+            aside_pool = min(options.connections or _ASIDE_POOL, _ASIDE_POOL) if baked.aside else 0
             driven = drive(connection, dsn, load, out, options, script, behind, aside_pool)
             manifest = _conclude(out, manifest, driven, options, baked)
             discard(out)
@@ -143,7 +143,7 @@ def _begin(
         origin=datetime.now(UTC),
         duration_s=options.duration_s,
         workers=options.workers,
-        pool=options.pool,
+        pool=options.connections,
         server_version=here.server_version,
         server_settings=dict(settings),
         boosted=baked.boosted,

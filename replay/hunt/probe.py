@@ -121,7 +121,7 @@ def options_of(subject: Subject, factor: float, base: RunOptions) -> RunOptions:
         paused_s = factor * max((path.gap_s for path in subject.paths), default=0.0)
         options = replace(options, duration_s=min(base.duration_s + paused_s, _LONGEST_S))
     if subject.dial == amplifiers.SESSIONS:
-        options = replace(options, pool=base.pool * whole)
+        options = replace(options, pool=base.connections * whole)
     return options
 
 

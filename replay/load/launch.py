@@ -51,6 +51,7 @@ def launch(
 
     Records and the workers' reports stand beside the shards until then. Where this process is
     killed, `salvage` makes the attempts of them.
+    Of a recording, whose sessions have connections of their own, `pool` is 0.
     `client` has more options of requests to a service (see options.py); with an `aside_pool` the last
     worker sends statements to the database over so many sessions.
     `ready` is called with the origin (CLOCK_MONOTONIC ns) some 200 ms before it. A run that is
@@ -60,7 +61,7 @@ def launch(
     """
     workers = len(read_index(shards).planned)
     sharing = workers - (aside_pool > 0)
-    if pool < sharing:
+    if 0 < pool < sharing:
         raise InputError(f"a pool of {pool} is too small for {sharing} workers")
     common = {
         "shards": shards.absolute(),

@@ -65,7 +65,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--drain", type=float, default=5.0, help="Seconds to end what is under way")
     pool = group.add_argument(
-        "--pool", type=int, default=POOL, help="Connections, as the service has"
+        "--pool", type=int, help="Connections, as the service has; 20, of http.py 200"
     )
     group.add_argument("--pool-timeout-ms", type=int, default=5000, help="Longest wait for one")
     group.add_argument("--statement-timeout-ms", type=int, default=30_000)
@@ -85,6 +85,7 @@ def listed(text: str) -> tuple[str, ...]:
 def settle(parsed: argparse.Namespace) -> None:
     """Locust's form gives text where nothing stood before."""
     parsed.duration = float(parsed.duration) if parsed.duration else None
+    parsed.pool = int(parsed.pool) if parsed.pool else None
 
 
 def target_of(parsed: argparse.Namespace) -> str:

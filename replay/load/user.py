@@ -113,11 +113,6 @@ def _end_user_first(environment: Any, **_: Any) -> None:
     environment.runner.quit()
 
 
-def defaults(**values: object) -> None:
-    """What a scenario's options are where nothing is said; for the scenario to tell when it is imported."""
-    events.init_command_line_parser.add_listener(lambda parser, **_: parser.set_defaults(**values))
-
-
 # Locust imports the scenario, and with it this file, before it makes its parser.
 events.init_command_line_parser.add_listener(_add_options)
 events.init.add_listener(_take_over)
@@ -244,7 +239,7 @@ class ReplayUser(User):
             run=run,
             worker=place.worker,
             dsn="" if parsed.service else options.target_of(parsed),
-            pool=place.share(parsed.pool),
+            pool=place.share(parsed.pool or options.POOL),
             pool_timeout_ms=parsed.pool_timeout_ms,
             statement_timeout_ms=parsed.statement_timeout_ms,
             duration_s=parsed.duration,

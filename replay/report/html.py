@@ -41,6 +41,7 @@ def _environment() -> jinja2.Environment:
         "share": wording.share,
         "size": wording.size,
         "load": wording.load,
+        "pool": wording.pool,
         "generator_facts": wording.generator_facts,
         "objective_ms": wording.objective_ms,
         "pretty": _pretty_sql,
@@ -85,8 +86,8 @@ def _charts(summary: Summary) -> tuple[svg.Chart, ...]:
             wording.objective_ms(summary.manifest),
         ),
         svg.lines(
-            "Wait for a connection of the pool",
-            f"All transactions, {summary.manifest.pool} connections.",
+            "Wait for a connection",
+            f"All transactions, {wording.pool(summary.manifest)}.",
             axis,
             pool_wait,
             wording.ms,

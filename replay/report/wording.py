@@ -91,6 +91,11 @@ def load(manifest: "RunManifest") -> str:
     return ", ".join(words)
 
 
+def pool(manifest: "RunManifest") -> str:
+    """The connections that transactions waited for: "pool of 20"; a recording has none."""
+    return f"pool of {manifest.pool}" if manifest.pool else "recorded sessions"
+
+
 def ms(value: float | None) -> str:
     """Milliseconds with as many digits as they are worth; a dash for None."""
     if value is None:

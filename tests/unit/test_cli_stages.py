@@ -48,7 +48,7 @@ def test_clients_of_a_service_are_more_than_its_pool(story, called, capsys):
     plain = ["run", str(workload), "-o", str(runs[0]), "--target", "host=staging"]
     for options, pool in (([], 20), (["--service", "http://localhost:1"], 200)):
         assert status([*plain, *options]) == 0
-        assert seen.args[3].pool == pool
+        assert seen.args[3].connections == pool
     assert status([*plain[:4], "--service", "http://localhost:1"]) == 2
     assert "--service needs --target" in capsys.readouterr().err
 

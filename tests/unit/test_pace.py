@@ -144,11 +144,21 @@ def test_the_capacity_is_the_last_step_that_held():
         ({"scenario": "ramp", "factor": 1.0}, "goes up"),
         ({"factor": 2.0}, "--scenario ramp"),
         ({"speed": 2.0}, "as_recorded"),
+        ({"scenario": "as_recorded", "pool": 20}, "connection of its own"),
+        ({"scenario": "as_recorded", "pool_timeout_ms": 9}, "connection of its own"),
+        ({"workers": 9, "pool": 8}, "with --pool"),
+        ({"service": "http://localhost:1", "retries": 1}, "--retry is of statements"),
     ],
 )
 def test_options_that_contradict_one_another_are_told(options, said):
     with pytest.raises(InputError, match=said):
         RunOptions(**options).check()
+
+
+def test_a_recording_has_as_many_workers_as_are_asked_for():
+    RunOptions(scenario="as_recorded", workers=40).check()
+    with pytest.raises(InputError, match="cannot share a pool of 20"):
+        RunOptions(workers=40).check()
 
 
 def test_what_failed_in_production_too_is_no_failure_of_a_step() -> None:

@@ -103,6 +103,8 @@ def _finding(evidence: Evidence, named: Sequence[TemplateFigures], queue_s: floa
 def _pool(evidence: Evidence) -> str:
     if evidence.through_service:
         return "the service's pool"
+    if not evidence.run.pool:
+        return "the recorded sessions"
     return f"the pool of {evidence.run.pool} connections"
 
 
