@@ -24,6 +24,7 @@ class Baking:
     def __call__(self, parsed: argparse.Namespace, shards: Path, worker: int, workers: int) -> Load:
         """Write the shard of one worker of so many."""
         from replay import bundle  # noqa: PLC0415 - see the module
+        from replay.cli.output import Lines  # noqa: PLC0415 - the same
         from replay.conduct.bake import RunOptions, bake, settled  # noqa: PLC0415 - the same
 
         if parsed.workload is None:
@@ -68,7 +69,8 @@ class Baking:
         parsed.duration, parsed.pool = chosen.duration_s, chosen.connections
         source = bundle.read_manifest(workload).source
         with connect_target(options.target_of(parsed), source=source) as connection:
-            baked = bake(workload, connection, shards, chosen, only=(worker,))
+            tell = None if worker else Lines("planning")
+            baked = bake(workload, connection, shards, chosen, only=(worker,), tell=tell)
         if worker:  # the first one speaks for all
             return Load(boosted=baked.boosted)
         planned, left_out = baked.planned.transactions, baked.planned.left_out

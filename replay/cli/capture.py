@@ -166,7 +166,7 @@ def command(
             plans=plans,
             options=selection.chosen(**chosen),
             between=between,
-            progress=lambda done, total: tell("", done, total),
+            progress=tell,
             saved=lambda: keep(key, path),
             requests=asked,
         )

@@ -51,16 +51,16 @@ def write_whole(file: Path, text: str) -> None:
 
 
 @contextmanager
-def progress(what: str, *, in_bytes: bool = False) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on stderr while the block runs, told by (what is at work, done, of how many).
+def progress(what: str, *, in_bytes: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr while the block runs, told by (done, of how many; 0 where nobody knows).
 
-    Where stderr is no terminal nothing is drawn: of bytes a line tells now and then how far it is.
+    Where stderr is no terminal nothing is drawn: a line tells now and then how far it is.
     """
     from rich.console import Console
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield Lines(what) if in_bytes else _nothing
+        yield Lines(what, in_bytes=in_bytes)
         return
     from rich import progress as bars
 
@@ -71,45 +71,45 @@ def progress(what: str, *, in_bytes: bool = False) -> Iterator[Callable[[str, in
         bars.TimeElapsedColumn(),
     )
     if in_bytes:
-        columns += (bars.DownloadColumn(), bars.TransferSpeedColumn(), bars.TimeRemainingColumn())
+        columns += (bars.DownloadColumn(), bars.TransferSpeedColumn())
+    columns += (bars.TimeRemainingColumn(),)
     with bars.Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=None)
 
-        def tell(at_work: str, done: int, total: int) -> None:
-            label = f"{what} {at_work}".strip()
-            bar.update(task, description=label, completed=done, total=total or None)
+        def tell(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total or None)
 
         yield tell
 
 
 class Lines:
-    """Progress in bytes, a line now and then: after a second, and each time after twice as long."""
+    """Progress, a line now and then: after a second, and each time after twice as long."""
 
     _AT_MOST_S = 60.0
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, *, in_bytes: bool = False) -> None:
         self._what = what
+        self._shown = _mb if in_bytes else _whole
         self._began = self._told_at = time.monotonic()
         self._least_s = 1.0
 
-    def __call__(self, at_work: str, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int) -> None:
         """Told as `progress` says."""
         now = time.monotonic()
         if now - self._told_at < self._least_s:
             return
         self._told_at, self._least_s = now, min(2 * self._least_s, self._AT_MOST_S)
         rate = done / max(now - self._began, 1e-3)
-        label = f"{self._what} {at_work}".strip()
-        of = f" of {_mb(total)}, {done / total:.0%}" if total else ""
+        of = f" of {self._shown(total)}, {done / total:.0%}" if total else ""
         left = f", about {max(total - done, 0) / rate:,.0f} s left" if total and rate else ""
-        say(f"{label:<11} {_mb(done)}{of}, {rate / 1e6:,.0f} MB/s{left}")
+        say(f"{self._what:<11} {self._shown(done)}{of}, {self._shown(rate)}/s{left}")
 
 
-def _nothing(_at_work: str, _done: int, _total: int) -> None:
-    pass
+def _whole(count: float) -> str:
+    return f"{count:,.0f}"
 
 
-def _mb(size: int) -> str:
+def _mb(size: float) -> str:
     return f"{size / 1e6:,.0f} MB"
 
 

@@ -251,7 +251,7 @@ def command(
     settings = RunOptions(
         boosts=boosts, duration_s=duration_s, identity=bind == "identity", **chosen
     )
-    manifest = run(workload, target, out, settings, say=output.say)
+    manifest = run(workload, target, out, settings, say=output.say, progress=output.progress)
     summary = summarise([out], workload)
     if as_json:
         output.print_document(document.document(summary))

@@ -1,11 +1,10 @@
 """Bake a planned load: which kept transactions arrive when, with which values, as shards on disk."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psycopg
@@ -13,7 +12,7 @@ import psycopg
 from replay import bundle, target
 from replay.bind import Binder
 from replay.conduct.amplify import Amplify, lengthened
-from replay.conduct.amplify import arrivals as amplified
+from replay.conduct.arrivals import arrivals, expected, steps_of
 from replay.conduct.asking import asking, behind, with_statements
 from replay.conduct.change import InOrder, changed
 from replay.conduct.options import RAMP, RECORDED, RunOptions
@@ -24,7 +23,6 @@ from replay.errors import InputError
 from replay.finding import IN_ORDER, Change
 from replay.load import pace, ramp, schedule, sharding, timeline
 from replay.load.planned import Planned, PlannedTransaction
-from replay.load.settings import before_each
 from replay.requests import is_called
 from replay.service import require_staging
 from replay.sql.slots import render
@@ -32,8 +30,7 @@ from replay.workload import Transaction, Workload
 
 __all__ = ["RECORDED", "Baked", "RunOptions", "bake", "expand_boosts", "settled"]
 
-_PLANNED_AT_MOST = 20_000_000  # transactions: more are a slip of the keyboard
-_RAMP_AT_MOST = 200_000  # of a ramp: most of its steps are never reached
+_TOLD = 500  # transactions that are planned between two words about it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +55,12 @@ def bake(
     options: RunOptions,
     *,
     only: Collection[int] | None = None,
+    tell: Callable[[int, int], None] | None = None,
 ) -> Baked:
     """Plan a run's whole load from the workload and the target's note of how its data was made.
 
-    The shards of the workers in `only` are written, all where none are given.
+    The shards of the workers in `only` are written, all where none are given. `tell` hears now and
+    then how many transactions are planned, and how many about are to be.
     Raises InputError where the options name no template, or the target's data is another workload's.
     """
     captured = bundle.read(workload_path)
@@ -85,10 +84,14 @@ def bake(
     order = None
     if options.order == COMMIT:
         order = CommitOrder(workload.transactions, bundle.read_profile(workload_path))
-    steps = _steps(workload, options) if options.scenario == RAMP else ()
+    steps = steps_of(workload, options) if options.scenario == RAMP else ()
+    in_all = expected(workload, options, boosts, steps)
 
     def planned() -> Iterator[PlannedTransaction]:
-        for due_us, planned_one, more in _arrivals(workload, options, boosts, steps, rngs[0]):
+        coming = arrivals(workload, options, boosts, steps, rngs[0])
+        for number, (due_us, planned_one, more) in enumerate(coming):
+            if tell is not None and not number % _TOLD:
+                tell(number, max(in_all, number))
             session = more.get("session", "")
             transaction, values = _bound(planned_one, binder, options.amplify, rngs[1], session)
             if asked is not None:
@@ -162,67 +165,6 @@ def settled(options: RunOptions, workload_path: Path) -> RunOptions:
     # The end is included, and its transaction is due at it.
     length_s = timeline.length_s(window_s, options.speed, options.think) + 0.001
     return replace(options, duration_s=min(options.duration_s, round(length_s, 3)))
-
-
-def _arrivals(
-    workload: Workload,
-    options: RunOptions,
-    boosts: Mapping[str, float],
-    steps: Sequence[pace.Step],
-    rng: np.random.Generator,
-) -> Iterator[tuple[int, Transaction, dict[str, Any]]]:
-    """When each transaction is due, and what else its plan has to know."""
-    if options.scenario == RECORDED:
-        gaps = timeline.gaps_of(options.speed, options.think)
-        for due in timeline.as_recorded(workload, speed=options.speed, think=options.think):
-            if due.due_us < options.duration_s * 1e6:
-                session = due.transaction.session
-                more = {"gaps": gaps, "session": session, "connect_us": due.connect_us}
-                yield due.due_us, due.transaction, more
-        return
-    per_s = _usual_per_s(workload) * options.rate
-    if per_s * options.duration_s > _PLANNED_AT_MOST:
-        raise InputError(
-            f"that is {per_s:,.0f} transactions a second for {options.duration_s:g} s; "
-            "give a lower --rate or a shorter --duration"
-        )
-    mixed = schedule.mix(
-        workload,
-        rate=options.rate,
-        boosts=boosts,
-        duration_s=options.duration_s,
-        rng=rng,
-        stretches=pace.stepped(steps) if steps else _stretches(workload, options),
-    )
-    if options.amplify is not None:
-        mixed = amplified(mixed, options.amplify)
-    settings = before_each(workload.transactions)
-    for due_us, transaction in mixed:
-        yield due_us, transaction, {"settings": settings.get(transaction.id, ())}
-
-
-def _usual_per_s(workload: Workload) -> float:
-    """Production's transactions a second."""
-    return sum(t.weight for t in workload.transactions) / workload.window_s
-
-
-def _steps(workload: Workload, options: RunOptions) -> tuple[pace.Step, ...]:
-    """A ramp's steps, as many of them as can be planned."""
-    wanted = pace.steps(options.first, options.factor, options.step_s, options.duration_s)
-    planned = np.cumsum([step.rate for step in wanted]) * options.step_s * _usual_per_s(workload)
-    return wanted[: max(int((planned <= _RAMP_AT_MOST).sum()), 1)]
-
-
-def _stretches(workload: Workload, options: RunOptions) -> tuple[pace.Stretch, ...]:
-    """How hard the mix is when."""
-    if options.arrivals == pace.CURVE:
-        bins = pace.Curve(workload).bins
-        stretches = pace.curve(options.rate, options.duration_s, bins)
-    else:
-        stretches = pace.steady(options.rate, options.duration_s)
-    if options.burst_s is None or options.every_s is None:
-        return stretches
-    return tuple(pace.in_bursts(stretches, options.burst_s, options.every_s))
 
 
 def _require_room(connection: psycopg.Connection, planned: Planned) -> None:

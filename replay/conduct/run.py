@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 _EXPLAINED_AT_MOST = 40  # templates, those that took the most time first
 _ESTIMATED_AT_MOST = 200  # templates whose plan is also asked for before the run, unexecuted
 _ASIDE_POOL = 10  # sessions, at most, for statements in the stead of requests
+Progress = Callable[[str], contextlib.AbstractContextManager[Callable[[int, int], None]]]
+"""Shows how far something is while a block runs, told by (done, of how many)."""
 _SETTINGS = (
     "shared_buffers",
     "max_connections",
@@ -48,6 +50,12 @@ _SETTINGS = (
 )
 
 
+@contextlib.contextmanager
+def _untold(_what: str) -> Iterator[Callable[[int, int], None]]:
+    """The progress of what nobody looks at."""
+    yield lambda _done, _total: None
+
+
 def run(
     workload_path: Path,
     dsn: str | None,
@@ -55,10 +63,12 @@ def run(
     options: RunOptions,
     *,
     say: Callable[[str], None] = log.info,
+    progress: Progress = _untold,
 ) -> RunManifest:
     """Replay a workload against a marked target and leave a run directory; returns its manifest.
 
     Without a `dsn` a private server is started, filled from the workload, and stopped afterwards.
+    `progress` shows how far the planning is.
     Raises RefusedError before anything is sent where the target is not proven to be staging, and
     InputError where its data was not generated from this workload. A run that is stopped, or whose
     server is lost, leaves a readable directory that says what is missing; KeyboardInterrupt goes
@@ -70,13 +80,16 @@ def run(
     script = read_script(options.during) if options.during is not None else None
     if dsn is None:
         with private_staging(workload_path, seed=options.seed, say=say) as private:
-            return run(workload_path, private.dsn(STAGING), out, options, say=say)
+            return run(
+                workload_path, private.dsn(STAGING), out, options, say=say, progress=progress
+            )
     source = bundle.read_manifest(workload_path).source
     with (
         target.connect_target(dsn, source=source) as connection,
         beside(out) as baking,
     ):
-        baked = bake(workload_path, connection, baking, options)
+        with progress("planning") as tell:
+            baked = bake(workload_path, connection, baking, options, tell=tell)
         manifest = _begin(workload_path, connection, out, options, baked)
         load = baking.rename(rundir.load_directory(out))
         say(f"{baked.planned.transactions} transactions in {options.duration_s:g} s")

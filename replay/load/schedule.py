@@ -36,8 +36,7 @@ def mix(
     that makes no arrival possible.
     """
     kept = tuple(workload.transactions)
-    usual = np.array([one.weight for one in kept]) / workload.window_s
-    raised = np.array([_boost(one, boosts) for one in kept])
+    usual, raised = _per_s(kept, workload.window_s), _boosts(kept, boosts)
     if not rate > 0 or not usual.sum() > 0:
         raise InputError(
             "the workload has no transaction that could arrive: capture a busy window, "
@@ -54,6 +53,31 @@ def mix(
         for due_us, position in _drawn(rates, begin_us, stretch.end_us, when, which):
             yield due_us, kept[position]
         begin_us = stretch.end_us
+
+
+def expected(
+    workload: Workload, boosts: Mapping[str, float], stretches: Sequence[Stretch]
+) -> float:
+    """How many arrivals `mix` draws in these stretches, in the mean."""
+    kept = tuple(workload.transactions)
+    usual = _per_s(kept, workload.window_s)
+    per_s = {False: usual.sum(), True: (usual * _boosts(kept, boosts)).sum()}
+    lengths_s = np.diff([0.0, *(stretch.end_us / 1e6 for stretch in stretches)])
+    return float(
+        sum(
+            per_s[stretch.boosted] * stretch.rate * length_s
+            for stretch, length_s in zip(stretches, lengths_s.tolist(), strict=True)
+        )
+    )
+
+
+def _per_s(kept: Sequence[Transaction], window_s: float) -> np.ndarray:
+    """Production's rate of what each kept transaction stands for."""
+    return np.array([one.weight for one in kept]) / window_s
+
+
+def _boosts(kept: Sequence[Transaction], boosts: Mapping[str, float]) -> np.ndarray:
+    return np.array([_boost(one, boosts) for one in kept])
 
 
 def _drawn(

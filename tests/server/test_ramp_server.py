@@ -1,5 +1,7 @@
 """A ramp on a real server: it ends by itself, and the capacity is what the server has."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from made_replay import statement, transaction, write
@@ -22,7 +24,19 @@ def test_a_ramp_stops_where_the_pool_is_the_limit(new_database: str, tmp_path: P
     options = RunOptions(
         scenario="ramp", identity=True, pool=2, duration_s=12, first=1, factor=2, step_s=2
     )
-    manifest = run(workload, new_database, out, options)
+    told: dict[str, list[tuple[int, int]]] = {}
+
+    @contextmanager
+    def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+        yield lambda done, total: told.setdefault(what, []).append((done, total))
+
+    manifest = run(workload, new_database, out, options, progress=progress)
+    assert list(told) == ["planning"]
+    assert [done for done, _ in told["planning"]] == list(
+        range(0, len(told["planning"]) * 500, 500)
+    )
+    # 30 a second in six steps of two seconds, each twice the one before
+    assert {total for _, total in told["planning"]} == {60 * (2**6 - 1)}
     assert manifest.state == "finished"
     books = manifest.accounting
     assert books is not None

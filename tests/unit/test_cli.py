@@ -242,3 +242,17 @@ def test_a_file_that_holds_no_key_is_not_taken_for_one(tmp_path, content):
     with pytest.raises(InputError, match="holds no scrub key"):
         keys.read_or_draw(file, tmp_path / "shop.workload")
     assert file.read_bytes() == content
+
+
+def test_progress_is_told_in_lines_where_nobody_sees_a_bar(monkeypatch, capsys):
+    now_s = [0.0]
+    monkeypatch.setattr("replay.cli.output.time.monotonic", lambda: now_s[0])
+    with output.progress("planning") as tell:
+        for second in range(9):
+            now_s[0] = float(second)
+            tell(second * 1000, 20_000)
+    assert capsys.readouterr().err.splitlines() == [
+        "planning    1,000 of 20,000, 5%, 1,000/s, about 19 s left",
+        "planning    3,000 of 20,000, 15%, 1,000/s, about 17 s left",
+        "planning    7,000 of 20,000, 35%, 1,000/s, about 13 s left",
+    ]

@@ -9,7 +9,7 @@ from test_schedule import WINDOW_S, drawn, workload
 
 from replay.conduct.options import RunOptions
 from replay.errors import InputError
-from replay.load import pace, ramp
+from replay.load import pace, ramp, schedule
 from replay.load.pace import Step
 from replay.load.transactions import FAILED, OK, Transactions
 from replay.workload import Template, Workload
@@ -74,6 +74,18 @@ def test_each_template_follows_its_own_curve():
     assert sum(per_bin["b"].values()) == pytest.approx(570, abs=130)
     assert all(count == pytest.approx(1000, abs=160) for count in per_bin["a"].values())
     assert len(per_bin["a"]) == 10
+
+
+def test_how_many_will_arrive_is_known_before():
+    source = workload((300, "a"), (20, "b"))
+    boosts = {"b": 20.0}
+    for stretches in (
+        pace.stepped(pace.steps(1.0, 2.0, 5.0, 20.0)),
+        pace.curve(2.0, 20.0, 10),
+        tuple(pace.in_bursts(pace.steady(1.0, 20.0), 2.0, 10.0)),
+    ):
+        found = len(drawn(source, boosts=boosts, stretches=stretches))
+        assert found == pytest.approx(schedule.expected(source, boosts, stretches), rel=0.1)
 
 
 def test_steps_grow_by_the_factor_and_end_with_the_duration():
