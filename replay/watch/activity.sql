@@ -4,7 +4,7 @@
 SELECT coalesce(leader_pid, pid), coalesce(state, backend_type, ''), coalesce(wait_event_type, ''),
        coalesce(wait_event, ''),
        CASE WHEN starts_with(query, '/*replay:') THEN substr(query, 10, 16) ELSE '' END,
-       coalesce(xact_start, statement_timestamp()), coalesce(query_start, statement_timestamp()),
+       least(xact_start, statement_timestamp()), least(query_start, statement_timestamp()),
        CASE WHEN application_name = 'staging-replay-load' THEN '' ELSE coalesce(left(query, 1000), '') END,
        coalesce(greatest(age(backend_xmin), age(backend_xid)), -1), statement_timestamp(),
        backend_type = 'client backend' AND state <> 'idle'

@@ -8,6 +8,7 @@ them, and names of relations are asked for once.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import compress
 from typing import Any, NamedTuple
 
 import psycopg
@@ -21,7 +22,8 @@ from replay.waitnames import normal
 _ACTIVITY = files(__package__).joinpath("activity.sql").read_text(encoding="utf-8")
 _BUSY = _ACTIVITY.replace(
     "{which}",
-    "datname = current_database() AND (wait_event_type IN ('Lock', 'IPC')"
+    "datid = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " AND (wait_event_type IN ('Lock', 'IPC')"
     " OR (backend_type = 'client backend' AND state <> 'idle'))",
 ).encode()
 _THESE = _ACTIVITY.replace("{which}", "pid = ANY ($1)").encode()
@@ -86,9 +88,11 @@ class Looker:
 
     def look(self) -> Sample:
         """What the server shows at this moment; raises psycopg.Error."""
-        seen = self._busy.rows()
-        columns = _columns([row for row in seen if row[_LISTED]])
-        if not any(row[_TYPE] == "Lock" or row[_WAIT] == "SafeSnapshot" for row in seen):
+        rows = self._busy.rows()
+        seen = _turned(rows)
+        listed = seen[_LISTED]
+        columns = _columns(seen if all(listed) else _turned(compress(rows, listed)))
+        if "Lock" not in seen[_TYPE] and "SafeSnapshot" not in seen[_WAIT]:
             return Sample(columns=columns, waiting=(), sessions={})
         rows = self._blocking.rows()
         self._learn({row[4] for row in rows})
@@ -108,7 +112,7 @@ class Looker:
         involved = {one.pid for one in waiting}.union(*(one.blockers for one in waiting))
         missing = involved - known.keys() - {0}
         if missing:
-            found = _columns(self._these.rows(missing))
+            found = _columns(_turned(self._these.rows(missing)))
             known.update((one[0], Session._make(one)) for one in zip(*found, strict=True))
         return known
 
@@ -143,19 +147,25 @@ class _Question:
             raise psycopg.OperationalError(answer.error_message.decode(errors="replace"))
 
 
-def _columns(rows: Sequence[Any]) -> Sequence[Sequence[Any]]:
-    """Columns of sessions from rows of activity.sql."""
-    if not rows:
-        return ((),) * len(Session._fields)
-    pid, state, kind, wait, template, xact, query, text, xmin_age, now, _ = zip(*rows, strict=True)
+def _turned(rows: Iterable[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+    """Columns of activity.sql from its rows."""
+    return tuple(zip(*rows, strict=True)) or ((),) * (_LISTED + 1)
+
+
+def _columns(seen: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+    """Columns of sessions from those of activity.sql."""
+    pid, state, kind, wait, template, xact, query, text, xmin_age, now, _ = seen
+    waits = list(zip(kind, wait, strict=True))
+    names = {one: normal(*one) for one in set(waits)}
+    at = now[0] if now else 0
     return (
         pid,
         state,
         kind,
-        [normal(*one) if one[1] else "" for one in zip(kind, wait, strict=True)],
+        [names[one] for one in waits],
         template,
-        [max(at - began, 0) for at, began in zip(now, xact, strict=True)],
-        [max(at - began, 0) for at, began in zip(now, query, strict=True)],
+        [at - began for began in xact],
+        [at - began for began in query],
         text,
         xmin_age,
     )

@@ -44,13 +44,16 @@ class Watch:
         self._samples = Columns(runtables.SAMPLES)
         self._blocking = Columns(runtables.BLOCKING)
         self._missed = 0
-        self._over = threading.Event()
+        self._going = (
+            threading.Lock()
+        )  # until it is released: waiting for it is cheaper than for an Event
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._looker: Looker | None = None
 
     def start(self) -> None:
         """Connect and begin; raises what connecting to a target raises."""
         self._looker = self._open()
+        self._going.acquire()
         self._thread.start()
 
     def stop(self, t0_ns: int) -> Watched:
@@ -75,7 +78,8 @@ class Watch:
         self._end()
 
     def _end(self) -> None:
-        self._over.set()
+        if self._going.locked():
+            self._going.release()
         if self._thread.is_alive():
             self._thread.join()
 
@@ -87,7 +91,9 @@ class Watch:
     def _run(self) -> None:
         origin = monotonic_ns()
         number = 0
-        while not self._over.wait((origin + number * self._period_ns - monotonic_ns()) / 1e9):
+        while not self._going.acquire(
+            timeout=max(origin + number * self._period_ns - monotonic_ns(), 0) / 1e9
+        ):
             if not self._sample():
                 self._missed += 1
             due = (monotonic_ns() - origin) // self._period_ns + 1
