@@ -2,13 +2,13 @@
 
 All times in its tables are µs since the run's origin T0 (`RunManifest.origin`), except where the
 name says otherwise. manifest.json is written first (state "running") and again at the end, so that
-a run that was stopped is readable and says so.
+a run that was stopped is readable and says so. A table is a file, `NAME.parquet`; attempts, which
+are written while the load runs, are a directory of parts, each of which is whole at any time.
 """
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +39,7 @@ _RESERVE_BYTES = 1 << 17
 DURING = "during.json"
 CAPACITY = "capacity.json"
 
+_ATTEMPTS = "attempts"
 _BLOCK = 1 << 16  # rows that are read together
 
 
@@ -98,6 +99,7 @@ def create(path: Path, manifest: RunManifest) -> None:
         ):
             (path / name).unlink(missing_ok=True)
         shutil.rmtree(load_directory(path), ignore_errors=True)
+        clear_attempts(path)
         write_manifest(path, manifest)
         (path / _RESERVE).write_bytes(os.urandom(_RESERVE_BYTES))
     except OSError as error:
@@ -134,42 +136,67 @@ def write_table(path: Path, name: str, table: pa.Table) -> None:
     pq.write_table(table.cast(TABLES[name]), path / f"{name}.parquet", compression="zstd")
 
 
-@contextmanager
-def table_writer(
-    path: Path, name: str, *, worker: int | None = None
-) -> Iterator[Callable[[pa.Table], None]]:
-    """Write one of TABLES, or a worker's own, a block at a time, each with its schema.
-
-    Raises EnvironmentFaultError where the disk is full or the directory gone.
-    """
-    file = _table_file(path, name, worker)
-    try:
-        with pq.ParquetWriter(file, TABLES[name], compression="zstd") as writer:
-            yield lambda block: writer.write_table(block.cast(TABLES[name]))
-    except OSError as error:
+def clear_attempts(path: Path) -> None:
+    """Make room for the attempts of a new load; those of an earlier one are removed."""
+    (path / _ATTEMPTS).mkdir(parents=True, exist_ok=True)
+    for file in attempts_files(path):
         file.unlink(missing_ok=True)
-        raise EnvironmentFaultError(f"{path}: cannot write the {name}: {error}") from error
+
+
+def attempts_files(path: Path, worker: int | None = None) -> Sequence[Path]:
+    """The parts of all attempts, or of one worker's, in their order."""
+    whose = "*" if worker is None else f"{worker:03}"
+    return sorted((path / _ATTEMPTS).glob(f"worker-{whose}-*.parquet"))
+
+
+def attempts_file(path: Path, worker: int, number: int) -> Path:
+    """Where a part of a worker's attempts is."""
+    return path / _ATTEMPTS / f"worker-{worker:03}-{number:05}.parquet"
+
+
+def write_attempts(file: Path, part: pa.Table, by_way_of: Path) -> None:
+    """Write a part whole, in the place of what is there, or not at all.
+
+    `by_way_of` is a file on the same disk that nobody reads. Raises EnvironmentFaultError where
+    the disk is full or the directory gone.
+    """
+    try:
+        pq.write_table(part.cast(TABLES[_ATTEMPTS]), by_way_of, compression="zstd")
+        by_way_of.replace(file)
+    except OSError as error:
+        by_way_of.unlink(missing_ok=True)
+        raise EnvironmentFaultError(f"{file}: cannot write the attempts: {error}") from error
+
+
+def rows_of(file: Path) -> int:
+    """How many rows a part has; 0 where it is not there, or a lost machine left it without its end."""
+    try:
+        return int(pq.read_metadata(file).num_rows)
+    except (FileNotFoundError, pa.ArrowInvalid):
+        return 0
 
 
 def read_table(path: Path, name: str, *, worker: int | None = None) -> pa.Table:
-    """Read one of TABLES, or a worker's own; an empty table where the run has none."""
-    file = _table_file(path, name, worker)
-    if not file.is_file():
+    """Read one of TABLES, or a worker's attempts; an empty table where the run has none."""
+    files = _files(path, name, worker)
+    if not files:
         return TABLES[name].empty_table()
-    return pq.read_table(file)
+    return pa.concat_tables([pq.read_table(file, partitioning=None) for file in files])
 
 
 def read_blocks(path: Path, name: str, *, worker: int | None = None) -> Iterator[pa.Table]:
     """The same a block of rows at a time, for what may be larger than memory."""
-    file = _table_file(path, name, worker)
-    if file.is_file():
+    for file in _files(path, name, worker):
         with pq.ParquetFile(file) as table:
             for batch in table.iter_batches(batch_size=_BLOCK):
                 yield pa.Table.from_batches([batch])
 
 
-def _table_file(path: Path, name: str, worker: int | None) -> Path:
-    return path / (f"{name}.parquet" if worker is None else f"{name}-{worker}.parquet")
+def _files(path: Path, name: str, worker: int | None) -> Sequence[Path]:
+    file = path / f"{name}.parquet"
+    if file.is_file():
+        return (file,)
+    return attempts_files(path, worker) if name == _ATTEMPTS else ()
 
 
 def write_plans(path: Path, plans: Mapping[str, Any]) -> None:

@@ -32,7 +32,7 @@ _NAMED: dict[str, type[np.generic]] = {"template": np.int32, "outcome": np.int32
 
 @dataclass(frozen=True, kw_only=True)
 class Attempts:
-    """Rows of attempts.parquet, one a statement; see runtables.ATTEMPTS."""
+    """A run's attempts, a row a statement; see runtables.ATTEMPTS."""
 
     arrival: Ints
     template: Codes  # position in `names`

@@ -60,20 +60,19 @@ def conclude(
     doubts: Collection[str],
     code: int,
 ) -> Concluded:
-    """Read what the worker did, leave it as its table of attempts beside the records, and judge it.
+    """Read what the worker did, complete its attempts, and judge it.
 
     `code` is how it ended, and `doubts` are what was known against it before. Raises EnvironmentFaultError where the attempts cannot be written.
     """
-    with rundir.table_writer(run, "attempts", worker=worker) as write:
-        report = collect(
-            shards,
-            run,
-            write,
-            t0_ns=origin_ns,
-            duration_s=duration_s,
-            interrupted=False,
-            workers=(worker,),
-        )
+    report = collect(
+        shards,
+        run,
+        run,
+        t0_ns=origin_ns,
+        duration_s=duration_s,
+        interrupted=False,
+        workers=(worker,),
+    )
     done = transactions(rundir.read_blocks(run, "attempts", worker=worker))
     steps = ramp.read_steps(shards)
     capacity = ramp.driven(steps, done, report.expected) if steps else None

@@ -1,12 +1,14 @@
 """From what the workers left on disk to the run's attempts and the load's report."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
-import pyarrow as pa
+import numpy as np
 
-from replay.load.record import read_records, records_file, to_table
+from replay.load.parts import Parts
+from replay.load.record import read_records, records_file
 from replay.load.report import FAILED, FINISHED, INTERRUPTED, LoadReport, WorkerReport, read_worker
 from replay.load.settle import Settlement
 from replay.load.shard import read_arrivals, read_index
@@ -15,18 +17,18 @@ from replay.load.tally import Tally
 
 def collect(
     shards: Path,
+    records: Path,
     run: Path,
-    write: Callable[[pa.Table], None],
     *,
     t0_ns: int,
     duration_s: float,
     interrupted: bool,
     workers: Collection[int] | None = None,
 ) -> LoadReport:
-    """The report, also of workers that were killed; their attempts go to `write`, a block at a time.
+    """The report, also of workers that were killed; what of their attempts is not yet there is written.
 
-    Every transaction that was planned for these workers (default: all) is in the blocks
-    (runtables.ATTEMPTS).
+    Every transaction that was planned for these workers (default: all) is then in the attempts.
+    Raises EnvironmentFaultError where they cannot be written.
     """
     index = read_index(shards)
     arrivals = read_arrivals(shards)
@@ -37,15 +39,18 @@ def collect(
     for worker in numbers:
         settlement = Settlement(arrivals, index, worker, t0_ns)
         tally = Tally(len(index.templates))
-        for records in read_records(records_file(run, worker)):
-            settlement.add(records)
-            tally.add(records)
-            write(to_table(records, worker, index.templates, t0_ns))
-        report = read_worker(run, worker)
+        report = read_worker(records, worker)
         ended_us, stopped_us = (report.ended_us, report.stopped_us) if report else (None, None)
+        parts = Parts(
+            records=records, run=run, worker=worker, templates=index.templates, origin_ns=t0_ns
+        )
+        parts.write(
+            chain(
+                _noted(read_records(records_file(records, worker)), settlement, tally),
+                settlement.lacking(ended_us, stopped_us),
+            )
+        )
         reports[worker] = report and replace(report, times=tally.histograms(index.templates))
-        for records in settlement.lacking(ended_us, stopped_us):
-            write(to_table(records, worker, index.templates, t0_ns))
         expected |= settlement.expected()
         planned += settlement.planned(ended_us)
     present = tuple(report for report in reports.values() if report is not None)
@@ -62,6 +67,15 @@ def collect(
         shape_of=arrivals["shape"],
         shapes=index.shapes,
     )
+
+
+def _noted(
+    blocks: Iterator[np.ndarray], settlement: Settlement, tally: Tally
+) -> Iterator[np.ndarray]:
+    for records in blocks:
+        settlement.add(records)
+        tally.add(records)
+        yield records
 
 
 def _state(present: Collection[WorkerReport], lost: Collection[int], interrupted: bool) -> str:

@@ -11,10 +11,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
-from replay import rundir
 from replay.errors import InputError
 from replay.load.child import Child
 from replay.load.collect import collect
+from replay.load.following import Following
 from replay.load.native import library
 from replay.load.report import LoadReport
 from replay.load.shard import read_index
@@ -47,10 +47,10 @@ def launch(
     aside_pool: int = 0,
     ready: Callable[[int], None] | None = None,
 ) -> LoadReport:
-    """Drive the shards and leave attempts.parquet in the run directory.
+    """Drive the shards and leave the attempts in the run directory, most of them meanwhile.
 
-    Records and the workers' reports stand beside the shards until then. Where this process is
-    killed, `salvage` makes the attempts of them.
+    Records and the workers' reports stand beside the shards. Where this process is killed, `salvage`
+    makes of them what the attempts lack.
     Of a recording, whose sessions have connections of their own, `pool` is 0.
     `client` has more options of requests to a service (see options.py); with an `aside_pool` the last
     worker sends statements to the database over so many sessions.
@@ -76,7 +76,11 @@ def launch(
     library.ensure()
     children: list[Child] = []
     origin_ns, interrupted = 0, False
-    with _held(shards) as lock, _sigterm_as_interrupt():
+    with (
+        _held(shards) as lock,
+        _sigterm_as_interrupt(),
+        Following(shards, shards, run, range(workers), lock) as following,
+    ):
         try:
             for worker in range(workers):
                 share = pool // sharing + (worker < pool % sharing)
@@ -94,6 +98,7 @@ def launch(
                 )
             logs_in = bool(client and client.get("login"))
             origin_ns = _begin(children, shards, _READY_S + logs_in * _LOGIN_S)
+            following.begin(origin_ns)
             if ready is not None:
                 ready(origin_ns)
             deadline = time.monotonic() + duration_s + drain_s + _SLACK_S
@@ -104,15 +109,14 @@ def launch(
             log.warning("stopping: what is under way is cancelled, what was done is kept")
         finally:
             _stop(children)
-    with rundir.table_writer(run, "attempts") as write:
-        return collect(
-            shards,
-            shards,
-            write,
-            t0_ns=origin_ns or time.monotonic_ns(),
-            duration_s=duration_s,
-            interrupted=interrupted,
-        )
+    return collect(
+        shards,
+        shards,
+        run,
+        t0_ns=origin_ns or time.monotonic_ns(),
+        duration_s=duration_s,
+        interrupted=interrupted,
+    )
 
 
 def began(shards: Path) -> bool:
@@ -121,19 +125,18 @@ def began(shards: Path) -> bool:
 
 
 def salvage(shards: Path, run: Path, duration_s: float) -> LoadReport | None:
-    """Make the attempts of a load whose launcher was killed; None while its workers still run."""
+    """Complete the attempts of a load whose launcher was killed; None while its workers still run."""
     try:
         with _held(shards):
             origin = shards / _ORIGIN
-            with rundir.table_writer(run, "attempts") as write:
-                return collect(
-                    shards,
-                    shards,
-                    write,
-                    t0_ns=int(origin.read_text()) if origin.is_file() else 0,
-                    duration_s=duration_s,
-                    interrupted=True,
-                )
+            return collect(
+                shards,
+                shards,
+                run,
+                t0_ns=int(origin.read_text()) if origin.is_file() else 0,
+                duration_s=duration_s,
+                interrupted=True,
+            )
     except BlockingIOError:
         return None
 

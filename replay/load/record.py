@@ -42,7 +42,7 @@ DTYPE = np.dtype(
     ]
 )
 assert RECORD.size == DTYPE.itemsize
-BLOCK = 1 << 15  # records that are turned into a table together
+BLOCK = 1 << 16  # records that are turned into a table together
 
 FINAL = 1  # flag: with this record the transaction is over
 EXPECTED = 2  # flag: production had the same error here
@@ -77,12 +77,21 @@ def records_file(run: Path, worker: int) -> Path:
     return run / f"attempts-{worker}.bin"
 
 
-def read_records(file: Path) -> Iterator[np.ndarray]:
-    """All whole records of a file, a block at a time; one that a crash cut off is left out."""
+def read_records(file: Path, since: int = 0) -> Iterator[np.ndarray]:
+    """All whole records of a file, a block at a time; one that a crash cut off is left out.
+
+    It begins with the block that the record number `since` is in.
+    """
     if not file.is_file():
         return
     with file.open("rb") as stream:
-        while content := stream.read(BLOCK * DTYPE.itemsize):
+        stream.seek(since // BLOCK * BLOCK * DTYPE.itemsize)
+        whole = BLOCK * DTYPE.itemsize
+        content = bytes(whole)
+        while (
+            len(content) == whole
+        ):  # what is added to the file after its end was met is not for now
+            content = stream.read(whole)
             yield np.frombuffer(content, dtype=DTYPE, count=len(content) // DTYPE.itemsize)
 
 

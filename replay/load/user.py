@@ -28,6 +28,7 @@ from replay.load import options, together
 from replay.load.alone import conclude, directories
 from replay.load.channel import Channel
 from replay.load.cluster import Ended, MasterSide, Place, WorkerSide
+from replay.load.following import Following
 from replay.load.hooks import Bake, During, Load
 from replay.load.launched import await_origin, tell_failed
 from replay.load.merging import Share
@@ -179,6 +180,7 @@ class ReplayUser(User):
                 origin_ns = time.monotonic_ns() + _LEAD_NS
             else:
                 origin_ns = cluster.barrier(index.planned, self.board.names)
+            following.begin(origin_ns)
             if middle is not None:
                 middle.start(origin_ns)
             return origin_ns
@@ -193,10 +195,11 @@ class ReplayUser(User):
             self.board.names = {name: shown for name, (_, shown) in _names(index).items()}
             worker = self._worker(parsed, shards, run, place)
             self.board.mine = worker.live
-            try:
-                code = _exit_code(worker.run(barrier))
-            except gevent.GreenletExit:  # stopped: what was done is told all the same
-                code = INTERRUPTED_EXIT_CODE
+            with Following(shards, run, run, (place.worker,)) as following:
+                try:
+                    code = _exit_code(worker.run(barrier))
+                except gevent.GreenletExit:  # stopped: what was done is told all the same
+                    code = INTERRUPTED_EXIT_CODE
             if middle is not None:
                 middle.stop()
             concluded = _aside(

@@ -39,7 +39,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempts:
-    """The columns of attempts.parquet that the figures need; see runtables.ATTEMPTS."""
+    """The columns of a run's attempts that the figures need; see runtables.ATTEMPTS."""
 
     arrival: Ints
     ordinal: Ints

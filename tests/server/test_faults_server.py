@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import psycopg
+import pyarrow.parquet as pq
 import pytest
 from made_load import READ, arrivals, make_staging, one, poll, sessions, statement, update
 from made_network import Proxy, proxied
@@ -204,6 +205,7 @@ def test_a_killed_command_leaves_a_run_that_can_be_read(
 ) -> None:
     out = tmp_path / "a.run"
     with running(workload, frail.dsn(), out) as process:
+        poll(lambda: bool(rundir.attempts_files(out)))
         children = psutil.Process(process.pid).children(recursive=True)
         for killed in [*(children if workers_too else ()), process]:
             killed.kill()
@@ -213,6 +215,8 @@ def test_a_killed_command_leaves_a_run_that_can_be_read(
     poll(lambda: not sessions(frail.dsn()))
     assert rundir.read_manifest(out).state == "running"
     assert list(tmp_path.glob(".a.run-*"))
+    left = pq.read_table(out / "attempts").to_pylist()
+    assert len(left) > 30
     told(out)
     assert not list(tmp_path.glob(".a.run-*"))
     manifest = rundir.read_manifest(out)
@@ -221,7 +225,9 @@ def test_a_killed_command_leaves_a_run_that_can_be_read(
     assert any("was lost" in reason for reason in manifest.missing) == workers_too
     assert manifest.accounting is not None
     assert manifest.accounting.ok > 30
-    assert len(rundir.read_table(out, "attempts")) == manifest.accounting.planned
+    attempts = rundir.read_table(out, "attempts").to_pylist()
+    assert attempts[: len(left)] == left
+    assert len(attempts) == manifest.accounting.planned
     assert not salvage(out)
 
 
@@ -252,9 +258,11 @@ def test_a_full_disk_ends_the_run_readable(
     poll(lambda: not sessions(frail.dsn()))
     assert rundir.read_manifest(out).state == "failed"
     assert "No space left on device" in rundir.read_manifest(out).missing[0]
+    recorded = len(rundir.read_table(out, "attempts"))
     (small_disk / "filler").unlink()
     told(out)
     manifest = rundir.read_manifest(out)
     assert manifest.accounting is not None
     assert manifest.accounting.ok > 50
     assert not manifest.valid
+    assert len(rundir.read_table(out, "attempts")) == manifest.accounting.planned >= recorded

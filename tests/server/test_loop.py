@@ -174,7 +174,7 @@ def test_no_literal_of_production_is_in_what_the_loop_writes(loop, marker):
     for name, text in texts(directory):
         assert not holds(text, marker), name
         names.add(name)
-    assert {"statements.parquet", "tables.json", "attempts.parquet", "report.html"} <= names
+    assert {"statements.parquet", "tables.json", "worker-000-00000.parquet", "report.html"} <= names
 
 
 @pytest.mark.parametrize("marker", MARKERS)

@@ -138,7 +138,7 @@ def replayed(server, tmp_path_factory):
 
 def test_requests_ask_for_rows_that_exist_and_fail_where_production_failed(replayed):
     statuses, directory = replayed
-    attempts = pq.read_table(directory / "web.run" / "attempts.parquet").to_pylist()
+    attempts = pq.read_table(directory / "web.run" / "attempts").to_pylist()
     sent = [row for row in attempts if row["began_us"] >= 0]
     assert len(sent) > 200
     outcomes = Counter(row["outcome"] for row in sent)
@@ -161,7 +161,7 @@ def test_the_books_hold_what_was_sent(replayed, capsys):
 def test_a_recording_sends_every_request_in_its_session(replayed):
     """What writes is replayed by its statements: its body is not in the log, and nothing tells it."""
     statuses, directory = replayed
-    attempts = pq.read_table(directory / "recorded.run" / "attempts.parquet").to_pylist()
+    attempts = pq.read_table(directory / "recorded.run" / "attempts").to_pylist()
     assert {row["outcome"] for row in attempts} <= {"ok", "http 404"}
     arrivals = {row["arrival"]: row for row in attempts}
     assert len(arrivals) == statuses.total()

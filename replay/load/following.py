@@ -1,0 +1,106 @@
+"""What workers record becomes Parquet while they run, in a process of its own that yields to any other.
+
+It is no thread of theirs or of whoever watches the server: those are never to wait for it. It may be
+killed at any time; what it has not written is written at the end of the load. Where whoever started
+it is killed, it writes what there is, and ends.
+"""
+
+import contextlib
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from replay import rundir
+from replay.errors import EnvironmentFaultError
+from replay.load.parts import Parts
+from replay.load.shard import read_index
+
+_PERIOD_S = 2.0
+_NICE = 19
+_ORIGIN_BYTES = 64
+
+
+class Following:
+    """The process, from whoever starts it, over a `with` block."""
+
+    def __init__(
+        self,
+        shards: Path,
+        records: Path,
+        run: Path,
+        workers: Collection[int],
+        lock: int | None = None,
+    ) -> None:
+        """It is for these workers, and keeps the descriptor `lock` open as long as it lives.
+
+        Attempts of an earlier load are removed from the run.
+        """
+        rundir.clear_attempts(run)
+        theirs, self._ours = os.pipe()
+        directories = [str(path.absolute()) for path in (shards, records, run)]
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", __name__, *directories, *map(str, workers)],
+                stdin=theirs,
+                stdout=subprocess.DEVNULL,
+                cwd=records,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+                pass_fds=() if lock is None else (lock,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(theirs)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._ours)
+
+    def begin(self, origin_ns: int) -> None:
+        """Tell it the origin (CLOCK_MONOTONIC ns); it needs no more."""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._ours, b"%d" % origin_ns)
+
+
+def main() -> None:
+    """Follow the load until standard input ends."""
+    os.nice(_NICE)
+    shards, records, run = map(Path, sys.argv[1:4])
+    origin = os.read(sys.stdin.fileno(), _ORIGIN_BYTES)
+    if not origin:
+        return
+    templates = read_index(shards).templates
+    seen = {
+        Parts(
+            records=records,
+            run=run,
+            worker=int(worker),
+            templates=templates,
+            origin_ns=int(origin),
+        ): 0
+        for worker in sys.argv[4:]
+    }
+    over = False
+    while not over:
+        over = bool(select.select([sys.stdin], [], [], _PERIOD_S)[0])
+        for parts, known in seen.items():
+            # Where there is no room, those who write the records or the end of the run say so.
+            with contextlib.suppress(EnvironmentFaultError):
+                seen[parts] = parts.catch_up(known)
+
+
+if __name__ == "__main__":
+    main()
