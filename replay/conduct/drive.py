@@ -88,7 +88,7 @@ def drive(
         rundir.write_table(out, "locklog", log_began.table(origin_us))
     return Driven(
         report=report,
-        done=transactions(rundir.read_blocks(out, "attempts"), len(report.shape_of)),
+        done=transactions(rundir.read_blocks(out, "attempts"), len(report.shape_of), out),
         missed=watched.missed,
         migration=ran,
     )

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from replay.conduct.during import Ran, Script
 from replay.conduct.waits import with_waits
-from replay.load.transactions import OK, Transactions
+from replay.load.transactions import OK, Block, Transactions
 from replay.migration import Migration, MigrationStatement, Round
 from replay.outcome import OK as OUTCOME_OK
 
@@ -33,14 +33,14 @@ def measure(
     blocking: pa.Table,
     attempts: Callable[[], Iterable[pa.Table]],
     done: Transactions,
-    expected: Iterable[int],
+    expected: np.ndarray,
     objective_ms: float,
     duration_s: float,
 ) -> Migration:
     """The migration's record.
 
     `blocking` is rundir's, `attempts` gives rundir's by blocks, `done` is their transactions;
-    `expected` are arrivals whose errors production had too.
+    `expected` has, by arrival, whether production had its errors too.
     """
     statements = tuple(_statement(one, t0_ns) for one in ran)
     return Migration(
@@ -51,8 +51,7 @@ def measure(
             _rounds(
                 statements,
                 len(script.steps),
-                done,
-                frozenset(expected),
+                _Load(done, expected),
                 objective_ms,
                 duration_s,
             )
@@ -77,14 +76,12 @@ def _statement(one: Ran, t0_ns: int) -> MigrationStatement:
 def _rounds(
     statements: Sequence[MigrationStatement],
     steps: int,
-    done: Transactions,
-    expected: frozenset[int],
+    load: "_Load",
     objective_ms: float,
     duration_s: float,
 ) -> Iterator[Round]:
     numbers = sorted({statement.round for statement in statements})
     begins = {n: min(s.began_s for s in statements if s.round == n) for n in numbers}
-    bad = (done.outcome != OK) & ~np.isin(done.arrival, list(expected))
     for number in numbers:
         mine = [statement for statement in statements if statement.round == number]
         yield _round(
@@ -93,8 +90,7 @@ def _rounds(
             max(statement.ended_s for statement in mine),
             begins.get(number + 1, duration_s),
             sum(statement.outcome == OUTCOME_OK for statement in mine) == steps,
-            done,
-            bad,
+            load,
             objective_ms,
         )
 
@@ -105,30 +101,21 @@ def _round(
     ended_s: float,
     until_s: float,
     complete: bool,
-    done: Transactions,
-    bad: np.ndarray,
+    load: "_Load",
     objective_ms: float,
 ) -> Round:
-    due_s = done.due_us / 1e6
-    before = (due_s >= first_began_s - _BEFORE_S) & (due_s + done.latency_ms / 1e3 < first_began_s)
+    before = load.done.due((first_began_s - _BEFORE_S) * 1e6, first_began_s * 1e6)
+    before = before.where(before.due_us / 1e6 + before.latency_ms / 1e3 < first_began_s)
     p95_ms, slow_ms = 0.0, objective_ms
-    if before.sum() >= _BEFORE_LEAST:
-        p95_ms = float(np.percentile(done.latency_ms[before], 95))
+    if len(before.arrival) >= _BEFORE_LEAST:
+        p95_ms = float(np.percentile(before.latency_ms, 95))
         slow_ms = max(_SLOW_TIMES * p95_ms, p95_ms + _SLOW_MORE_MS)
-    wrong = bad | (done.latency_ms > slow_ms)
-    usual = float(wrong[before].mean()) if before.any() else 0.0
-    width_s = _width_s(due_s)
+    usual = float(load.wrong(before, slow_ms).mean()) if len(before.arrival) else 0.0
+    width_s = load.width_s
     # Whoever was under way when it began may be its first victim.
     first_s = began_s - width_s
-    inside = (due_s >= first_s) & (due_s < until_s)
-    step = ((due_s[inside] - first_s) / width_s).astype(np.int64)
-    count = np.bincount(step)
-    share = np.bincount(step, wrong[inside]) / np.maximum(count, 1)
+    share, p95s = load.by_step(first_s, until_s, slow_ms)
     disturbed = share > usual + _DISTURBED_SHARE
-    p95s = [
-        float(np.percentile(done.latency_ms[inside][step == n], 95)) if count[n] else 0.0
-        for n in range(len(count))
-    ]
     back = _recovered(disturbed, int((ended_s - first_s) / width_s))
     recovered_s = None if back is None else max(first_s + back * width_s, began_s)
     return Round(
@@ -143,11 +130,58 @@ def _round(
     )
 
 
-def _width_s(due_s: np.ndarray) -> float:
-    if len(due_s) < 2:
-        return _STEP_S
-    rate = len(due_s) / max(float(due_s.max() - due_s.min()), _STEP_S)
-    return max(_STEP_S, _IN_A_STEP / rate)
+class _Load:
+    """The load's transactions in steps of time, read a block at a time."""
+
+    def __init__(self, done: Transactions, expected: np.ndarray) -> None:
+        self.done = done
+        self._expected = expected
+        count, first_us, last_us = 0, np.inf, -np.inf
+        for some in done.blocks():
+            count += len(some.due_us)
+            first_us = min(first_us, float(some.due_us.min()))
+            last_us = max(last_us, float(some.due_us.max()))
+        rate = count / max((last_us - first_us) / 1e6, _STEP_S)
+        self.width_s = _STEP_S if count < 2 else max(_STEP_S, _IN_A_STEP / rate)
+
+    def wrong(self, some: Block, slow_ms: float) -> np.ndarray:
+        """Whether each was slow, or failed as it did not in production."""
+        bad = (some.outcome != OK) & ~self._expected[some.arrival]
+        found: np.ndarray = bad | (some.latency_ms > slow_ms)
+        return found
+
+    def by_step(
+        self, first_s: float, until_s: float, slow_ms: float
+    ) -> tuple[np.ndarray, Sequence[float]]:
+        """Of each step, up to the last one that has a transaction: the share that is wrong, and the p95.
+
+        The latencies of all steps stand in order of theirs, on disk.
+        """
+        steps = max(int((until_s - first_s) / self.width_s) + 1, 1)
+        count, wrong = np.zeros(steps, np.int64), np.zeros(steps)
+        for some, step in self._inside(first_s, until_s):
+            count += np.bincount(step, minlength=steps)
+            wrong += np.bincount(step, self.wrong(some, slow_ms), minlength=steps)
+        ends = np.cumsum(count)
+        latency_ms, place = self.done.room(int(ends[-1]), np.float32), ends - count
+        for some, step in self._inside(first_s, until_s):
+            order = np.argsort(step, kind="stable")
+            found, begins, counts = np.unique(step[order], return_index=True, return_counts=True)
+            within = np.arange(len(order)) - np.repeat(begins, counts)
+            latency_ms[place[step[order]] + within] = some.latency_ms[order]
+            place[found] += counts
+        p95s = [
+            float(np.percentile(latency_ms[end - n : end], 95)) if n else 0.0
+            for n, end in zip(count.tolist(), ends.tolist(), strict=True)
+        ]
+        last = int(np.flatnonzero(count).max(initial=-1)) + 1
+        return (wrong / np.maximum(count, 1))[:last], p95s[:last]
+
+    def _inside(self, first_s: float, until_s: float) -> Iterator[tuple[Block, np.ndarray]]:
+        for block in self.done.blocks():
+            due_s = block.due_us / 1e6
+            inside = (due_s >= first_s) & (due_s < until_s)
+            yield block.where(inside), ((due_s[inside] - first_s) / self.width_s).astype(np.int64)
 
 
 def _recovered(disturbed: np.ndarray, last: int) -> int | None:

@@ -34,7 +34,7 @@ def salvage(run: Path) -> bool:
     if report is None:
         return False
     judged = judge(
-        transactions(rundir.read_blocks(run, "attempts"), len(report.shape_of)),
+        transactions(rundir.read_blocks(run, "attempts"), len(report.shape_of), run),
         planned=report.planned,
         report=report,
         objective_ms=float(str(manifest.options.get("objective_ms", 0.0))),

@@ -139,7 +139,7 @@ def judge(out: Path, manifest: RunManifest, templates: Sequence[str]) -> tuple[b
     found = _explained(out)
     if found is not None:
         return True, f"rule {found.rule}, {found.name}"
-    done = transactions(rundir.read_blocks(out, "attempts"))
+    done = transactions(rundir.read_blocks(out, "attempts"), directory=out).due(-np.inf, np.inf)
     chosen = np.isin(done.arrival, _holding(out, templates))
     for who, mask in (("its own", chosen), ("the others'", ~chosen)):
         served = mask & (done.outcome == OK)

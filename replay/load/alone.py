@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from replay import rundir
 from replay.capacity import Capacity
 from replay.errors import NotValidError
@@ -22,7 +24,7 @@ class Concluded:
 
     judged: Verdict
     done: Transactions
-    expected: frozenset[int]  # arrivals whose errors production had, too
+    expected: np.ndarray  # by arrival: it failed as production's did
     capacity: Capacity | None  # of a ramp
     share: Share
 
@@ -73,7 +75,9 @@ def conclude(
         interrupted=False,
         workers=(worker,),
     )
-    done = transactions(rundir.read_blocks(run, "attempts", worker=worker))
+    done = transactions(
+        rundir.read_blocks(run, "attempts", worker=worker), len(report.shape_of), run
+    )
     steps = ramp.read_steps(shards)
     capacity = ramp.driven(steps, done, report.expected) if steps else None
     judged = verdict.judge(

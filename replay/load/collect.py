@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from replay import ondisk
 from replay.load.parts import Parts
 from replay.load.record import read_records, records_file
 from replay.load.report import FAILED, FINISHED, INTERRUPTED, LoadReport, WorkerReport, read_worker
-from replay.load.settle import Settlement
+from replay.load.settle import Settlement, keep_expected
 from replay.load.shard import read_arrivals, read_index
 from replay.load.tally import Tally
 
@@ -33,11 +34,11 @@ def collect(
     index = read_index(shards)
     arrivals = read_arrivals(shards)
     numbers = range(len(index.planned)) if workers is None else workers
-    expected: set[int] = set()
+    seen = ondisk.zeros(records, len(arrivals), np.uint8)
     reports: dict[int, WorkerReport | None] = {}
     planned = 0
     for worker in numbers:
-        settlement = Settlement(arrivals, index, worker, t0_ns)
+        settlement = Settlement(arrivals, index, worker, t0_ns, seen)
         tally = Tally(len(index.templates))
         report = read_worker(records, worker)
         ended_us, stopped_us = (report.ended_us, report.stopped_us) if report else (None, None)
@@ -51,7 +52,6 @@ def collect(
             )
         )
         reports[worker] = report and replace(report, times=tally.histograms(index.templates))
-        expected |= settlement.expected()
         planned += settlement.planned(ended_us)
     present = tuple(report for report in reports.values() if report is not None)
     lost = tuple(worker for worker, report in reports.items() if report is None)
@@ -63,7 +63,7 @@ def collect(
         workers=present,
         lost_workers=lost,
         missing=(*_missing(present, interrupted), *_lost(lost, index.planned)),
-        expected=frozenset(expected),
+        expected=keep_expected(seen),
         shape_of=arrivals["shape"],
         shapes=index.shapes,
     )

@@ -49,7 +49,11 @@ class Following:
                 stdin=theirs,
                 stdout=subprocess.DEVNULL,
                 cwd=records,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+                env={
+                    **os.environ,
+                    "OPENBLAS_NUM_THREADS": "1",
+                    "ARROW_DEFAULT_MEMORY_POOL": "system",  # its own keeps what it is given back
+                },
                 pass_fds=() if lock is None else (lock,),
                 start_new_session=True,
             )

@@ -11,8 +11,9 @@ import msgspec
 import numpy as np
 
 from replay import documents
+from replay.load.counted import shapes_with
 from replay.load.report import LoadReport, WorkerReport
-from replay.load.tally import FIGURES, histogram_of, merged
+from replay.load.tally import FIGURES, Histogram, merged
 from replay.load.transactions import Transactions
 from replay.load.verdict import (
     CPU_SHARE,
@@ -21,7 +22,6 @@ from replay.load.verdict import (
     LEAST_SECONDS,
     NOT_OK_SHARE,
     Verdict,
-    holds_any,
 )
 from replay.outcome import Accounting
 
@@ -54,14 +54,19 @@ def share_of(
     judged: Verdict, report: LoadReport, done: Transactions, boosted: Collection[str], code: int
 ) -> Share:
     """A worker's share, from what it did and its own verdict on that."""
-    ordinary = ~holds_any(report, boosted)[done.arrival]
+    special = shapes_with(report, boosted)
+    ordinary, times = 0, Histogram()
+    for some in done.blocks():
+        mine = ~special[report.shape_of[some.arrival]]
+        ordinary += int(mine.sum())
+        times.add((some.latency_ms[mine] * 1e3).astype(np.int64))
     return Share(
         exit_code=code,
         accounting=judged.accounting,
         missing=report.missing,
-        not_ok=round(judged.objective["not_ok_share"] * int(ordinary.sum())),
-        ordinary=int(ordinary.sum()),
-        transactions=histogram_of((done.latency_ms[ordinary] * 1e3).astype(np.int64)),
+        not_ok=round(judged.objective["not_ok_share"] * ordinary),
+        ordinary=ordinary,
+        transactions=times.encoded(),
         report=report.workers[0] if report.workers else None,
     )
 

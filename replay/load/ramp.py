@@ -4,7 +4,8 @@ Past capacity a queue grows as long as the step lasts, slowly just past it: at 2
 second. So a step breaks when the medians of its parts climb, or when too much of it fails.
 """
 
-from collections.abc import Collection, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -73,20 +74,22 @@ def capacity(found: Sequence[StepFigures]) -> Capacity:
     )
 
 
-def driven(ramp: Sequence[Step], done: Transactions, expected: Collection[int]) -> Capacity:
+def driven(ramp: Sequence[Step], done: Transactions, expected: np.ndarray) -> Capacity:
     """What a ramp's transactions say, up to the first step that breaks, or that was not reached.
 
-    `expected` are arrivals that failed as they did in production: these are no failures.
+    `expected` has, by arrival, whether it failed as it did in production: that is no failure. Those of
+    one step are in memory together.
     """
-    due_s, bad = done.due_us / 1e6, (done.outcome == FAILED) | (done.outcome == SKIPPED)
-    bad &= ~np.isin(done.arrival, list(expected))
-    last_s = float((due_s + done.latency_ms / 1e3).max(initial=0.0))
+    ends_s = (some.due_us / 1e6 + some.latency_ms / 1e3 for some in done.blocks())
+    last_s = max((float(end_s.max()) for end_s in ends_s), default=0.0)
     found: list[StepFigures] = []
     for step in ramp:
-        inside = (due_s >= step.begin_s) & (due_s < step.end_s)
         if step.end_s > last_s + (step.end_s - step.begin_s) / 4:
             break
-        found.append(figures(step, due_s[inside], done.latency_ms[inside], bad[inside]))
+        mine = done.due(step.begin_s * 1e6, step.end_s * 1e6)
+        bad = (mine.outcome == FAILED) | (mine.outcome == SKIPPED)
+        bad &= ~expected[mine.arrival]
+        found.append(figures(step, mine.due_us / 1e6, mine.latency_ms, bad))
         if not found[-1].holds:
             break
     return capacity(found)
@@ -117,29 +120,45 @@ class Lookout:
 
     def __init__(self, ramp: Sequence[Step], due_us: np.ndarray) -> None:
         """`due_us` has every arrival's, by its number: they are in order."""
-        self._ramp = list(ramp)
-        self._due_s = due_us / 1e6
-        self._ended_s = np.full(len(due_us), np.nan)
-        self._bad = np.zeros(len(due_us), dtype=bool)
+        self._due_us = due_us
+        self._ahead = [_Watched(step, due_us) for step in ramp]
 
     def saw(self, records: np.ndarray, origin_ns: int) -> None:
         """Take note of a block of records; one whose error production had too is no failure."""
         last = records[records["flags"] & FINAL != 0]
-        self._ended_s[last["arrival"]] = (last["ended"] - origin_ns) / 1e9
-        self._bad[last["arrival"]] = (last["outcome"] != CODE_OK) & (last["flags"] & EXPECTED == 0)
+        for watched in self._ahead:
+            mine = last[(last["arrival"] >= watched.first) & (last["arrival"] < watched.end)]
+            if len(mine):
+                watched.saw(mine, origin_ns)
 
     def passed(self, now_s: float) -> bool:
         """Whether a step that is over, and has had a moment to end, did not hold."""
-        while self._ramp and now_s >= self._ramp[0].end_s + min(self._length_s / 4, 1.0):
-            step = self._ramp.pop(0)
-            first, last = np.searchsorted(self._due_s, [step.begin_s, step.end_s])
-            due_s, ended_s = self._due_s[first:last], self._ended_s[first:last]
-            pending = np.isnan(ended_s)
-            latency_ms = (np.where(pending, now_s, ended_s) - due_s) * 1e3
-            if not figures(step, due_s, latency_ms, self._bad[first:last]).holds:
+        while self._ahead and now_s >= self._ahead[0].over_s:
+            watched = self._ahead.pop(0)
+            due_us = self._due_us[watched.first : watched.end]
+            if not watched.figures(due_us, now_s).holds:
                 return True
         return False
 
-    @property
-    def _length_s(self) -> float:
-        return self._ramp[0].end_s - self._ramp[0].begin_s
+
+class _Watched:
+    """A step that is not yet judged, and what was seen of its arrivals."""
+
+    def __init__(self, step: Step, due_us: np.ndarray) -> None:
+        self._step = step
+        self.first, self.end = (bisect_left(due_us, s * 1e6) for s in (step.begin_s, step.end_s))
+        self.over_s = step.end_s + min((step.end_s - step.begin_s) / 4, 1.0)
+        # Untouched pages of these cost no memory.
+        self._ended_us = np.zeros(self.end - self.first, dtype=np.int64)  # 0: it has not
+        self._bad = np.zeros(self.end - self.first, dtype=np.bool_)
+
+    def saw(self, last: np.ndarray, origin_ns: int) -> None:
+        """Take note of the last records of its arrivals."""
+        place = last["arrival"] - self.first
+        self._ended_us[place] = (last["ended"] - origin_ns) // 1000
+        self._bad[place] = (last["outcome"] != CODE_OK) & (last["flags"] & EXPECTED == 0)
+
+    def figures(self, due_us: np.ndarray, now_s: float) -> StepFigures:
+        """What it comes to, with what has not ended as long as it was until now."""
+        ended_us = np.where(self._ended_us == 0, now_s * 1e6, self._ended_us)
+        return figures(self._step, due_us / 1e6, (ended_us - due_us) / 1e3, self._bad)

@@ -42,7 +42,9 @@ class LoadReport:
     workers: tuple[WorkerReport, ...]  # those that left a report
     lost_workers: tuple[int, ...]  # those that did not
     missing: tuple[str, ...]  # what a stopped run lacks
-    expected: frozenset[int]  # arrivals whose errors production had at the same place, all of them
+    expected: (
+        np.ndarray
+    )  # by arrival: it failed, and production had all its errors at the same place
     shape_of: np.ndarray  # position in `shapes`, by arrival
     shapes: tuple[tuple[str, ...], ...]  # template ids in order, whether they were reached or not
 

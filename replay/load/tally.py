@@ -80,9 +80,35 @@ class Tally:
         }
 
 
-def histogram_of(values_us: np.ndarray) -> str:
-    """Values as a histogram in HdrHistogram's base64 encoding."""
-    return _encoded(np.bincount(_bucket(values_us), minlength=_BUCKETS))
+class Histogram:
+    """Times of one kind, µs."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(_BUCKETS, dtype=np.int64)
+        self.highest_us = 0
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return int(self._counts.sum())
+
+    def add(self, values_us: np.ndarray) -> None:
+        """Count some."""
+        self._counts += np.bincount(_bucket(values_us), minlength=_BUCKETS)
+        self.highest_us = max(self.highest_us, int(values_us.max(initial=0)))
+
+    def percentile_us(self, percent: float) -> float:
+        """To three significant digits; 0 where there are none."""
+        return float(_histogram(self._counts).get_value_at_percentile(percent))
+
+    def share_over(self, value_us: int) -> float:
+        """The share of those that are longer, to three significant digits."""
+        over = self._counts[int(_bucket(np.array([value_us]))[0]) + 1 :]
+        return int(over.sum()) / max(self.count, 1)
+
+    def encoded(self) -> str:
+        """In HdrHistogram's base64 encoding."""
+        return _encoded(self._counts)
 
 
 def merged(histograms: Iterable[str]) -> HdrHistogram:
@@ -110,8 +136,12 @@ def _lowest(bucket: int) -> int:
 
 
 def _encoded(counts: np.ndarray) -> str:
+    text: bytes = _histogram(counts).encode()
+    return text.decode()
+
+
+def _histogram(counts: np.ndarray) -> HdrHistogram:
     histogram = HdrHistogram(1, _HIGHEST_US, 3)
     for bucket in np.flatnonzero(counts).tolist():
         histogram.record_value(_lowest(bucket), int(counts[bucket]))
-    text: bytes = histogram.encode()
-    return text.decode()
+    return histogram

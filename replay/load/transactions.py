@@ -1,26 +1,36 @@
 """Attempts, a row a statement, as whole transactions: what all figures of a load are over.
 
-They come a block at a time and are let go: some tens of bytes a transaction stay. A transaction's
-latency runs from its due time, so that waiting for the pool is in it; one that failed, was
-cancelled or gave up counts with the time it took until then.
+They come a block at a time and are let go; what stays stands on disk, some tens of bytes a transaction,
+and is read a block at a time. A transaction's latency runs from its due time, so that waiting for the
+pool is in it; one that failed, was cancelled or gave up counts with the time it took until then.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+from replay import ondisk
 from replay import outcome as outcomes
+from replay.load.tally import Histogram
 
 OK, FAILED, CANCELLED, SKIPPED = range(4)
-_NEVER = -1  # of outcomes: no attempt has this arrival
-_LONG_AGO = np.iinfo(np.int64).min
+_BLOCK = 1 << 16  # transactions that are read together
+_COLUMNS = {  # of what is known of each arrival, by its number; 0: nothing is
+    "outcome": np.int8,  # one more than the worst: OK < FAILED …
+    "due_us": np.int64,
+    "ended_us": np.int64,
+    "pool_wait_ms": np.float32,
+    "lag_ms": np.float32,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Transactions:
-    """One entry an arrival, in order of number; and what is over single statements."""
+class Block:
+    """Some transactions in order of number, an entry each."""
 
     arrival: np.ndarray
     outcome: np.ndarray  # OK …
@@ -28,72 +38,100 @@ class Transactions:
     latency_ms: np.ndarray  # from due to the end, or to giving up
     pool_wait_ms: np.ndarray
     lag_ms: np.ndarray  # of the first statement
-    statements_lag_us: np.ndarray  # of every statement that was sent
-    retried: int  # times that a transaction began again
+
+    def where(self, chosen: np.ndarray) -> "Block":
+        """Those for which the mask holds."""
+        return Block(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
 
 
-def transactions(attempts: Iterable[pa.Table], count: int = 0) -> Transactions:
-    """The transactions of a run's attempts (blocks of runtables.ATTEMPTS, in any order).
+class Transactions:
+    """The transactions of a load, and what is over its single statements."""
 
-    `count` is how many were planned, where it is known: room for more is made as they come.
-    """
-    found = _Found(count)
-    lags = [np.zeros(0, dtype=np.float32)]
-    for block in attempts:
-        found.take_in(block)
-        sent = block["began_us"].to_numpy() >= 0
-        lags.append(block["lag_us"].to_numpy()[sent].astype(np.float32))
-    found.ended_us -= found.due_us
-    latency_ms = _ms(found.ended_us)
-    del found.ended_us
-    number = np.flatnonzero(found.outcome != _NEVER).astype(np.int32)
-    whole = slice(len(number)) if len(number) == len(found.outcome) else number
-    return Transactions(
-        arrival=number,
-        outcome=found.outcome[whole],
-        due_us=found.due_us[whole],
-        latency_ms=latency_ms[whole],
-        pool_wait_ms=found.pool_wait_ms[whole],
-        lag_ms=found.lag_ms[whole],
-        statements_lag_us=np.concatenate(lags),
-        retried=found.retried,
-    )
+    def __init__(self, count: int = 0, directory: Path | None = None) -> None:
+        """Room for so many, on disk in that directory; there is more as they come."""
+        self._directory = directory
+        self._columns = {name: self.room(count, dtype) for name, dtype in _COLUMNS.items()}
+        self.retried = 0  # times that a transaction began again
+        self.lags = Histogram()  # of every statement that was sent
 
+    def room(self, count: int, dtype: npt.DTypeLike) -> np.ndarray:
+        """Zeros where these stand, for who adds them up."""
+        return ondisk.zeros(self._directory, count, dtype)
 
-class _Found:
-    """What is known of each arrival until now, by its number."""
+    def blocks(self) -> Iterator[Block]:
+        """All of them, a block at a time, none of which is empty."""
+        for begin in range(0, len(self._columns["outcome"]), _BLOCK):
+            outcome, due, ended, waited, lag = (
+                np.array(column[begin : begin + _BLOCK]) for column in self._columns.values()
+            )
+            known = np.flatnonzero(outcome)
+            if not len(known):
+                continue
+            yield Block(
+                arrival=begin + known,
+                outcome=outcome[known] - 1,
+                due_us=due[known],
+                latency_ms=_ms(ended[known] - due[known]),
+                pool_wait_ms=waited[known],
+                lag_ms=lag[known],
+            )
 
-    def __init__(self, count: int) -> None:
-        self.outcome = np.full(count, _NEVER, dtype=np.int8)  # the worst: OK < FAILED …
-        self.due_us = np.zeros(count, dtype=np.int64)
-        self.ended_us = np.full(count, _LONG_AGO, dtype=np.int64)
-        self.pool_wait_ms = np.zeros(count, dtype=np.float32)
-        self.lag_ms = np.zeros(count, dtype=np.float32)
-        self.retried = 0
+    def due(self, since_us: float, until_us: float) -> Block:
+        """Those that were due in some time, which is not long, together."""
+        found = [
+            block.where((block.due_us >= since_us) & (block.due_us < until_us))
+            for block in self.blocks()
+        ]
+        return Block(
+            **{
+                field.name: np.concatenate(
+                    [getattr(block, field.name) for block in found] or [np.zeros(0)]
+                )
+                for field in fields(Block)
+            }
+        )
 
-    def take_in(self, block: pa.Table) -> None:
-        """Add a block's statements to their transactions."""
+    def take_in(self, attempts: pa.Table) -> None:
+        """Add a block's statements (runtables.ATTEMPTS) to their transactions."""
         arrival, due, began, ended, lag = (
-            block[name].to_numpy()
+            attempts[name].to_numpy()
             for name in ("arrival", "due_us", "began_us", "ended_us", "lag_us")
         )
         self._make_room(int(arrival.max(initial=-1)) + 1)
-        kind, again = _outcomes(block["outcome"])
+        kind, again = _outcomes(attempts["outcome"])
         self.retried += again
-        np.maximum.at(self.outcome, arrival, kind)
-        np.maximum.at(self.ended_us, arrival, ended)
-        first = block["ordinal"].to_numpy() == 0
+        self.lags.add(lag[began >= 0])
+        known = self._columns
+        np.maximum.at(known["outcome"], arrival, kind + 1)
+        np.maximum.at(known["ended_us"], arrival, ended)
+        first = attempts["ordinal"].to_numpy() == 0
         whose, due, lag = arrival[first], due[first], lag[first]
         waited = np.where(began < 0, ended, began)[first]
-        self.due_us[whose] = due
-        self.pool_wait_ms[whose] = _ms(np.maximum(waited - due - lag, 0))
-        self.lag_ms[whose] = _ms(lag)
+        known["due_us"][whose] = due
+        known["pool_wait_ms"][whose] = _ms(np.maximum(waited - due - lag, 0))
+        known["lag_ms"][whose] = _ms(lag)
 
     def _make_room(self, count: int) -> None:
-        if count > len(self.outcome):
-            more = _Found(max(count - len(self.outcome), len(self.outcome)))
-            for name in ("outcome", "due_us", "ended_us", "pool_wait_ms", "lag_ms"):
-                setattr(self, name, np.concatenate([getattr(self, name), getattr(more, name)]))
+        there = len(self._columns["outcome"])
+        if count > there:
+            for name, dtype in _COLUMNS.items():
+                more = self.room(max(count, 2 * there), dtype)
+                more[:there] = self._columns[name]
+                self._columns[name] = more
+
+
+def transactions(
+    attempts: Iterable[pa.Table], count: int = 0, directory: Path | None = None
+) -> Transactions:
+    """The transactions of a run's attempts (blocks of runtables.ATTEMPTS, in any order).
+
+    `count` is how many were planned, where it is known. They stand in the directory, or where the
+    system has its temporary files; raises EnvironmentFaultError where there is no room.
+    """
+    found = Transactions(count, directory)
+    for block in attempts:
+        found.take_in(block)
+    return found
 
 
 def _ms(value_us: np.ndarray) -> np.ndarray:

@@ -8,12 +8,12 @@ then: a server that answers nobody must not look fast.
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
+from replay.load.counted import Counted, Service, count
+from replay.load.percentiles import percentiles
 from replay.load.refuse import SESSION_RESET
 from replay.load.report import LoadReport
 from replay.load.schedule import LEFT_OUT_EMPTY, LEFT_OUT_SETS
-from replay.load.transactions import OK, SKIPPED, Transactions
+from replay.load.transactions import Transactions
 from replay.outcome import Accounting
 
 # Beyond these a run says more of the generator than of the server.
@@ -60,16 +60,12 @@ def judge(
     `left_out` are transactions that were not even planned, by reason, beside `left_out_of` that were;
     without it, beside `planned`.
     """
-    accounting = _account(done, planned)
-    expected = np.isin(done.arrival, list(report.expected))
-    ordinary = ~holds_any(report, boosted)[done.arrival]
-    if until_us is not None:
-        ordinary &= done.due_us < until_us
-    # What never came due in a run that was stopped says nothing of the service.
-    ordinary &= (done.outcome != SKIPPED) | (done.latency_ms > 0)
-    objective = _objective(done, ordinary, expected, objective_ms)
+    mine = Service(report, boosted, until_us)
+    counted = count(done, mine)
+    accounting = _account(counted, planned)
+    objective = _objective(done, mine, counted, objective_ms)
     generator = _generator(done, report)
-    generator["expected_errors"] = float(expected.sum())
+    generator["expected_errors"] = float(counted.expected)
     if done.retried:
         generator["retried"] = float(done.retried)
     if out_of_order := sum(worker.out_of_order for worker in report.workers):
@@ -109,8 +105,8 @@ def in_words(verdict: Verdict) -> Iterator[str]:
     yield from (f"NOT VALID: {reason}" for reason in verdict.why_not)
 
 
-def _account(done: Transactions, planned: int) -> Accounting:
-    ok, failed, cancelled, skipped = np.bincount(done.outcome, minlength=4).tolist()
+def _account(counted: Counted, planned: int) -> Accounting:
+    ok, failed, cancelled, skipped = counted.outcomes.tolist()
     accounting = Accounting(
         planned=planned,
         started=ok + failed + cancelled,
@@ -123,38 +119,35 @@ def _account(done: Transactions, planned: int) -> Accounting:
     return accounting
 
 
-def holds_any(report: LoadReport, templates: Collection[str]) -> np.ndarray:
-    """Whether an arrival holds one of the templates, by arrival; also where it was skipped."""
-    holds = np.array([any(t in templates for t in shape) for shape in report.shapes], dtype=bool)
-    chosen: np.ndarray = holds[report.shape_of]
-    return chosen
-
-
 def _objective(
-    done: Transactions, ordinary: np.ndarray, expected: np.ndarray, objective_ms: float
+    done: Transactions, mine: Service, counted: Counted, objective_ms: float
 ) -> dict[str, float]:
-    latency = done.latency_ms[ordinary]
-    not_ok = (done.outcome != OK) & ~expected
+    p50, p95, p99 = percentiles(
+        lambda: (some.latency_ms[mine.has(some)] for some in done.blocks()), (50, 95, 99)
+    )
+    (waited,) = percentiles(
+        lambda: (some.pool_wait_ms[mine.has(some)] for some in done.blocks()), (95,)
+    )
     return {
         "objective_ms": objective_ms,
-        "p50_ms": _percentile(latency, 50),
-        "p95_ms": _percentile(latency, 95),
-        "p99_ms": _percentile(latency, 99),
-        "pool_wait_p95_ms": _percentile(done.pool_wait_ms[ordinary], 95),
-        "not_ok_share": float(not_ok[ordinary].mean()) if ordinary.any() else 0.0,
-        "transactions": float(ordinary.sum()),
+        "p50_ms": p50,
+        "p95_ms": p95,
+        "p99_ms": p99,
+        "pool_wait_p95_ms": waited,
+        "not_ok_share": counted.not_ok / max(counted.ordinary, 1),
+        "transactions": float(counted.ordinary),
     }
 
 
 def _generator(done: Transactions, report: LoadReport) -> dict[str, float]:
-    lag_us = done.statements_lag_us
+    lags = done.lags
     return {
-        "lag_p50_us": _percentile(lag_us, 50),
-        "lag_p99_us": _percentile(lag_us, 99),
-        "lag_max_us": float(lag_us.max()) if len(lag_us) else 0.0,
-        "late_share": float((lag_us > LATE_MS * 1e3).mean()) if len(lag_us) else 0.0,
+        "lag_p50_us": lags.percentile_us(50),
+        "lag_p99_us": lags.percentile_us(99),
+        "lag_max_us": float(lags.highest_us),
+        "late_share": lags.share_over(int(LATE_MS * 1e3)),
         "cpu_share": max((worker.cpu_share for worker in report.workers), default=0.0),
-        "statements": float(len(lag_us)),
+        "statements": float(lags.count),
         "lost_connections": float(sum(worker.lost_connections for worker in report.workers)),
     }
 
@@ -174,14 +167,16 @@ def _why_not(
     if report.duration_s < LEAST_SECONDS:
         yield f"{report.duration_s:g} s of load, {LEAST_SECONDS:g} are needed: run longer"
     lag_p99_ms = generator["lag_p99_us"] / 1e3
-    measured_ms = LAG_OF_P95 * _percentile(done.latency_ms, 95)
+    (p95_ms,) = percentiles(lambda: (some.latency_ms for some in done.blocks()), (95,))
+    measured_ms = LAG_OF_P95 * p95_ms
     allowed_ms, late_ms = max(LAG_P99_MS, measured_ms), max(LATE_MS, measured_ms)
     if lag_p99_ms > allowed_ms:
         yield (
             f"the generator was {lag_p99_ms:.0f} ms late (p99), {allowed_ms:.0f} are allowed: "
             "give it a core of its own"
         )
-    late_share = float((done.lag_ms > late_ms).mean()) if len(done.lag_ms) else 0.0
+    late = sum(int((some.lag_ms > late_ms).sum()) for some in done.blocks())
+    late_share = late / max(books.planned, 1)
     if late_share > LATE_SHARE:
         yield (
             f"{late_share:.1%} of the transactions were over {late_ms:.0f} ms late through the "
@@ -204,7 +199,3 @@ def too_little(planned: int, left_out: Mapping[str, int]) -> Iterator[str]:
             f"{share:.0%} of production's transactions are not replayed ({reasons}), "
             f"{LEFT_OUT_SHARE:.0%} may be: what they would do to the others is missing"
         )
-
-
-def _percentile(values: np.ndarray, percent: float) -> float:
-    return float(np.percentile(values, percent)) if len(values) else 0.0

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -96,7 +97,7 @@ def measured(
         blocking=pa.Table.from_pylist(edges, schema=runtables.BLOCKING),
         attempts=lambda: [done],
         done=transactions([done]),
-        expected=(),
+        expected=np.zeros(len(done), dtype=bool),
         objective_ms=250,
         duration_s=20,
     )

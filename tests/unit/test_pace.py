@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from test_schedule import WINDOW_S, drawn, workload
 
@@ -11,7 +12,7 @@ from replay.conduct.options import RunOptions
 from replay.errors import InputError
 from replay.load import pace, ramp, schedule
 from replay.load.pace import Step
-from replay.load.transactions import FAILED, OK, Transactions
+from replay.load.transactions import transactions
 from replay.workload import Template, Workload
 
 
@@ -177,17 +178,18 @@ def test_what_failed_in_production_too_is_no_failure_of_a_step() -> None:
     """A tenth of the requests asks for what was not there either."""
     count = 400
     number = np.arange(count)
-    done = Transactions(
-        arrival=number,
-        outcome=np.where(number % 10 == 0, FAILED, OK),
-        due_us=10_000_000 + number * 25_000,
-        latency_ms=np.full(count, 5.0),
-        pool_wait_ms=np.zeros(count),
-        lag_ms=np.zeros(count),
-        statements_lag_us=np.zeros(count),
-        retried=0,
-    )
+    due_us, zeros = 10_000_000 + number * 25_000, np.zeros(count, dtype=np.int64)
+    attempts = {
+        "arrival": number,
+        "ordinal": zeros,
+        "due_us": due_us,
+        "began_us": due_us,
+        "ended_us": due_us + 5000,
+        "lag_us": zeros,
+        "outcome": pa.array(np.where(number % 10 == 0, "http 404", "ok")).dictionary_encode(),
+    }
+    done = transactions([pa.table(attempts)], count)
     steps = (STEP,)
-    assert ramp.driven(steps, done, range(0, count, 10)).holds == STEP.rate
-    found = ramp.driven(steps, done, ())
+    assert ramp.driven(steps, done, number % 10 == 0).holds == STEP.rate
+    found = ramp.driven(steps, done, np.zeros(count, dtype=bool))
     assert (found.holds, found.breaks) == (None, STEP.rate)
