@@ -402,27 +402,33 @@ def test_17_needs_growth_dead_rows_and_a_snapshot(tmp_path, factor, dead, xmin, 
         assert found[0].templates[1].sql == "SELECT report"
 
 
-def nth(later_ms, generic):
-    """Four sessions whose first five executions take 2 ms each."""
+def nth(later_ms, generic, generic_ms):
+    """Four sessions whose first five executions take 20 ms each; by the generic plan one takes `generic_ms`."""
     run = Run()
     for pid in range(1, 5):
         for number in range(30):
             begin = number * 300 + pid
-            took = 2 if number < 5 else later_ms
+            took = 20 if number < 5 else later_ms
             run.transaction(pid, begin, (READ, begin, begin + took))
     node = {"Node Type": "Index Scan", "Index Name": "by_time"}
-    plan = {"sql": SQL[READ], "how": "analyze", "error": "", "plan": [{"Plan": node, "Execution Time": 2.0}],
-            "generic": [{"Plan": {**node, "Index Name": generic}, "Execution Time": later_ms}]}  # fmt: skip
+    plan = {"sql": SQL[READ], "how": "analyze", "error": "", "plan": [{"Plan": node, "Execution Time": 20.0}],
+            "generic": [{"Plan": {**node, "Index Name": generic}, "Execution Time": generic_ms}]}  # fmt: skip
     return run, {READ: plan}
 
 
 @pytest.mark.parametrize(
-    ("later_ms", "generic", "fires"),
-    [(50.0, "by_tenant", True), (2.0, "by_tenant", False), (50.0, "by_time", False)],
-    ids=["both", "no jump", "the same plan"],
+    ("later_ms", "generic", "generic_ms", "fires"),
+    [
+        (200, "by_tenant", 200.0, True),
+        (20, "by_tenant", 200.0, False),
+        (200, "by_time", 200.0, False),
+        (40, "by_tenant", 120.0, True),
+        (40, "by_tenant", 40.0, False),
+    ],
+    ids=["both", "no jump", "the same plan", "half a jump, a slow plan", "half a jump alone"],
 )
-def test_18_needs_a_jump_and_another_plan(tmp_path, later_ms, generic, fires):
-    run, plans = nth(later_ms, generic)
+def test_18_needs_a_jump_and_another_plan(tmp_path, later_ms, generic, generic_ms, fires):
+    run, plans = nth(later_ms, generic, generic_ms)
     assert (18 in rules(run, tmp_path, plans=plans)) == fires
 
 
