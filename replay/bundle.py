@@ -5,11 +5,11 @@ manifest.json is written last: a directory without it is not a workload.
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -21,11 +21,12 @@ from replay.errors import EnvironmentFaultError, InputError
 from replay.made import Made
 from replay.requests import RequestLog, Requests, as_template
 from replay.sql.comment import spelling
-from replay.workload import Activity, Manifest, Template, Transaction, Workload
+from replay.workload import Manifest, Template, Transaction, Workload
 
 if TYPE_CHECKING:  # a workload of logs alone has no schema
     from data_gen.profile import SchemaProfile
 
+T = TypeVar("T")
 _KIND = Kind(name="workload", version=2, made_by="replay capture")
 TEMPLATES = "templates.parquet"
 TRANSACTIONS = "transactions.parquet"
@@ -33,6 +34,7 @@ STATEMENTS = "statements.parquet"
 CONFLICTS = "conflicts.parquet"
 PLACES = "places.parquet"
 ACTIVITY = "activity.parquet"
+STANDING = "session_settings.parquet"
 TABLES = "tables.json"
 SCHEMA_SQL = "schema.sql"
 REQUEST_LOG = "request_log.json"
@@ -156,12 +158,13 @@ def read_mix(path: Path) -> Workload:
         templates=tuple(columnar.templates_of(_table(path / TEMPLATES))),
         transactions=(),
         conflicts=tuple(columnar.conflicts_of(_table(path / CONFLICTS))),
-        activity=_activity(path / ACTIVITY),
+        activity=_optional(path / ACTIVITY, columnar.activity_of),
+        standing=_optional(path / STANDING, columnar.standing_of),
     )
 
 
-def _activity(file: Path) -> tuple[Activity, ...]:
-    return tuple(columnar.activity_of(_table(file))) if file.is_file() else ()
+def _optional(file: Path, rows: Callable[[pa.Table], Iterator[T]]) -> tuple[T, ...]:
+    return tuple(rows(_table(file))) if file.is_file() else ()
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -276,6 +279,9 @@ def _write_files(
     if workload.activity:
         activity = columnar.activity_batches(workload.activity)
         _write_tables(path, {ACTIVITY: schemas.ACTIVITY_SCHEMA}, activity)
+    if workload.standing:
+        standing = columnar.standing_batches(workload.standing)
+        _write_tables(path, {STANDING: schemas.STANDING_SCHEMA}, standing)
     if profile is not None:
         from data_gen.ddl import schema_sql  # noqa: PLC0415 - as above
 
@@ -330,8 +336,19 @@ def _table(file: Path) -> pa.Table:
 
 
 def _present(path: Path) -> list[str]:
-    of_statements = (TEMPLATES, TRANSACTIONS, STATEMENTS, CONFLICTS, PLACES, TABLES, SCHEMA_SQL)
-    names = (*of_statements, REQUEST_LOG, ROUTES, REQUESTS, LINKS, RAN, REQUEST_PLACES, PLANS)
+    of_statements = (TEMPLATES, TRANSACTIONS, STATEMENTS, CONFLICTS, PLACES, ACTIVITY, STANDING)
+    names = (
+        *of_statements,
+        TABLES,
+        SCHEMA_SQL,
+        REQUEST_LOG,
+        ROUTES,
+        REQUESTS,
+        LINKS,
+        RAN,
+        REQUEST_PLACES,
+        PLANS,
+    )
     return [name for name in names if (path / name).is_file()]
 
 

@@ -22,11 +22,21 @@ from replay.schemas import (
     RAN_SCHEMA,
     REQUEST_SCHEMA,
     ROUTE_SCHEMA,
+    STANDING_SCHEMA,
     STATEMENT_SCHEMA,
     TEMPLATE_SCHEMA,
     TRANSACTION_SCHEMA,
 )
-from replay.workload import Activity, Conflict, Counters, Place, Statement, Template, Transaction
+from replay.workload import (
+    Activity,
+    Conflict,
+    Counters,
+    Place,
+    SessionSettings,
+    Statement,
+    Template,
+    Transaction,
+)
 
 T = TypeVar("T")
 Batch = tuple[pa.RecordBatch, ...]
@@ -91,6 +101,11 @@ def activity_batches(activity: Iterable[Activity]) -> Iterator[Batch]:
     )
 
 
+def standing_batches(standing: Iterable[SessionSettings]) -> Iterator[Batch]:
+    """Sessions' settings by columns."""
+    return _batches(STANDING_SCHEMA, lambda one: (one.session, one.statements), standing)
+
+
 def route_batches(routes: Iterable[Route]) -> Iterator[Batch]:
     """Routes by columns."""
     return _batches(ROUTE_SCHEMA, _route_row, routes)
@@ -151,6 +166,11 @@ def conflicts_of(table: pa.Table) -> Iterator[Conflict]:
 def activity_of(table: pa.Table) -> Iterator[Activity]:
     """Activity from columns."""
     return (Activity(**row) for row in _rows(table))
+
+
+def standing_of(table: pa.Table) -> Iterator[SessionSettings]:
+    """Sessions' settings from columns."""
+    return (SessionSettings(**row) for row in _rows(table))
 
 
 def places_of(table: pa.Table | pa.RecordBatch) -> Iterator[Place]:

@@ -73,6 +73,7 @@ STATEMENT_SCHEMA = pa.schema(
         ("error", pa.string()),
     ]
 )
+STANDING_SCHEMA = pa.schema([("session", pa.string()), ("statements", pa.list_(pa.string()))])
 CONFLICT_SCHEMA = pa.schema(
     [
         ("kind", pa.string()),

@@ -239,6 +239,14 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSettings:
+    """What a session had set before the window began, and had in force when it did."""
+
+    session: str  # as its transactions have it
+    statements: tuple[str, ...]  # that set it, one a setting, in the order in which they ran
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """A workload in memory: all that `NAME.workload/` holds but the schema's profile."""
 
@@ -248,6 +256,9 @@ class Workload:
     conflicts: tuple[Conflict, ...] = ()  # by count, most first
     places: Sequence[Place] = ()  # of the sample, by group, stratum and rank
     activity: tuple[Activity, ...] = ()  # most sessions first; none where nobody looked
+    standing: tuple[
+        SessionSettings, ...
+    ] = ()  # of a capture with a --window, as far as the log tells
 
     @property
     def window_s(self) -> float:

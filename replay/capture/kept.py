@@ -29,12 +29,11 @@ from replay.columnar import Tabled
 from replay.schemas import STATEMENT_SCHEMA, TRANSACTION_SCHEMA
 from replay.workload import Transaction
 
-# Settings of the session that say how, not what: their values stay as they are.
+# The server's own settings say how, not what: their values stay as they are. One with a dot in its name is
+# the application's.
 _PLAIN_SETTING = re.compile(
-    r"set (?:session |local )?(?:time zone|timezone|datestyle|intervalstyle|client_encoding|names"
-    r"|search_path|statement_timeout|lock_timeout|idle_in_transaction_session_timeout"
-    r"|extra_float_digits|bytea_output|client_min_messages|standard_conforming_strings"
-    r"|default_transaction_[a-z_]+|(?:session characteristics|transaction)\b.*)",
+    r"set (?:session |local )?(?:time zone|names|schema|(?:session characteristics|transaction)\b"
+    r"|(?!application_name\b|session_authorization\b|seed\b|role\b)[a-z_]+ (?:=|to)(?!\S))",
 )
 _SESSION_ID = re.compile(rb"([0-9a-f]{8})\.[0-9a-f]+")
 _DATA, _PLAIN, _SECRET = range(3)  # what a template's literals are

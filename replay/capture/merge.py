@@ -56,6 +56,7 @@ def merge(workloads: Mapping[str, Workload], requests: Sequence[Request] = ()) -
         conflicts=conflicts.told({template.id: template.sql for template in templates}),
         places=sample.places,
         activity=_activity(parts, span),
+        standing=tuple(one for part in parts for one in part.standing),
     )
 
 

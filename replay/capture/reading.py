@@ -20,6 +20,7 @@ from replay.capture.memory import collected_by_hand
 from replay.capture.registry import Registry
 from replay.capture.sample import Sampler
 from replay.capture.sessions import Sessions
+from replay.capture.standing import Standing
 from replay.capture.statements import folded
 from replay.capture.stopping import stopping
 from replay.capture.store import Store
@@ -78,7 +79,10 @@ class Reading:
         self.linker = linker
         requests = linker.requests.tolist() if linker is not None else ()
         self.sampler = self.everything or Sampler(k=k, store=self.store, requests=requests)
-        self.sessions = Sessions(seed=seed, begin_us=begin_us, end_us=end_us)
+        self.standing = Standing(self.registry) if begin_us is not None else None
+        self.sessions = Sessions(
+            seed=seed, begin_us=begin_us, end_us=end_us, standing=self.standing
+        )
         self.conflicts = Conflicts()
         self.records = 0
         self.malformed = 0

@@ -7,7 +7,10 @@ from replay.capture.formats.columns import Format, Ints
 from replay.capture.priority import Priorities
 from replay.capture.templates import effect_of
 from replay.sql.fingerprint import Fingerprint
+from replay.sql.setting import changed
 
+NO_SETTING = -1
+"""The number of what a template sets that sets nothing."""
 _CONTROL = frozenset({"begin", "commit", "rollback", "savepoint"})
 
 
@@ -20,7 +23,9 @@ class Registry:
         self.formats: list[Format] = []
         self._by_id: dict[str, int] = {}
         self._by_state: dict[str, int] = {}
+        self._settings: dict[str, int] = {"": NO_SETTING}
         self._effects: Ints = np.empty(0, np.int64)
+        self._sets: Ints = np.empty(0, np.int64)
         self._identities: Priorities = np.empty(0, np.uint64)
 
     def template(self, found: Fingerprint) -> int:
@@ -52,9 +57,22 @@ class Registry:
             self._effects = np.concatenate((self._effects, more))
         return self._effects
 
+    def sets(self) -> Ints:
+        """Which setting of its session each template changes, numbered; NO_SETTING: none."""
+        known = self._sets.size
+        if known < len(self.templates):
+            names = [changed(found.sql) for found in self.templates[known:]]
+            numbers = [self._settings.setdefault(name, len(self._settings)) for name in names]
+            self._sets = np.concatenate((self._sets, np.array(numbers, np.int64)))
+        return self._sets
+
     def is_control(self) -> Mask:
         """Which templates mean nothing outside of a transaction of several statements."""
         return np.array([found.kind in _CONTROL for found in self.templates], np.bool_)
+
+    def rolls_back(self) -> Mask:
+        """Which templates undo the transaction that they end."""
+        return np.array([found.kind == "rollback" for found in self.templates], np.bool_)
 
     def identities(self) -> Priorities:
         """The templates' ids as numbers."""

@@ -23,6 +23,7 @@ from replay.capture.executions import (
 )
 from replay.capture.formats.columns import Ints
 from replay.capture.held import Held, Stretches, starts_of, with_ended
+from replay.capture.standing import Standing
 from replay.capture.templates import CHAINS, CLOSES, OPENS, STAYS
 from replay.capture.units import Sources, Units, priorities, session_seed
 
@@ -47,10 +48,17 @@ class Sessions:
     """Takes rows in log order; gives executions to count, and finished units."""
 
     def __init__(
-        self, *, seed: int, begin_us: int | None = None, end_us: int | None = None
+        self,
+        *,
+        seed: int,
+        begin_us: int | None = None,
+        end_us: int | None = None,
+        standing: Standing | None = None,
     ) -> None:
+        """`standing` is told what ran before the window, which begins then."""
         self._seed = seed
         self._begin_us, self._end_us = begin_us, end_us
+        self._standing = standing
         self._by_pid: dict[tuple[str, bytes], _Session] = {}
         self.sessions = 0  # with an execution
         self.units = 0  # that began
@@ -79,7 +87,11 @@ class Sessions:
 
     def _end(self, ended: list[_Session], effects: Ints) -> tuple[Executions, Units]:
         """What these sessions leave open."""
-        return self._advance(Rows.none(), ended, effects, Sources(), last=True)
+        left = self._advance(Rows.none(), ended, effects, Sources(), last=True)
+        if self._standing is not None:
+            for session in ended:
+                self._standing.leave(session.id)
+        return left
 
     def _present(
         self,
@@ -166,6 +178,15 @@ class Sessions:
         if last:
             ended += [(session.id, session.unit) for session in present if session.unit is not None]
         self.units += int((new & counted).sum())
+        if self._standing is not None:
+            self._standing.take(
+                stretches,
+                new=new,
+                closed=closed,
+                early=self._is_early(found.start_us[begins]) & ~counted,
+                sessions=[session.id for session in present],
+                sources=sources,
+            )
         self._note_seen(found, counted[of_unit], present)
         self.beyond += int((counted[of_unit] & ~fits).sum())
         kept = whole & counted
@@ -182,8 +203,14 @@ class Sessions:
         """Count the sessions that have an execution in the window."""
         codes = found.session[counted]
         for code in codes[first_of(codes)].tolist():
+            if not present[code].seen and self._standing is not None:
+                self._standing.enter(present[code].id)
             self.sessions += not present[code].seen
             present[code].seen = True
+
+    def _is_early(self, start_us: Ints) -> Mask:
+        """Which of those that are not in the window are before it, or reach into it."""
+        return start_us < self._end_us if self._end_us is not None else start_us >= 0
 
     def _in_window(self, start_us: Ints) -> Mask:
         inside = np.ones(start_us.size, np.bool_)

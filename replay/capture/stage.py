@@ -28,10 +28,11 @@ from replay.capture.reading import Reading
 from replay.capture.sampling import notes as sampling_notes
 from replay.capture.sampling import sampling_of
 from replay.capture.scrub import KeepValues, scrubber
+from replay.capture.standing import told
 from replay.capture.statements import join
 from replay.capture.untold import notes as untold_notes
 from replay.errors import InputError
-from replay.workload import Manifest, Source, Template, Workload
+from replay.workload import Manifest, SessionSettings, Source, Template, Workload
 
 if TYPE_CHECKING:  # a capture of logs alone starts without, nor without a server's driver
     from data_gen.profile import SchemaProfile
@@ -193,6 +194,7 @@ class _Capture:
                 ),
                 conflicts=reading.conflicts.told({t.id: t.sql for t in registry.templates}),
                 places=build_places(registry, reading.sampler, numbers),
+                standing=self._standing(assembly),
             ),
             profile=scrubbed(asked.profile) if asked else None,
             interrupted=reading.interrupted,
@@ -200,6 +202,14 @@ class _Capture:
             scrubbed=scrubbed,
             told=told,
         )
+
+    def _standing(self, assembly: Assembly) -> tuple[SessionSettings, ...]:
+        """What sessions had set before the window."""
+        standing = self._reading.standing
+        if not standing:
+            return ()
+        every = np.arange(len(standing))
+        return told(assembly.transactions(standing, every, np.ones(every.size), jobs=1))
 
     def _linked(
         self, numbers: Ints, weights: Weights, calls: Ints, named: Origins

@@ -9,7 +9,7 @@ from replay.conduct.amplify import arrivals as amplified
 from replay.conduct.options import RECORDED, RunOptions
 from replay.errors import InputError
 from replay.load import pace, schedule, timeline
-from replay.load.settings import before_each
+from replay.load.settings import at_begin, before_each
 from replay.workload import Transaction, Workload
 
 _PLANNED_AT_MOST = 20_000_000  # transactions: more are a slip of the keyboard
@@ -26,11 +26,20 @@ def arrivals(
     """When each transaction is due, µs since the origin, and what else its plan has to know."""
     if options.scenario == RECORDED:
         gaps = timeline.gaps_of(options.speed, options.think)
+        standing = at_begin(workload.standing)
         for due in timeline.as_recorded(workload, speed=options.speed, think=options.think):
             if due.due_us < options.duration_s * 1e6:
                 session = due.transaction.session
-                more = {"gaps": gaps, "session": session, "connect_us": due.connect_us}
-                yield due.due_us, due.transaction, more
+                yield (
+                    due.due_us,
+                    due.transaction,
+                    {
+                        "gaps": gaps,
+                        "session": session,
+                        "connect_us": due.connect_us,
+                        "settings": standing.get(session, ()),
+                    },
+                )
         return
     mixed = schedule.mix(
         workload,
@@ -42,7 +51,7 @@ def arrivals(
     )
     if options.amplify is not None:
         mixed = amplified(mixed, options.amplify)
-    settings = before_each(workload.transactions)
+    settings = before_each(workload.transactions, workload.standing)
     for due_us, transaction in mixed:
         yield due_us, transaction, {"settings": settings.get(transaction.id, ())}
 

@@ -26,7 +26,7 @@ class PlannedTransaction:
     session: str = ""  # one worker drives all of a session; of no session: each in turn
     connect_us: int = 0  # when its session connects, since the origin; the first one's word counts
     ident: int = -1  # by which others wait for it
-    settings: tuple[str, ...] = ()  # statements that set up a session of the pool for it
+    settings: tuple[str, ...] = ()  # statements that set up its connection for it
     # Statements beside requests are of the last worker, which speaks to the database.
     aside: bool = False
     left_out: str = ""  # why it is not replayed at all (see refuse); then it has no statements

@@ -113,8 +113,8 @@ def plan(
     """The arrival with its bound values, ready for a shard; or left out, with the reason.
 
     `gaps` stretches the client's own time between its statements; with a `session`, it is one of
-    that session's, which connects at that time; without one, `settings` are set before it, and
-    what does nothing but set is left out.
+    that session's, which connects at that time; without one, what does nothing but set is left out.
+    Where the connection has not been given exactly `settings`, it is before this.
     """
     left_out = refuse.first_reason(transaction.statements)
     if not left_out and not session and only_sets(transaction):

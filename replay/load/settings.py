@@ -1,51 +1,53 @@
-"""What captured sessions had set when they ran a transaction, for a pool whose sessions are others'.
+"""What captured sessions had set when they ran a transaction, for connections that have not.
 
-In a recording each session sets for itself. In a mix a transaction comes to any connection of the
-pool, so that what its own session had set before (search_path, time zone, timeouts …) is set there
-first. A sample knows of a session only those settings that were kept.
+In a recording each session sets for itself, but for what it had set before the recording begins. In a
+mix a transaction comes to any connection of the pool, so that what its own session had set before
+(search_path, time zone, timeouts …) is set there first. A sample knows of a session only those
+settings that were kept.
 """
 
-import re
 from collections.abc import Collection, Iterable
 
+from replay.sql.setting import apply, changed
 from replay.sql.slots import render
-from replay.workload import Statement, Transaction
+from replay.workload import SessionSettings, Statement, Transaction
 
-_SET = re.compile(
-    r"\s*(set|reset)\s+(?!local\b|transaction\b|constraints\b)"
-    r"(?:session\s+(?!authorization\b))?(time\s+zone|session\s+authorization|[\w.\"]+)",
-    re.IGNORECASE,
-)
-_DISCARD = re.compile(r"\s*discard\s+all\b", re.IGNORECASE)
 # The target has its own roles, values are sent in UTF-8, and these are no names of settings.
 _NOT_OURS = frozenset(
     {"role", "session authorization", "client_encoding", "names", "characteristics", "seed"}
 )
-_SAME_AS = {"schema": "search_path", "time zone": "timezone"}
 
 Settings = tuple[str, ...]  # statements
 
 
-def before_each(transactions: Iterable[Transaction]) -> dict[int, Settings]:
+def at_begin(standing: Iterable[SessionSettings]) -> dict[str, Settings]:
+    """By session, what it had set when the window began, as far as a target is to have it."""
+    return {session: tuple(known.values()) for session, known in _known(standing).items() if known}
+
+
+def before_each(
+    transactions: Iterable[Transaction], standing: Iterable[SessionSettings] = ()
+) -> dict[int, Settings]:
     """By id, of those transactions whose session had set something, all that it had set.
 
-    `transactions` are in order of start.
+    `transactions` are in order of start; `standing` is what was set before the first of them.
     """
-    sessions: dict[str, dict[str, str]] = {}
+    sessions = _known(standing)
     found: dict[int, Settings] = {}
     for transaction in transactions:
         known = sessions.get(transaction.session)
         if known and not only_sets(transaction):
             found[transaction.id] = tuple(known.values())
         for statement in transaction.statements:
-            if not statement.error and _changes(statement):
-                _apply(statement, sessions.setdefault(transaction.session, {}))
+            if not statement.error and changed(statement.sql):
+                text = render(statement.sql, statement.slots, statement.values)[0]
+                _apply(text, sessions.setdefault(transaction.session, {}))
     return found
 
 
 def scripts(every: Collection[Settings]) -> list[str]:
     """Texts that give a session exactly these settings, whichever of `every` it had before."""
-    names = sorted({_name(one) for settings in every for one in settings})
+    names = sorted({changed(one) for settings in every for one in settings})
     return ["; ".join((*(f"RESET {name}" for name in names), *settings)) for settings in every]
 
 
@@ -55,25 +57,18 @@ def only_sets(transaction: Transaction) -> bool:
 
 
 def _changes(statement: Statement) -> bool:
-    return bool(_SET.match(statement.sql) or _DISCARD.match(statement.sql))
+    return bool(changed(statement.sql))
 
 
-def _apply(statement: Statement, known: dict[str, str]) -> None:
-    told = _SET.match(statement.sql)
-    name = _name(statement.sql)
-    if name in _NOT_OURS:
-        return
-    if told and told[1].lower() == "set":
-        known.pop(name, None)  # the last one set comes last
-        known[name] = render(statement.sql, statement.slots, statement.values)[0]
-    elif name == "all":
-        known.clear()
-    else:
-        known.pop(name, None)
+def _known(standing: Iterable[SessionSettings]) -> dict[str, dict[str, str]]:
+    sessions: dict[str, dict[str, str]] = {}
+    for one in standing:
+        known = sessions.setdefault(one.session, {})
+        for statement in one.statements:
+            _apply(statement, known)
+    return sessions
 
 
-def _name(sql: str) -> str:
-    """The setting that a SET or RESET changes; all for DISCARD ALL."""
-    told = _SET.match(sql)
-    name = " ".join(told[2].lower().split()) if told else "all"
-    return _SAME_AS.get(name, name)
+def _apply(statement: str, known: dict[str, str]) -> None:
+    if changed(statement) not in _NOT_OURS:
+        apply(statement, statement, known)

@@ -106,6 +106,7 @@ class Worker:
                 loop=loop,
                 done=done,
                 lost=lost,
+                settings=self._index.settings,
                 retries=self._index.retries,
                 new_session=self._connections.new_session,
             )

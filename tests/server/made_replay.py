@@ -8,7 +8,7 @@ from pathlib import Path
 from data_gen.profile import SchemaProfile
 from replay import bundle
 from replay.sql.fingerprint import fingerprint
-from replay.workload import Manifest, Statement, Template, Transaction, Workload
+from replay.workload import Manifest, SessionSettings, Statement, Template, Transaction, Workload
 
 BEGIN = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
 
@@ -47,6 +47,7 @@ def write(
     *,
     window_s: float = 1.0,
     profile: SchemaProfile | None = None,
+    standing: tuple[SessionSettings, ...] = (),
     **fields: object,
 ) -> Path:
     """The workload on disk; returns its directory."""
@@ -78,7 +79,12 @@ def write(
         **fields,
     }
     manifest = Manifest(**whole)  # type: ignore[arg-type]
-    workload = Workload(manifest=manifest, templates=_templates(kept), transactions=tuple(kept))
+    workload = Workload(
+        manifest=manifest,
+        templates=_templates(kept),
+        transactions=tuple(kept),
+        standing=standing,
+    )
     bundle.write(path, workload, profile)
     return path
 

@@ -20,7 +20,7 @@ from replay.conduct.run import run
 from replay.errors import InputError, NotValidError
 from replay.outcome import OK
 from replay.sql.fingerprint import fingerprint
-from replay.workload import Transaction
+from replay.workload import SessionSettings, Transaction
 
 MS = 1000
 SCENARIO = Path(str(find_spec("scenarios").origin)).with_name("as_recorded.py")
@@ -42,10 +42,17 @@ def recorded(
     directory: Path,
     transactions: list[Transaction],
     window_s: float,
+    standing: tuple[SessionSettings, ...] = (),
     **options: object,
 ) -> pa.Table:
     """Attempts of a recording, by transaction and statement."""
-    workload = write(directory / "a.workload", transactions, window_s=window_s, everything=True)
+    workload = write(
+        directory / "a.workload",
+        transactions,
+        window_s=window_s,
+        standing=standing,
+        everything=True,
+    )
     chosen: dict[str, object] = {"duration_s": 60.0, **options}
     manifest = run(
         workload,
@@ -98,16 +105,21 @@ def test_a_stalled_session_delays_nobody_else(staging: str, tmp_path: Path) -> N
 
 
 def test_sessions_come_and_go_and_keep_what_they_set(staging: str, tmp_path: Path) -> None:
-    sessions = []
+    """What the one half set before the recording, and the other half in it."""
+    sessions, standing = [], []
     for number in range(20):  # one after the other, and each begins in the other's end
         begin, name = number * 100 * MS, f"s{number}"
-        path = "SET search_path = public, pg_catalog" if number % 2 else "SET search_path = public"
+        if number % 2:
+            paths = ("SET search_path = public, pg_catalog", "SET role = nobody")
+            standing.append(SessionSettings(session=name, statements=paths))
+        else:
+            path = statement("SET search_path = public", prepared=None)
+            sessions.append(transaction(path, start_us=begin, session=name))
         sessions += [
-            transaction(statement(path, prepared=None), start_us=begin, session=name),
             transaction(statement(WHO, name), start_us=begin + 60 * MS, session=name),
             transaction(statement(WHO, name), start_us=begin + 120 * MS, session=name),
         ]
-    table = recorded(staging, tmp_path, sessions, 4.04, speed=2)
+    table = recorded(staging, tmp_path, sessions, 4.04, tuple(standing), speed=2)
     assert table["due_us"].to_pylist()[-1] == 1010 * MS  # twice as fast
     assert set(table["outcome"].to_pylist()) == {OK}
     with psycopg.connect(staging) as connection:

@@ -10,7 +10,7 @@ from made_run import workload
 
 from replay import bundle
 from replay.errors import EnvironmentFaultError, InputError
-from replay.workload import Activity, Statement
+from replay.workload import Activity, SessionSettings, Statement
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 STATEMENTS = st.builds(
@@ -33,7 +33,13 @@ def test_what_is_written_is_read(tmp_path_factory, statements):
     made = workload()
     first = replace(made.transactions[0], statements=statements)
     activity = Activity(state="active", wait_type="Lock", wait="tuple", template="", sessions=0.5)
-    made = replace(made, transactions=(first, *made.transactions[1:]), activity=(activity,))
+    standing = SessionSettings(session=first.session, statements=("set a = 1", "set b = 2"))
+    made = replace(
+        made,
+        transactions=(first, *made.transactions[1:]),
+        activity=(activity,),
+        standing=(standing,),
+    )
     bundle.write(path, made, None)
     assert bundle.read(path) == made
 
