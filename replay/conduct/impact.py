@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from replay.conduct.during import Ran, Script
 from replay.conduct.waits import with_waits
+from replay.groups import Groups
 from replay.load.transactions import OK, Block, Transactions
 from replay.migration import Migration, MigrationStatement, Round
 from replay.outcome import OK as OUTCOME_OK
@@ -153,29 +154,18 @@ class _Load:
     def by_step(
         self, first_s: float, until_s: float, slow_ms: float
     ) -> tuple[np.ndarray, Sequence[float]]:
-        """Of each step, up to the last one that has a transaction: the share that is wrong, and the p95.
-
-        The latencies of all steps stand in order of theirs, on disk.
-        """
+        """Of each step, up to the last one that has a transaction: the share that is wrong, and the p95."""
         steps = max(int((until_s - first_s) / self.width_s) + 1, 1)
         count, wrong = np.zeros(steps, np.int64), np.zeros(steps)
         for some, step in self._inside(first_s, until_s):
             count += np.bincount(step, minlength=steps)
             wrong += np.bincount(step, self.wrong(some, slow_ms), minlength=steps)
-        ends = np.cumsum(count)
-        latency_ms, place = self.done.room(int(ends[-1]), np.float32), ends - count
+        latency_ms = Groups(count, self.done.directory)
         for some, step in self._inside(first_s, until_s):
-            order = np.argsort(step, kind="stable")
-            found, begins, counts = np.unique(step[order], return_index=True, return_counts=True)
-            within = np.arange(len(order)) - np.repeat(begins, counts)
-            latency_ms[place[step[order]] + within] = some.latency_ms[order]
-            place[found] += counts
-        p95s = [
-            float(np.percentile(latency_ms[end - n : end], 95)) if n else 0.0
-            for n, end in zip(count.tolist(), ends.tolist(), strict=True)
-        ]
+            latency_ms.add(step, some.latency_ms)
         last = int(np.flatnonzero(count).max(initial=-1)) + 1
-        return (wrong / np.maximum(count, 1))[:last], p95s[:last]
+        p95s = [latency_ms.percentiles(number, (95,))[0] for number in range(last)]
+        return (wrong / np.maximum(count, 1))[:last], p95s
 
     def _inside(self, first_s: float, until_s: float) -> Iterator[tuple[Block, np.ndarray]]:
         for block in self.done.blocks():

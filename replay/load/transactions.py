@@ -10,7 +10,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from replay import ondisk
@@ -49,14 +48,12 @@ class Transactions:
 
     def __init__(self, count: int = 0, directory: Path | None = None) -> None:
         """Room for so many, on disk in that directory; there is more as they come."""
-        self._directory = directory
-        self._columns = {name: self.room(count, dtype) for name, dtype in _COLUMNS.items()}
+        self.directory = directory
+        self._columns = {
+            name: ondisk.zeros(directory, count, dtype) for name, dtype in _COLUMNS.items()
+        }
         self.retried = 0  # times that a transaction began again
         self.lags = Histogram()  # of every statement that was sent
-
-    def room(self, count: int, dtype: npt.DTypeLike) -> np.ndarray:
-        """Zeros where these stand, for who adds them up."""
-        return ondisk.zeros(self._directory, count, dtype)
 
     def blocks(self) -> Iterator[Block]:
         """All of them, a block at a time, none of which is empty."""
@@ -115,7 +112,7 @@ class Transactions:
         there = len(self._columns["outcome"])
         if count > there:
             for name, dtype in _COLUMNS.items():
-                more = self.room(max(count, 2 * there), dtype)
+                more = ondisk.zeros(self.directory, max(count, 2 * there), dtype)
                 more[:there] = self._columns[name]
                 self._columns[name] = more
 

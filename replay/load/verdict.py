@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from replay.load.counted import Counted, Service, count
-from replay.load.percentiles import percentiles
 from replay.load.refuse import SESSION_RESET
 from replay.load.report import LoadReport
 from replay.load.schedule import LEFT_OUT_EMPTY, LEFT_OUT_SETS
 from replay.load.transactions import Transactions
 from replay.outcome import Accounting
+from replay.percentiles import percentiles
 
 # Beyond these a run says more of the generator than of the server.
 LAG_P99_MS = 50.0  # or a tenth of what was measured, where that is more: it then decides nothing

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from replay import outcome, rundir
 from replay.rundir import RunManifest
 
 Ints = npt.NDArray[np.int64]
@@ -38,30 +36,6 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempts:
-    """The columns of a run's attempts that the figures need; see runtables.ATTEMPTS."""
-
-    arrival: Ints
-    ordinal: Ints
-    template: Names
-    due_us: Ints
-    began_us: Ints  # -1 where the statement was never sent
-    ended_us: Ints
-    lag_us: Ints
-    outcome: Names
-
-    @property
-    def ok(self) -> Bools:
-        """Statements that the server answered without an error."""
-        return self.outcome.among(lambda name: name == outcome.OK)
-
-    @property
-    def sent(self) -> Bools:
-        """Statements that reached the server."""
-        return self.began_us >= 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
     """Equal steps of a run's time: charts of one run share it, so they can be read side by side."""
 
@@ -73,24 +47,8 @@ class Grid:
         return np.clip(at_us // self.width_us, 0, self.count - 1)
 
 
-def read_attempts(run: Path) -> Attempts:
-    """The run's attempts; empty columns where it has none."""
-    table = rundir.read_table(run, "attempts")
-    return Attempts(
-        arrival=ints(table, "arrival"),
-        ordinal=ints(table, "ordinal"),
-        template=names(table, "template"),
-        due_us=ints(table, "due_us"),
-        began_us=ints(table, "began_us"),
-        ended_us=ints(table, "ended_us"),
-        lag_us=ints(table, "lag_us"),
-        outcome=names(table, "outcome"),
-    )
-
-
-def grid(manifest: RunManifest, attempts: Attempts) -> Grid:
+def grid(manifest: RunManifest, last_us: int) -> Grid:
     """Steps over the planned length, or longer where the run's tail was: 60 at most."""
-    last_us = int(attempts.ended_us.max()) if len(attempts.ended_us) else 0
     length_s = max(manifest.duration_s, last_us / 1e6, 0.1)
     width_s = next((w for w in _WIDTHS_S if length_s / w <= _BUCKETS_AT_MOST), _WIDTHS_S[-1])
     return Grid(width_us=round(width_s * 1e6), count=int(np.ceil(length_s / width_s)))

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
-from replay.report.columns import Attempts, Bools
+from replay.report.attempts import Attempts
 from replay.workload import Template, Workload
 
 
@@ -52,8 +50,8 @@ class Coverage:
 
 def coverage(workload: Workload, attempts: Attempts, boosted: set[str]) -> Coverage:
     """Compare the workload's templates with what the run sent."""
-    sent = _count(attempts, attempts.sent)
-    ok = _count(attempts, attempts.ok)
+    sent = dict(zip(attempts.templates, attempts.sent.tolist(), strict=True))
+    ok = dict(zip(attempts.templates, attempts.ok.tolist(), strict=True))
     executions = max(workload.manifest.executions, 1)
     rare = [
         _covered(template, executions, sent, ok, boosted)
@@ -89,9 +87,3 @@ def _covered(
         boosted=template.id in boosted,
         source=template.source,
     )
-
-
-def _count(attempts: Attempts, chosen: Bools) -> dict[str, int]:
-    names = attempts.template.names
-    counts = np.bincount(attempts.template.codes[chosen], minlength=len(names))
-    return {name: int(count) for name, count in zip(names, counts, strict=True)}

@@ -10,13 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from replay import ondisk
 from replay.outcome import REFUSAL, RETRIED_AFTER, error_name
-from replay.report.columns import Attempts, Ints
+from replay.report.attempts import Attempts
+from replay.report.columns import Bools, Ints
+from replay.report.inflight import InFlight
 from replay.requests import is_called
 from replay.rundir import RunManifest
 from replay.workload import Workload
 
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
+_BLOCK = 1 << 16  # transactions that are in memory together
 _FURTHEST = 5  # templates that are named
 _LEAST_EXPECTED = 20  # executions: of fewer, chance alone makes a large difference
 
@@ -53,26 +57,25 @@ class Fidelity:
 def fidelity(workload: Workload, attempts: Attempts, manifest: RunManifest) -> Fidelity | None:
     """Compare a run with what it replayed; None where nothing was sent or nothing was logged."""
     logged = [t for t in workload.templates if t.source != "statements" and t.calls]
-    sent = attempts.sent
+    chosen = attempts.among(lambda _: True)
     if through_service := bool(manifest.options.get("service")):
         # Those of which statements were replayed, or nothing, are told apart: see report.requests.
-        logged = [t for t in logged if t.id in attempts.template.names]
+        logged = [t for t in logged if t.id in attempts.templates]
         routes = {t.id for t in logged}
-        is_route = np.array([name in routes for name in attempts.template.names], dtype=bool)
-        sent &= is_route[attempts.template.codes]
-    if not logged or not sent.any():
+        chosen = attempts.among(lambda name: name in routes)
+    if not logged or not attempts.sent[chosen].any():
         return None
     expected = _expected_per_s(workload, manifest)
     is_paced = _is_paced(manifest)
     length_s = max(manifest.duration_s, 1e-3)
-    counts = np.bincount(attempts.template.codes[sent], minlength=len(attempts.template.names))
-    replayed = dict(zip(attempts.template.names, (counts / length_s).tolist(), strict=True))
+    rates = np.where(chosen, attempts.sent, 0) / length_s
+    replayed = dict(zip(attempts.templates, rates.tolist(), strict=True))
     if through_service:
         replayed = {t.id: replayed[t.id] for t in logged}
         expected = {name: rate for name, rate in expected.items() if name in replayed}
     calls = sum(t.calls for t in logged)
     errors = sum((Counter(dict(t.error_states)) for t in logged), Counter())
-    began, ended = attempts.began_us[sent], attempts.ended_us[sent]
+    flight = InFlight(attempts, chosen)
     return Fidelity(
         of="requests" if through_service else "statements",
         kinds="routes" if through_service else "templates",
@@ -84,13 +87,13 @@ def fidelity(workload: Workload, attempts: Attempts, manifest: RunManifest) -> F
         production_concurrency=round(
             sum(t.total_ms for t in logged) / 1e3 / workload.window_s * _speed(manifest), 3
         ),
-        replayed_concurrency=round(float((ended - began).sum()) / 1e6 / length_s, 3),
+        replayed_concurrency=round(flight.total_us / 1e6 / length_s, 3),
         production_peak=workload.manifest.peak_concurrency,
-        replayed_peak=_peak(began, ended),
+        replayed_peak=flight.peak(),
         production_errors={
             error_name(s): round(n / calls * 1e3, 3) for s, n in errors.most_common()
         },
-        replayed_errors=_errors(attempts, sent),
+        replayed_errors=_errors(attempts, chosen),
     )
 
 
@@ -180,14 +183,17 @@ def _shapes(workload: Workload, attempts: Attempts) -> float:
         names = tuple(statement.template for statement in transaction.statements)
         if names:
             kept[_hash(names)] += transaction.weight
-    order = np.lexsort((attempts.ordinal, attempts.arrival))
-    order = order[attempts.sent[order]]
-    arrival, codes = attempts.arrival[order], attempts.template.codes[order]
-    _, first = np.unique(arrival, return_index=True)
-    position = np.arange(len(arrival)) - np.repeat(first, np.diff(np.append(first, len(arrival))))
-    values = _values(attempts.template.names)[codes] * _powers(position)
-    found, counts = np.unique(np.add.reduceat(values, first), return_counts=True)
-    seen = dict(zip(map(str, found.tolist()), map(float, counts.tolist()), strict=True))
+    values = _values(attempts.templates)
+    hashes = ondisk.zeros(None, attempts.transactions, np.uint64)  # 0: nothing of it was sent
+    for block in attempts.blocks():
+        sent = block.sent
+        terms = values[block.template[sent]] * _powers(block.ordinal[sent])
+        np.add.at(hashes, block.arrival[sent], terms)
+    seen: Counter[str] = Counter()
+    for begin in range(0, len(hashes), _BLOCK):
+        some = hashes[begin : begin + _BLOCK]
+        found, counts = np.unique(some[some != 0], return_counts=True)
+        seen.update(dict(zip(map(str, found.tolist()), counts.tolist(), strict=True)))
     return _overlap(kept, seen)
 
 
@@ -207,20 +213,12 @@ def _powers(position: Ints) -> np.ndarray:
     return powers
 
 
-def _peak(began: Ints, ended: Ints) -> int:
-    """Most statements in flight at once."""
-    moments = np.concatenate([began, ended])
-    steps = np.repeat([1, -1], len(began))
-    return int(np.cumsum(steps[np.argsort(moments, kind="stable")]).max(initial=0))
-
-
-def _errors(attempts: Attempts, sent: np.ndarray) -> dict[str, float]:
+def _errors(attempts: Attempts, chosen: Bools) -> dict[str, float]:
     """SQLSTATE, or a service's status -> of a thousand of those that were sent."""
-    counts = np.bincount(attempts.outcome.codes[sent], minlength=len(attempts.outcome.names))
+    counts = attempts.counts[chosen, :, 1].sum(axis=0).tolist()
     told: Counter[str] = Counter()
-    for name, count in zip(attempts.outcome.names, counts.tolist(), strict=True):
+    for name, count in zip(attempts.outcomes, counts, strict=True):
         state = name.removeprefix(RETRIED_AFTER)
         if count and REFUSAL.fullmatch(state):
             told[state] += count
-    whole = int(sent.sum())
-    return {state: round(count / whole * 1e3, 3) for state, count in told.most_common()}
+    return {state: round(count / sum(counts) * 1e3, 3) for state, count in told.most_common()}

@@ -52,14 +52,14 @@ def figures(run: Path, manifest: RunManifest, workload: Path | None) -> RequestF
         return None
     requests = bundle.read_requests(workload) if workload is not None else None
     known = {route.id: route for route in requests.routes} if requests is not None else {}
-    attempts = rundir.read_table(run, "attempts")
-    found = _answers(attempts, known)
+    seen, unanswered = _answers(run)
+    found = [_beside(known[one], counts) for one, counts in seen.items() if one in known]
     sent = sum(one.sent for one in found)
     return RequestFigures(
         planned=_counts(manifest, "requests"),
         left_out=_counts(manifest, "left_out"),
         mismatch=round(sum(one.sent * one.mismatch for one in found) / sent, 4) if sent else None,
-        unanswered=pc.sum(pc.equal(attempts["outcome"].cast(pa.string()), UNANSWERED)).as_py() or 0,
+        unanswered=unanswered,
         routes=tuple(sorted(found, key=lambda one: (-one.mismatch, -one.sent))),
     )
 
@@ -69,13 +69,18 @@ def _counts(manifest: RunManifest, name: str) -> dict[str, int]:
     return {str(key): int(n) for key, n in told.items()} if isinstance(told, Mapping) else {}
 
 
-def _answers(attempts: pa.Table, known: Mapping[str, Route]) -> list[RouteAnswers]:
+def _answers(run: Path) -> tuple[dict[str, Counter[str]], int]:
+    """By template how many of what was sent were answered with which class, and how many not at all."""
     seen: dict[str, Counter[str]] = {}
-    columns = attempts.select(["template", "began_us", "rows"]).to_pydict()
-    for template, began_us, status in zip(*columns.values(), strict=True):
-        if template in known and began_us >= 0:
-            seen.setdefault(template, Counter())[_class(status)] += 1
-    return [_beside(known[template], counts) for template, counts in seen.items()]
+    unanswered = 0
+    for block in rundir.read_blocks(run, "attempts"):
+        unanswered += pc.sum(pc.equal(block["outcome"].cast(pa.string()), UNANSWERED)).as_py() or 0
+        sent = block.filter(pc.greater_equal(block["began_us"], 0))
+        counted = sent.group_by(["template", "rows"]).aggregate([([], "count_all")])
+        for row in counted.to_pylist():
+            classes = seen.setdefault(row["template"], Counter())
+            classes[_class(row["rows"])] += row["count_all"]
+    return seen, unanswered
 
 
 def _beside(route: Route, counts: Counter[str]) -> RouteAnswers:

@@ -12,6 +12,7 @@ from replay.finding import Finding, Proof
 from replay.migration import Migration
 from replay.report import blocking, columns, failures, latency, requests, waits, wording
 from replay.report.activity import Beside, beside
+from replay.report.attempts import Attempts
 from replay.report.coverage import Coverage, coverage
 from replay.report.failures import Failure
 from replay.report.fidelity import Fidelity, fidelity
@@ -74,14 +75,14 @@ def summarise(runs: Sequence[Path], workload: Path | None = None) -> Summary:
     run = runs[0]
     manifest = rundir.read_manifest(run)
     source = find_workload(run, manifest, workload)
-    attempts = columns.read_attempts(run)
-    grid = columns.grid(manifest, attempts)
+    attempts = Attempts(run)
+    grid = columns.grid(manifest, attempts.last_us)
     boosted = set(manifest.boosted)
     findings = rundir.read_findings(run)
     texts = _texts(run, findings, source)
     seen, routes = _seen(run, manifest, source)
     routes = _linked(source) | routes
-    whole = latency.whole(attempts, boosted)
+    whole = latency.Whole(attempts, boosted)
     trees = blocking.trees(run)
     templates = latency.by_template(
         attempts, {t.id: t for t in source.templates} if source else {}, texts, boosted
@@ -100,9 +101,9 @@ def summarise(runs: Sequence[Path], workload: Path | None = None) -> Summary:
         templates=templates,
         failures=failures.by_sqlstate(templates, source),
         ordinary_ms=latency.over_time(
-            whole.from_due_ms[whole.ordinary], whole.due_us[whole.ordinary], grid
+            whole, grid, lambda some: (some.from_due_ms[some.ordinary], some.due_us[some.ordinary])
         ),
-        pool_wait_ms=latency.over_time(whole.pool_wait_ms, whole.due_us, grid),
+        pool_wait_ms=latency.over_time(whole, grid, lambda some: (some.pool_wait_ms, some.due_us)),
         waits=waits.by_event(run, grid),
         activity=beside(run, manifest, source),
         trees=trees,

@@ -10,7 +10,7 @@ from made_run import BEGIN
 from made_run import workload as made_workload
 
 from replay import rundir, runtables
-from replay.report.columns import read_attempts
+from replay.report.attempts import Attempts
 from replay.report.fidelity import Fidelity, fidelity
 from replay.report.wording import fidelity_facts
 from replay.rundir import RunManifest
@@ -109,7 +109,7 @@ def compared(
         pool=1,
         **whole,  # type: ignore[arg-type]
     )
-    found = fidelity(source, read_attempts(directory), manifest)
+    found = fidelity(source, Attempts(directory), manifest)
     assert found is not None
     return found
 

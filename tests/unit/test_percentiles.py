@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay.load.percentiles import percentiles
+from replay.percentiles import percentiles
 
 PERCENTS = (0, 5, 50, 95, 99, 100)
 floats = st.floats(width=32, allow_nan=False, allow_infinity=False, min_value=-1e9, max_value=1e9)

@@ -29,6 +29,7 @@ from replay.report import (
     waits,
     wording,
 )
+from replay.report.attempts import Attempts
 from replay.report.inspect import as_json as inspect_json
 from replay.report.summary import summarise
 from replay.workload import Activity, duration_bucket
@@ -78,7 +79,7 @@ def test_latency_counts_from_due_and_service_from_began(run):
         attempt(1, 0, A, 10_000, 10_000, 11_000),
         attempt(2, 0, A, 20_000, -1, 5_020_000, ended_as=outcome.SKIPPED_POOL),
     )
-    (row,) = latency.by_template(columns.read_attempts(run), {}, {A: "SELECT 1"}, {B})
+    (row,) = latency.by_template(Attempts(run), {}, {A: "SELECT 1"}, {B})
     assert (row.sent, row.ok, row.boosted) == (2, 2, False)
     assert row.from_due.max == 5_000.0
     assert (row.service.p50, row.service.max) == (2.0, 3.0)
@@ -112,7 +113,7 @@ def test_what_never_came_due_in_a_stopped_run_is_not_counted_as_quick(run):
     sent = [attempt(n, 0, A, 0, 0, 8_000) for n in range(3)]
     never = [attempt(9 + n, 0, A, 70, -1, 70, ended_as=outcome.SKIPPED_END) for n in range(30)]
     write(run, "attempts", *sent, *never)
-    (row,) = latency.by_template(columns.read_attempts(run), {}, {}, set())
+    (row,) = latency.by_template(Attempts(run), {}, {}, set())
     assert (row.sent, row.skipped, row.from_due.p50) == (3, 30, pytest.approx(8.0, rel=0.01))
 
 
@@ -151,7 +152,7 @@ def test_errors_that_production_had_too_stand_last(run):
     made = made_run.replace(made, templates=(had,))
     ended = ["23505", "23505", "42P01"]
     write(run, "attempts", *(attempt(n, 0, A, 0, 0, 1, ended_as=e) for n, e in enumerate(ended)))
-    rows = latency.by_template(columns.read_attempts(run), {}, {}, set())
+    rows = latency.by_template(Attempts(run), {}, {}, set())
     found = failures.by_sqlstate(rows, made)
     assert [(f.sqlstate, f.name, f.count, f.expected) for f in found] == [
         ("42P01", "undefined table", 1, False),
@@ -174,7 +175,7 @@ def test_a_transaction_is_due_with_its_first_statement_and_ends_with_its_last(ru
         attempt(1, 0, A, 8_000, 8_000, 9_000),
         attempt(2, 0, A, 8_500, -1, 9_500, ended_as=outcome.SKIPPED_POOL),
     )
-    whole = latency.whole(columns.read_attempts(run), {B})
+    (whole,) = latency.Whole(Attempts(run), {B}).blocks()
     assert whole.due_us.tolist() == [100, 8_000, 8_500]
     assert whole.from_due_ms.tolist() == [5.0, 4.0, 1.0]
     assert whole.pool_wait_ms.tolist() == [3.0, 0.0, 1.0]
