@@ -96,7 +96,7 @@ class Lines:
     def __call__(self, done: int, total: int) -> None:
         """Told as `progress` says."""
         now = time.monotonic()
-        if now - self._told_at < self._least_s:
+        if not done or now - self._told_at < self._least_s:
             return
         self._told_at, self._least_s = now, min(2 * self._least_s, self._AT_MOST_S)
         rate = done / max(now - self._began, 1e-3)

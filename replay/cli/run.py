@@ -190,7 +190,7 @@ def _boosts(
 @options.bind
 @click.option(
     "--during",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE.sql",
     help="Run a release's migration in the middle of the load, on a connection of its own, as psql "
     "would: the run tells how long each statement took, what it waited for, what it blocked, and "

@@ -64,8 +64,10 @@ def read_script(path: Path) -> Script:
     """Read a migration; raises InputError where there is none in the file, or psql is needed."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 ({error.reason}); save it as that") from None
     steps = tuple(_step(path, line, sql) for line, sql in statements(text))
     if not steps:
         raise InputError(f"{path}: holds no statement")

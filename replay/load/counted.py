@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from replay.load.report import LoadReport
-from replay.load.transactions import OK, SKIPPED, Block, Transactions
+from replay.load.transactions import OK, Block, Transactions
 
 
 def shapes_with(report: LoadReport, templates: Collection[str]) -> np.ndarray:
@@ -30,8 +30,7 @@ class Service:
         ordinary: np.ndarray = ~self._boosted[self._report.shape_of[some.arrival]]
         if self._until_us is not None:
             ordinary &= some.due_us < self._until_us
-        # What never came due in a run that was stopped says nothing of the service.
-        ordinary &= (some.outcome != SKIPPED) | (some.latency_ms > 0)
+        ordinary &= some.came
         return ordinary
 
     def expected(self, some: Block) -> np.ndarray:

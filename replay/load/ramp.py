@@ -80,13 +80,15 @@ def driven(ramp: Sequence[Step], done: Transactions, expected: np.ndarray) -> Ca
     `expected` has, by arrival, whether it failed as it did in production: that is no failure. Those of
     one step are in memory together.
     """
-    ends_s = (some.due_us / 1e6 + some.latency_ms / 1e3 for some in done.blocks())
-    last_s = max((float(end_s.max()) for end_s in ends_s), default=0.0)
+    came = (some.where(some.came) for some in done.blocks())
+    ends_s = (some.due_us / 1e6 + some.latency_ms / 1e3 for some in came)
+    last_s = max((float(end_s.max(initial=0.0)) for end_s in ends_s), default=0.0)
     found: list[StepFigures] = []
     for step in ramp:
         if step.end_s > last_s + (step.end_s - step.begin_s) / 4:
             break
         mine = done.due(step.begin_s * 1e6, step.end_s * 1e6)
+        mine = mine.where(mine.came)
         bad = (mine.outcome == FAILED) | (mine.outcome == SKIPPED)
         bad &= ~expected[mine.arrival]
         found.append(figures(step, mine.due_us / 1e6, mine.latency_ms, bad))

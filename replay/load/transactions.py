@@ -38,6 +38,12 @@ class Block:
     pool_wait_ms: np.ndarray
     lag_ms: np.ndarray  # of the first statement
 
+    @property
+    def came(self) -> np.ndarray:
+        """Which came due: what did not, in a run that was stopped, says nothing of the service."""
+        found: np.ndarray = (self.outcome != SKIPPED) | (self.latency_ms > 0)
+        return found
+
     def where(self, chosen: np.ndarray) -> "Block":
         """Those for which the mask holds."""
         return Block(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})

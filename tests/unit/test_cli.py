@@ -248,11 +248,11 @@ def test_progress_is_told_in_lines_where_nobody_sees_a_bar(monkeypatch, capsys):
     now_s = [0.0]
     monkeypatch.setattr("replay.cli.output.time.monotonic", lambda: now_s[0])
     with output.progress("planning") as tell:
-        for second in range(9):
+        for second in range(2, 11):  # what comes before the first takes long
             now_s[0] = float(second)
-            tell(second * 1000, 20_000)
+            tell((second - 2) * 1000, 20_000)
     assert capsys.readouterr().err.splitlines() == [
-        "planning    1,000 of 20,000, 5%, 1,000/s, about 19 s left",
-        "planning    3,000 of 20,000, 15%, 1,000/s, about 17 s left",
-        "planning    7,000 of 20,000, 35%, 1,000/s, about 13 s left",
+        "planning    1,000 of 20,000, 5%, 333/s, about 57 s left",
+        "planning    3,000 of 20,000, 15%, 600/s, about 28 s left",
+        "planning    7,000 of 20,000, 35%, 778/s, about 17 s left",
     ]

@@ -174,21 +174,39 @@ def test_a_recording_has_as_many_workers_as_are_asked_for():
         RunOptions(workers=40).check()
 
 
+def attempts(due_us: np.ndarray, outcome: np.ndarray, took_us: int = 5000) -> pa.Table:
+    """One statement each, of which those that are skipped never came due."""
+    zeros, skipped = np.zeros(len(due_us), dtype=np.int64), np.char.startswith(outcome, "skipped")
+    columns = {
+        "arrival": np.arange(len(due_us)),
+        "ordinal": zeros,
+        "due_us": due_us,
+        "began_us": np.where(skipped, -1, due_us),
+        "ended_us": np.where(skipped, due_us, due_us + took_us),
+        "lag_us": zeros,
+        "outcome": pa.array(outcome).dictionary_encode(),
+    }
+    return pa.table(columns)
+
+
+@pytest.mark.parametrize("stopped_s", [23.0, 29.0])
+def test_a_ramp_that_was_stopped_is_judged_by_what_it_came_to(stopped_s):
+    steps = pace.steps(1.0, 2.0, 10.0, 60.0)
+    due_us = np.arange(0, 60_000_000, 50_000)
+    outcome = np.where(due_us < stopped_s * 1e6, "ok", "skipped:end")
+    done = transactions([attempts(due_us, outcome)], len(due_us))
+    found = ramp.driven(steps, done, np.zeros(len(due_us), dtype=bool))
+    assert [step.rate for step in found.steps] == [1.0, 2.0, 4.0][: 2 + (stopped_s > 25)]
+    assert (found.holds, found.breaks) == (found.steps[-1].rate, None)
+
+
 def test_what_failed_in_production_too_is_no_failure_of_a_step() -> None:
     """A tenth of the requests asks for what was not there either."""
     count = 400
     number = np.arange(count)
-    due_us, zeros = 10_000_000 + number * 25_000, np.zeros(count, dtype=np.int64)
-    attempts = {
-        "arrival": number,
-        "ordinal": zeros,
-        "due_us": due_us,
-        "began_us": due_us,
-        "ended_us": due_us + 5000,
-        "lag_us": zeros,
-        "outcome": pa.array(np.where(number % 10 == 0, "http 404", "ok")).dictionary_encode(),
-    }
-    done = transactions([pa.table(attempts)], count)
+    due_us = 10_000_000 + number * 25_000
+    outcome = np.where(number % 10 == 0, "http 404", "ok")
+    done = transactions([attempts(due_us, outcome)], count)
     steps = (STEP,)
     assert ramp.driven(steps, done, number % 10 == 0).holds == STEP.rate
     found = ramp.driven(steps, done, np.zeros(count, dtype=bool))
