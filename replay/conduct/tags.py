@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from replay.errors import InputError
+from replay.load.settings import only_sets
 from replay.requests import REQUEST
 from replay.workload import Template, Workload
 
@@ -18,17 +19,23 @@ _SHOWN = 30
 def tagged(workload: Workload, tags: Collection[str], excluded: Collection[str]) -> Workload:
     """The workload with the transactions that have one of the tags and none of the excluded ones.
 
-    Without tags all are taken but the excluded. Rates stay what they are. Raises InputError where nothing is left.
+    Without tags all are taken but the excluded. Rates stay what they are. What sessions set is taken, too:
+    the others run with it. Raises InputError where nothing is left.
     """
     if not tags and not excluded:
         return workload
     of = {template.id: _tags(template) for template in workload.templates}
     chosen = []
+    left = False
     for transaction in workload.transactions:
         has = {tag for statement in transaction.statements for tag in of[statement.template]}
-        if (not tags or has & set(tags)) and not has & set(excluded):
+        if has & set(excluded):
+            continue
+        is_asked_for = not tags or bool(has & set(tags))
+        left |= is_asked_for
+        if is_asked_for or only_sets(transaction):
             chosen.append(transaction)
-    if not chosen:
+    if not left:
         ids = {template.id for template in workload.templates}
         known = sorted({tag for found in of.values() for tag in found} - ids)
         raise InputError(

@@ -9,7 +9,7 @@ from replay.errors import InputError
 from replay.requests import REQUEST
 from replay.workload import Statement, Template, Transaction, Workload
 
-SELECT, UPDATE, BEGIN = (letter * 16 for letter in "abc")
+SELECT, UPDATE, BEGIN, SET = (letter * 16 for letter in "abcd")
 
 
 def template(name: str, kind: str, *tables: str, rare: bool = False) -> Template:
@@ -18,7 +18,7 @@ def template(name: str, kind: str, *tables: str, rare: bool = False) -> Template
     )
 
 
-def transaction(number: int, *templates: str) -> Transaction:
+def transaction(number: int, *templates: str, sql: str = "") -> Transaction:
     return Transaction(
         id=number,
         session="",
@@ -28,7 +28,7 @@ def transaction(number: int, *templates: str) -> Transaction:
         statements=tuple(
             Statement(
                 template=name,
-                sql="",
+                sql=sql,
                 slots="",
                 values=(),
                 prepared=None,
@@ -101,3 +101,17 @@ def test_tags_that_leave_nothing_name_those_that_there_are() -> None:
         InputError, match=r"begin, public\.tasks, queue, rare, select, tasks, update"
     ):
         tagged(WORKLOAD, ("insert",), ())
+
+
+def test_what_sessions_set_is_in_force_for_those_that_are_left():
+    sets = template(SET, "set")
+    first, *others = WORKLOAD.transactions
+    source = dataclasses.replace(
+        WORKLOAD,
+        templates=(*WORKLOAD.templates, sets),
+        transactions=(transaction(3, SET, sql="SET search_path = x"), first, *others),
+    )
+    assert [one.id for one in tagged(source, ("update",), ()).transactions] == [3, 1]
+    assert [one.id for one in tagged(source, (), ("update", "set")).transactions] == [0, 2]
+    with pytest.raises(InputError, match="no transaction is left"):
+        tagged(source, ("insert",), ())
