@@ -8,7 +8,7 @@ settings that were kept.
 
 from collections.abc import Collection, Iterable
 
-from replay.sql.setting import apply, changed
+from replay.sql.setting import apply, changed, parts
 from replay.sql.slots import render
 from replay.workload import SessionSettings, Statement, Transaction
 
@@ -39,9 +39,10 @@ def before_each(
         if known and not only_sets(transaction):
             found[transaction.id] = tuple(known.values())
         for statement in transaction.statements:
-            if not statement.error and changed(statement.sql):
+            if not statement.error and _changes(statement):
                 text = render(statement.sql, statement.slots, statement.values)[0]
-                _apply(text, sessions.setdefault(transaction.session, {}))
+                for part in parts(text):
+                    _apply(part, sessions.setdefault(transaction.session, {}))
     return found
 
 
@@ -57,7 +58,7 @@ def only_sets(transaction: Transaction) -> bool:
 
 
 def _changes(statement: Statement) -> bool:
-    return bool(changed(statement.sql))
+    return bool(parts(statement.sql))
 
 
 def _known(standing: Iterable[SessionSettings]) -> dict[str, dict[str, str]]:

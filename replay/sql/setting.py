@@ -11,16 +11,21 @@ _SET = re.compile(
     re.IGNORECASE,
 )
 _DISCARD = re.compile(r"\s*discard\s+all\b", re.IGNORECASE)
+_PART = re.compile(r"((?:'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[^;'\"])*)(?:;|$)")
 _SAME_AS = {"schema": "search_path", "time zone": "timezone"}
 
 
+def parts(sql: str) -> tuple[str, ...]:
+    """The statements of a text that does nothing but set what outlives its transaction; else none."""
+    if not _name(sql):
+        return ()
+    found = tuple(filter(None, map(str.strip, _PART.findall(sql))))
+    return found if all(map(_name, found)) else ()
+
+
 def changed(sql: str) -> str:
-    """The setting that a SET or RESET changes; ALL for DISCARD ALL, too; "" of any other statement."""
-    told = _SET.match(sql)
-    if told is None:
-        return ALL if _DISCARD.match(sql) else ""
-    name = " ".join(told[2].lower().split())
-    return _SAME_AS.get(name, name)
+    """The setting that a SET or RESET changes; ALL for DISCARD ALL, too; "" of any other text."""
+    return _name(sql) if len(parts(sql)) == 1 else ""
 
 
 def apply(sql: str, held: T, known: dict[str, T]) -> None:
@@ -37,3 +42,11 @@ def apply(sql: str, held: T, known: dict[str, T]) -> None:
         known.clear()
     else:
         known.pop(name, None)
+
+
+def _name(sql: str) -> str:
+    told = _SET.match(sql)
+    if told is None:
+        return ALL if _DISCARD.match(sql) else ""
+    name = " ".join(told[2].lower().split())
+    return _SAME_AS.get(name, name)

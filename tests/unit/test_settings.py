@@ -24,6 +24,8 @@ def units(*told: tuple[str, str]) -> list[Transaction]:
     [
         (["SET search_path = x"], ("SET search_path = x",)),
         (["SET search_path = x", "SET search_path TO y"], ("SET search_path TO y",)),
+        (["SET a = ';'; RESET c;", "SET a = 2; SET b = 3"], ("SET a = 2", "SET b = 3")),
+        (["SET search_path = x; UPDATE t SET n = 1"], ()),
         (["SET SCHEMA 'x'", "set search_path = y"], ("set search_path = y",)),
         (["SET a.b = 1", "SET SESSION work_mem = 2"], ("SET a.b = 1", "SET SESSION work_mem = 2")),
         (["SET TIME ZONE 'UTC'", "RESET timezone"], ()),
@@ -67,3 +69,5 @@ def test_what_only_sets_is_no_arrival_of_a_pool():
     (one,) = units(("s", "SET work_mem = 1"))
     assert plan(0, one, ((),)).left_out == LEFT_OUT_SETS
     assert not plan(0, one, ((),), session="s").left_out
+    (more,) = units(("s", "SET work_mem = 1; UPDATE t SET n = 1"))
+    assert not plan(0, more, ((),)).left_out
