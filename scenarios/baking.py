@@ -66,6 +66,7 @@ class Baking:
             exclude_tags=tuple(parsed.exclude_tags or ()),
         )
         chosen = settled(chosen, workload)
+        chosen.check()
         parsed.duration, parsed.pool = chosen.duration_s, chosen.connections
         source = bundle.read_manifest(workload).source
         with connect_target(options.target_of(parsed), source=source) as connection:
