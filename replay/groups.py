@@ -8,8 +8,6 @@ import numpy as np
 from replay import ondisk
 from replay.percentiles import percentiles
 
-_BLOCK = 1 << 16  # values that are in memory together
-
 
 class Groups:
     """Values (float32) of groups that are numbered from 0."""
@@ -39,7 +37,7 @@ class Groups:
     def percentiles(self, group: int, percents: Sequence[float]) -> tuple[float, ...]:
         """Of a group's values, as numpy has them; 0 where it has none."""
         values = self.of(group)
-        if 0 < len(values) <= _BLOCK:
+        if 0 < len(values) <= ondisk.BLOCK:
             return tuple(np.percentile(values.astype(np.float64), percents).tolist())
         return percentiles(lambda: _blocks(values), percents)
 
@@ -49,5 +47,5 @@ class Groups:
 
 
 def _blocks(values: np.ndarray) -> Iterator[np.ndarray]:
-    for begin in range(0, len(values), _BLOCK):
-        yield values[begin : begin + _BLOCK]
+    for begin in range(0, len(values), ondisk.BLOCK):
+        yield values[begin : begin + ondisk.BLOCK]

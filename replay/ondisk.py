@@ -12,6 +12,9 @@ import numpy.typing as npt
 
 from replay.errors import EnvironmentFaultError
 
+BLOCK = 1 << 16
+"""Entries that are in memory together."""
+
 
 def zeros(directory: Path | None, count: int, dtype: npt.DTypeLike) -> np.ndarray:
     """So many zeros; without a directory, in the system's for temporary files.
@@ -28,6 +31,15 @@ def zeros(directory: Path | None, count: int, dtype: npt.DTypeLike) -> np.ndarra
         raise EnvironmentFaultError(
             f"{directory or tempfile.gettempdir()}: no room to add up what was done: {error}"
         ) from error
+
+
+def grown(directory: Path | None, array: np.ndarray, count: int) -> np.ndarray:
+    """An array itself where it has so many entries; or one that does, with more to spare."""
+    if count <= len(array):
+        return array
+    more = zeros(directory, max(count, 2 * len(array)), array.dtype)
+    more[: len(array)] = array
+    return more
 
 
 def _make_room(file: int, size: int) -> None:

@@ -1,33 +1,34 @@
 """The run's attempts as sorted columns, and joined to the transactions that they belong to.
 
-Statements of one transaction stand together, in order. The wait for a pool slot is what lies
+Statements of one transaction stand together, in order. All of a run's may be more than memory holds:
+then they stand on disk, and what is over all of them is made part by part. The wait for a pool slot is what lies
 between due and began of a transaction's first statement, less the generator's own lag; one that
 never got a slot waited until it was given up.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from replay import ondisk
 
 Ints = NDArray[np.int64]
 Codes = NDArray[np.integer[Any]]
 
-_NUMBERS: dict[str, type[np.generic]] = {
+COLUMNS: dict[str, type[np.generic]] = {
     "arrival": np.int64,
-    "ordinal": np.int32,
+    "template": np.int32,
     "pid": np.int32,
     "due_us": np.int64,
     "began_us": np.int64,
     "ended_us": np.int64,
     "lag_us": np.int64,
+    "outcome": np.int32,
 }
-_NAMED: dict[str, type[np.generic]] = {"template": np.int32, "outcome": np.int32}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,32 @@ class Attempts:
     outcome: Codes  # position in `outcomes`
     outcomes: tuple[str, ...]
 
+    def parts(self) -> Iterator["Attempts"]:
+        """All of them, some transactions together, in order: what is joined here is of a part."""
+        begin = 0
+        while begin < len(self.arrival):
+            last = min(begin + ondisk.BLOCK, len(self.arrival)) - 1
+            end = int(np.searchsorted(self.arrival, self.arrival[last], "right"))
+            columns: dict[str, Any] = {
+                name: np.asarray(getattr(self, name)[begin:end]) for name in COLUMNS
+            }
+            yield replace(self, **columns)
+            begin = end
+
+    @cached_property
+    def transactions(self) -> int:
+        """How many there are."""
+        return sum(len(part.first) for part in self.parts())
+
+    def statements(self, arrival: int) -> Ints:
+        """Positions of a transaction's statements."""
+        begin, end = (np.searchsorted(self.arrival, arrival, side) for side in ("left", "right"))
+        return np.arange(begin, end)
+
+    def among(self, wanted: Callable[[str], bool]) -> NDArray[np.bool_]:
+        """By template: whether it is wanted."""
+        return np.array([wanted(name) for name in self.names], dtype=bool)
+
     @cached_property
     def first(self) -> Ints:
         """Position of each transaction's first statement."""
@@ -59,6 +86,10 @@ class Attempts:
     def number(self) -> Ints:
         """Of each statement: which transaction it is in, by position in `first`."""
         return np.repeat(np.arange(len(self.first)), self.last - self.first + 1)
+
+    def any_of(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Of each transaction: whether one of its statements is chosen."""
+        return np.bincount(self.number, weights=chosen, minlength=len(self.first)) > 0
 
     @cached_property
     def sent(self) -> NDArray[np.bool_]:
@@ -91,41 +122,3 @@ class Attempts:
         """Of each transaction: the template of the statement that took the longest."""
         slowest = np.lexsort((self.service_us, self.number))[self.last]
         return self.template[slowest]
-
-
-def from_blocks(blocks: Iterable[pa.Table]) -> Attempts:
-    """Columns of a run's attempts (blocks of runtables.ATTEMPTS, in any order), let go one by one."""
-    parts: dict[str, list[np.ndarray]] = {
-        name: [np.zeros(0, dtype)] for name, dtype in (*_NUMBERS.items(), *_NAMED.items())
-    }
-    known: dict[str, dict[str, int]] = {name: {} for name in _NAMED}
-    for block in blocks:
-        for name, dtype in _NUMBERS.items():
-            parts[name].append(block[name].to_numpy().astype(dtype))
-        for name in _NAMED:
-            parts[name].append(_codes(block[name], known[name]))
-    order = np.lexsort((np.concatenate(parts.pop("ordinal")), np.concatenate(parts["arrival"])))
-    columns = {name: np.concatenate(parts.pop(name))[order] for name in tuple(parts)}
-    template, names = _by_appearance(columns.pop("template"), known["template"])
-    outcome, outcomes = _by_appearance(columns.pop("outcome"), known["outcome"])
-    return Attempts(template=template, names=names, outcome=outcome, outcomes=outcomes, **columns)
-
-
-def _codes(column: pa.ChunkedArray, known: dict[str, int]) -> np.ndarray:
-    """Each value's place among those that are known, to which new ones are added."""
-    plain = pc.fill_null(column.cast(pa.string()), "").combine_chunks()
-    encoded = plain.dictionary_encode()
-    places = [known.setdefault(name, len(known)) for name in encoded.dictionary.to_pylist()]
-    codes = encoded.indices.to_numpy(zero_copy_only=False)
-    found: np.ndarray = np.array(places, np.int32)[codes]
-    return found
-
-
-def _by_appearance(codes: Codes, known: dict[str, int]) -> tuple[Codes, tuple[str, ...]]:
-    """The codes, and the names that they stand for, in the order in which these come first."""
-    present, first = np.unique(codes, return_index=True)
-    order = np.argsort(first)
-    rank = np.zeros(len(known), np.int32)
-    rank[present[order]] = np.arange(len(order))
-    names = list(known)
-    return rank[codes], tuple(names[code] for code in present[order].tolist())

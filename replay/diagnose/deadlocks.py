@@ -50,13 +50,13 @@ def find(
             rows.remove(near)
         sides = tuple(_side(row, timeline, who) for row in cycle)
         told[sides, next((row["relation"] for row in cycle if row["relation"]), "")].append(
-            float(attempts.service_us[near]) / 1e6 if near >= 0 else 0.0
+            _service_s(attempts, near) if near >= 0 else 0.0
         )
     for row in (row for rows in ended.values() for row in rows):
         name = attempts.names[attempts.template[row]]
-        shape = timeline.templates(int(attempts.number[row]))
+        shape = timeline.templates(int(attempts.arrival[row]))
         side = Side(who=name, mode="", lock_type="", shape=shape)
-        told[(side,), ""].append(float(attempts.service_us[row]) / 1e6)
+        told[(side,), ""].append(_service_s(attempts, row))
     found = [
         Deadlocks(sides=sides, relation=relation, count=len(lost), lost_s=sum(lost))
         for (sides, relation), lost in told.items()
@@ -64,13 +64,19 @@ def find(
     return tuple(sorted(found, key=lambda one: -one.count))
 
 
+def _service_s(attempts: Attempts, row: int) -> float:
+    return max(int(attempts.ended_us[row] - attempts.began_us[row]), 0) / 1e6
+
+
 def _ended(attempts: Attempts) -> dict[int, list[int]]:
     """Session -> positions of its statements that a deadlock ended."""
     codes = np.array([name == SQLSTATE for name in attempts.outcomes], dtype=bool)
     found: dict[int, list[int]] = defaultdict(list)
-    if len(codes):
-        for row in np.flatnonzero(codes[attempts.outcome]).tolist():
-            found[int(attempts.pid[row])].append(row)
+    begin = 0
+    for part in attempts.parts():
+        for row in np.flatnonzero(codes[part.outcome]).tolist():
+            found[int(part.pid[row])].append(begin + row)
+        begin += len(part.arrival)
     return found
 
 

@@ -130,15 +130,14 @@ class Evidence:
     @cached_property
     def savepoints(self) -> Mapping[str, int]:
         """Template of a transaction's longest statement -> most savepoints in one of them."""
-        names = np.array([self._sets_savepoint(name) for name in self.attempts.names], dtype=bool)
+        names = self.attempts.among(self._sets_savepoint)
         if not names.any():
             return {}
-        counts = np.bincount(self.attempts.number, weights=names[self.attempts.template])
-        found: dict[str, int] = {}
-        for count, code in zip(counts.tolist(), self.attempts.mainly.tolist(), strict=True):
-            name = self.attempts.names[code]
-            found[name] = max(found.get(name, 0), int(count))
-        return {name: count for name, count in found.items() if count}
+        most = np.zeros(len(names), dtype=np.int64)
+        for part in self.attempts.parts():
+            counts = np.bincount(part.number, weights=names[part.template])
+            np.maximum.at(most, part.mainly, counts.astype(np.int64))
+        return {name: n for name, n in zip(self.attempts.names, most.tolist(), strict=True) if n}
 
     def _sets_savepoint(self, template: str) -> bool:
         return self.sql(template).lower().startswith("savepoint")

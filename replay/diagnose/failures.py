@@ -45,28 +45,24 @@ def find(attempts: Attempts, workload: Workload, boosted: Collection[str]) -> Fa
         if route.kind == REQUEST
         for state, _ in route.error_states
     }
-    names, outcomes = attempts.names, attempts.outcomes
-    pairs, pair_of = np.unique(
-        attempts.template * len(outcomes) + attempts.outcome, return_inverse=True
+    kinds = [(template, code) for template in attempts.names for code in attempts.outcomes]
+    not_ok = np.array([code != OK and (t, code) not in expected for t, code in kinds], dtype=bool)
+    refused = not_ok & np.array(
+        [bool(REFUSAL.fullmatch(code)) and code not in _TOO_MUCH for _, code in kinds], dtype=bool
     )
-    kinds = [(names[pair // len(outcomes)], outcomes[pair % len(outcomes)]) for pair in pairs]
-    refused = [
-        bool(REFUSAL.fullmatch(code)) and code not in _TOO_MUCH and (t, code) not in expected
-        for t, code in kinds
-    ]
-    not_ok = [code != OK and (t, code) not in expected for t, code in kinds]
-    totals = np.bincount(pair_of, minlength=len(kinds)).tolist()
-    counts = {kind: n for kind, n, here in zip(kinds, totals, refused, strict=True) if here}
-
-    def transactions(chosen: list[bool]) -> np.ndarray:
-        mine = np.array(chosen, dtype=bool)[pair_of]
-        return np.bincount(attempts.number, weights=mine, minlength=len(attempts.first)) > 0
-
-    special = np.array([name in boosted for name in names], dtype=bool)[attempts.template]
-    ordinary = np.bincount(attempts.number, weights=special, minlength=len(attempts.first)) == 0
-    failed = int((transactions(refused) & ordinary).sum())
+    special = attempts.among(lambda name: name in boosted)
+    totals = np.zeros(len(kinds), dtype=np.int64)
+    ordinary = failed = unserved = 0  # transactions
+    for part in attempts.parts():
+        kind = part.template * len(attempts.outcomes) + part.outcome
+        totals += np.bincount(kind, minlength=len(kinds))
+        mine = ~part.any_of(special[part.template])
+        ordinary += int(mine.sum())
+        failed += int((mine & part.any_of(refused[kind])).sum())
+        unserved += int((mine & part.any_of(not_ok[kind])).sum())
+    counts = Counter({kinds[at]: int(totals[at]) for at in np.flatnonzero(refused & (totals > 0))})
     return Failures(
-        counts=dict(Counter(counts).most_common()),
-        transactions_share=failed / max(int(ordinary.sum()), 1),
-        not_ok_share=failed / max(int((transactions(not_ok) & ordinary).sum()), 1),
+        counts=dict(counts.most_common()),
+        transactions_share=failed / max(ordinary, 1),
+        not_ok_share=failed / max(unserved, 1),
     )

@@ -23,9 +23,10 @@ from replay.diagnose import (
     sessions,
     trends,
 )
-from replay.diagnose.attempts import Ints, from_blocks
+from replay.diagnose.attempts import Ints
 from replay.diagnose.evidence import Evidence
 from replay.diagnose.scans import PlanFigures
+from replay.diagnose.stored import stored
 from replay.diagnose.templates import by_second, by_template
 from replay.diagnose.timeline import Timeline
 from replay.migration import Migration
@@ -44,7 +45,7 @@ _COMMENTS = re.compile(r"\A(?:\s|/\*.*?\*/|--[^\n]*\n)+", re.DOTALL)
 def gather(run: Path, workload: Workload, profile: SchemaProfile | None) -> Evidence:
     """Read a run directory; raises InputError where it is none. Tables that it lacks are empty."""
     manifest = rundir.read_manifest(run)
-    attempts = from_blocks(rundir.read_blocks(run, "attempts"))
+    attempts = stored(lambda: rundir.read_blocks(run, "attempts"))
     samples = rundir.read_table(run, "samples")
     edges = rundir.read_table(run, "blocking")
     moments = _moments(samples, edges, manifest)

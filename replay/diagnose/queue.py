@@ -14,6 +14,7 @@ import numpy as np
 from replay.diagnose.attempts import Attempts, Ints
 from replay.diagnose.sums import summed
 from replay.diagnose.timeline import PAUSE
+from replay.percentiles import percentiles
 
 _PAUSE_CODE = -1
 
@@ -30,8 +31,8 @@ class Queue:
 
 def charge(attempts: Attempts, moments_us: Ints, behind: Mapping[tuple[int, int], str]) -> Queue:
     """Charge the wait for the pool; `behind` is Blocking.behind, `moments_us` the samples' times."""
-    waits = attempts.pool_wait_us
-    total_s = float(waits.sum()) / 1e6
+    total_s = sum(float(part.pool_wait_us.sum()) for part in attempts.parts()) / 1e6
+    (p95_us,) = percentiles(lambda: (part.pool_wait_us for part in attempts.parts()), (95,))
     moment, pid, template = _held_slots(attempts, moments_us)
     share = _share_of_slot(attempts, moments_us, moment)
     charges = summed(
@@ -51,7 +52,7 @@ def charge(attempts: Attempts, moments_us: Ints, behind: Mapping[tuple[int, int]
     scale = total_s / (sum(charges.values()) or 1.0)
     return Queue(
         total_s=total_s,
-        p95_ms=float(np.quantile(waits, 0.95)) / 1e3 if len(waits) else 0.0,
+        p95_ms=p95_us / 1e3,
         demand_s={name: s * scale for (why, name), s in charges.items() if why == "demand"},
         locks_s={name: s * scale for (why, name), s in charges.items() if why == "locks"},
     )
@@ -59,15 +60,26 @@ def charge(attempts: Attempts, moments_us: Ints, behind: Mapping[tuple[int, int]
 
 def _share_of_slot(attempts: Attempts, moments_us: Ints, moment: Ints) -> np.ndarray:
     """For each held slot and moment: how many transactions waited, over how many held one."""
-    due = np.sort(attempts.due_us[attempts.first])
-    slot = np.sort(attempts.slot_us)
-    waiting = np.searchsorted(due, moments_us, "right") - np.searchsorted(slot, moments_us, "right")
+    waiting = np.zeros(len(moments_us), np.int64)
+    for part in attempts.parts():
+        due, slot = np.sort(part.due_us[part.first]), np.sort(part.slot_us)
+        waiting += np.searchsorted(due, moments_us, "right")
+        waiting -= np.searchsorted(slot, moments_us, "right")
     holding = np.bincount(moment, minlength=len(moments_us))
     return waiting[moment] / holding[moment]
 
 
 def _held_slots(attempts: Attempts, moments_us: Ints) -> tuple[Ints, Ints, Ints]:
     """(position of the moment, pid, template) of each session that held a slot at each moment."""
+    found = [_held_in(part, moments_us) for part in attempts.parts()]
+    none = np.zeros(0, np.int64)
+    moment, pid, template = (
+        np.concatenate([none, *parts]) for parts in zip(*(found or [(none,) * 3]), strict=True)
+    )
+    return moment, pid, template
+
+
+def _held_in(attempts: Attempts, moments_us: Ints) -> tuple[Ints, Ints, Ints]:
     sent = np.flatnonzero(attempts.sent)
     # From the end of a statement to the next one of its transaction the client pauses.
     before = sent[:-1][attempts.number[sent[1:]] == attempts.number[sent[:-1]]]

@@ -17,6 +17,7 @@ from replay.diagnose.queue import Queue
 from replay.diagnose.sums import summed
 from replay.diagnose.templates import TemplateFigures
 from replay.diagnose.timeline import PAUSE
+from replay.percentiles import percentiles
 from replay.requests import REQUEST
 from replay.sql.comment import route_of, spelling
 from replay.sql.fingerprint import fingerprint
@@ -78,14 +79,12 @@ def charge(
         if share
         for pid, name in looks[at]
     )
-    took_us = _spans_us(requests)
-    total_s = float(took_us.sum()) / 1e6 * _share(waiting, under_way)
+    (p95_us,) = percentiles(lambda: map(_spans_us, requests.parts()), (95,))
+    total_s = _together_s(requests) * _share(waiting, under_way)
     scale = total_s / (sum(charges.values()) or 1.0)
     return Queue(
         total_s=total_s,
-        p95_ms=float(np.quantile(took_us, 0.95)) / 1e3 * _share(waiting, under_way)
-        if len(took_us)
-        else 0.0,
+        p95_ms=p95_us / 1e3 * _share(waiting, under_way),
         demand_s={name: s * scale for (why, name), s in charges.items() if why == "demand"},
         locks_s={name: s * scale for (why, name), s in charges.items() if why == "locks"},
     )
@@ -107,12 +106,18 @@ def _spans_us(requests: Attempts) -> Ints:
     return requests.ended_us[requests.last] - requests.due_us[requests.first]
 
 
+def _together_s(requests: Attempts) -> float:
+    return sum(float(_spans_us(part).sum()) for part in requests.parts()) / 1e6
+
+
 def _under_way(requests: Attempts, moments_us: Ints) -> Ints:
     """Requests that are due and not yet answered, at each moment."""
-    due = np.sort(requests.due_us[requests.first])
-    over = np.sort(requests.ended_us[requests.last])
-    begun = np.searchsorted(due, moments_us, "right")
-    return np.asarray(begun - np.searchsorted(over, moments_us, "right"), dtype=np.int64)
+    found = np.zeros(len(moments_us), np.int64)
+    for part in requests.parts():
+        due, over = np.sort(part.due_us[part.first]), np.sort(part.ended_us[part.last])
+        found += np.searchsorted(due, moments_us, "right")
+        found -= np.searchsorted(over, moments_us, "right")
+    return found
 
 
 def _share(waiting: Ints, under_way: Ints) -> float:
@@ -129,7 +134,7 @@ def figures(
 
     Of the time of late requests, so much was wait for the service's pool as of all requests' time.
     """
-    total_s = float(_spans_us(requests).sum()) / 1e6
+    total_s = _together_s(requests)
     waited = queue.total_s / total_s if total_s else 0.0
     found = {}
     for name, one in {**of_requests, **of_statements}.items():

@@ -17,7 +17,6 @@ from replay import outcome as outcomes
 from replay.load.tally import Histogram
 
 OK, FAILED, CANCELLED, SKIPPED = range(4)
-_BLOCK = 1 << 16  # transactions that are read together
 _COLUMNS = {  # of what is known of each arrival, by its number; 0: nothing is
     "outcome": np.int8,  # one more than the worst: OK < FAILED …
     "due_us": np.int64,
@@ -63,9 +62,9 @@ class Transactions:
 
     def blocks(self) -> Iterator[Block]:
         """All of them, a block at a time, none of which is empty."""
-        for begin in range(0, len(self._columns["outcome"]), _BLOCK):
+        for begin in range(0, len(self._columns["outcome"]), ondisk.BLOCK):
             outcome, due, ended, waited, lag = (
-                np.array(column[begin : begin + _BLOCK]) for column in self._columns.values()
+                np.array(column[begin : begin + ondisk.BLOCK]) for column in self._columns.values()
             )
             known = np.flatnonzero(outcome)
             if not len(known):
@@ -115,12 +114,8 @@ class Transactions:
         known["lag_ms"][whose] = _ms(lag)
 
     def _make_room(self, count: int) -> None:
-        there = len(self._columns["outcome"])
-        if count > there:
-            for name, dtype in _COLUMNS.items():
-                more = ondisk.zeros(self.directory, max(count, 2 * there), dtype)
-                more[:there] = self._columns[name]
-                self._columns[name] = more
+        for name, column in self._columns.items():
+            self._columns[name] = ondisk.grown(self.directory, column, count)
 
 
 def transactions(

@@ -20,7 +20,6 @@ from replay.rundir import RunManifest
 from replay.workload import Workload
 
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
-_BLOCK = 1 << 16  # transactions that are in memory together
 _FURTHEST = 5  # templates that are named
 _LEAST_EXPECTED = 20  # executions: of fewer, chance alone makes a large difference
 
@@ -190,8 +189,8 @@ def _shapes(workload: Workload, attempts: Attempts) -> float:
         terms = values[block.template[sent]] * _powers(block.ordinal[sent])
         np.add.at(hashes, block.arrival[sent], terms)
     seen: Counter[str] = Counter()
-    for begin in range(0, len(hashes), _BLOCK):
-        some = hashes[begin : begin + _BLOCK]
+    for begin in range(0, len(hashes), ondisk.BLOCK):
+        some = hashes[begin : begin + ondisk.BLOCK]
         found, counts = np.unique(some[some != 0], return_counts=True)
         seen.update(dict(zip(map(str, found.tolist()), counts.tolist(), strict=True)))
     return _overlap(kept, seen)

@@ -18,7 +18,6 @@ from replay.report.histograms import captured_quantile
 from replay.workload import Template
 
 _PERCENTS = (50, 95, 99)
-_BLOCK = 1 << 16  # transactions that are in memory together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +97,8 @@ class Whole:
 
     def blocks(self) -> Iterator[Transactions]:
         """All of them, in order of number."""
-        for begin in range(0, len(self._known), _BLOCK):
-            some = slice(begin, begin + _BLOCK)
+        for begin in range(0, len(self._known), ondisk.BLOCK):
+            some = slice(begin, begin + ondisk.BLOCK)
             there = np.flatnonzero(self._known[some])
             due_us = self._due_us[some][there]
             yield Transactions(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replay import runtables
-from replay.diagnose.attempts import from_blocks
+from replay.diagnose.stored import stored
 
 rows = st.lists(
     st.tuples(
@@ -43,7 +43,7 @@ def block(found):
 @given(rows, st.integers(1, 10))
 def test_blocks_are_one_table_in_order(found, size):
     blocks = [block(found[at : at + size]) for at in range(0, len(found), size)]
-    attempts = from_blocks(blocks)
+    attempts = stored(lambda: blocks)
     expected = sorted(found)
     assert attempts.arrival.tolist() == [arrival for arrival, *_ in expected]
     assert attempts.ended_us.tolist() == [10**12 + ordinal for _, ordinal, *_ in expected]

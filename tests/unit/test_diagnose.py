@@ -1,7 +1,7 @@
 """Each rule on a run made by hand: it fires on its own case and stays silent on the others'."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import msgspec
 import pytest
@@ -17,6 +17,7 @@ from made_evidence import (
     indexed,
 )
 
+from replay import ondisk
 from replay.diagnose import diagnose
 from replay.diagnose.rules.unexplained import unexplained
 from replay.requests import REQUEST
@@ -422,3 +423,30 @@ def test_transactions_that_never_got_a_slot_waited_until_they_were_given_up(tmp_
     after = run.evidence(tmp_path).queue
     assert after.total_s - before.total_s == pytest.approx(500)
     assert sum(after.demand_s.values()) == pytest.approx(after.total_s)
+
+
+def approximately(value):
+    """Values of which numbers may differ in the seventh digit."""
+    if isinstance(value, dict):
+        return {name: approximately(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(approximately(one) for one in value)
+    return pytest.approx(value, rel=1e-6) if isinstance(value, float) else value
+
+
+@pytest.mark.parametrize("made", [held, lambda: saturated(SCAN)], ids=["held", "saturated"])
+def test_the_evidence_of_a_long_run_is_made_in_parts_and_the_same(tmp_path, monkeypatch, made):
+    whole = made().evidence(tmp_path)
+    monkeypatch.setattr(ondisk, "BLOCK", 200)
+    parts = made().evidence(tmp_path)
+    assert len(list(parts.attempts.parts())) > 3
+    names = {field.name for field in fields(whole)} - {"run", "attempts", "profile"}
+    assert names > {"templates", "series", "queue", "failures", "trends", "blocking", "deadlocks"}
+    for name in names:
+        one, other = (
+            msgspec.to_builtins(getattr(evidence, name), str_keys=True)
+            if name in ("templates", "series", "queue", "failures", "trends")
+            else getattr(evidence, name)
+            for evidence in (whole, parts)
+        )
+        assert other == approximately(one) if isinstance(one, dict | tuple) else other == one, name

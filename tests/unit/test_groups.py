@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay import groups, ondisk, rundir, runtables
+from replay import ondisk, rundir, runtables
 from replay.errors import EnvironmentFaultError
 from replay.groups import Groups
 from replay.report import inflight
@@ -17,7 +17,7 @@ from replay.report.attempts import Attempts
 
 @pytest.mark.parametrize("block", [4, 1 << 16])
 def test_groups_have_their_own_percentiles(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    monkeypatch.setattr(groups, "_BLOCK", block)
+    monkeypatch.setattr(ondisk, "BLOCK", block)
     rng = np.random.default_rng(1)
     of, values = rng.integers(0, 3, 500), rng.lognormal(3, 2, 500).astype(np.float32)
     of[of == 1] = 2

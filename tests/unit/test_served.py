@@ -10,7 +10,7 @@ from made_evidence import BUMP, SQL, WRITE_SCAN
 
 from replay import runtables
 from replay.diagnose import failures, inferred, served
-from replay.diagnose.attempts import from_blocks
+from replay.diagnose.stored import stored
 from replay.requests import REQUEST
 from replay.sql.fingerprint import fingerprint
 from replay.workload import Statement, Template, Transaction
@@ -59,7 +59,7 @@ def samples(*rows):
 
 def requests(*rows):
     """Of (due, answered), in ticks."""
-    return from_blocks([asked_table(*rows)])
+    return stored(lambda: [asked_table(*rows)])
 
 
 def asked_table(*rows):
@@ -140,7 +140,7 @@ def test_what_a_service_refuses_here_alone_is_a_failure_and_being_busy_is_none()
     at = table.schema.get_field_index("outcome")
     outcome = pa.array(outcomes).cast(table.schema.field(at).type)
     found = failures.find(
-        from_blocks([table.set_column(at, table.schema.field(at), outcome)]),
+        stored(lambda: [table.set_column(at, table.schema.field(at), outcome)]),
         SimpleNamespace(transactions=(), templates=(route,)),
         (),
     )

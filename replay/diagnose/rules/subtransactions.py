@@ -28,7 +28,7 @@ def subtransactions(evidence: Evidence) -> Iterator[Finding]:
 
 def _hits_per_transaction(evidence: Evidence) -> float:
     looked_up = evidence.changed.get(("slru", "subtransaction"), {}).get("blks_hit", 0.0)
-    return looked_up / max(len(evidence.attempts.first), 1)
+    return looked_up / max(evidence.attempts.transactions, 1)
 
 
 def _finding(evidence: Evidence, many: dict[str, int], waited_s: float, hits: float) -> Finding:
