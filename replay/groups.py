@@ -20,11 +20,8 @@ class Groups:
 
     def add(self, groups: np.ndarray, values: np.ndarray) -> None:
         """Add some values, each to its group."""
-        order = np.argsort(groups, kind="stable")
-        found, begins, counts = np.unique(groups[order], return_index=True, return_counts=True)
-        within = np.arange(len(order)) - np.repeat(begins, counts)
-        self._values[np.repeat(self._end[found], counts) + within] = values[order]
-        self._end[found] += counts
+        order, to = ondisk.dealt(self._end, groups)
+        self._values[to] = values[order]
 
     def count(self, group: int) -> int:
         """How many values a group has."""

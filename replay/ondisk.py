@@ -42,6 +42,19 @@ def grown(directory: Path | None, array: np.ndarray, count: int) -> np.ndarray:
     return more
 
 
+def dealt(place: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Deal values to their groups: the order in which to take them, and where each goes.
+
+    `place` has, by group, where its next value goes; it is moved on.
+    """
+    order = np.argsort(groups, kind="stable")
+    found, begins, counts = np.unique(groups[order], return_index=True, return_counts=True)
+    within = np.arange(len(order)) - np.repeat(begins, counts)
+    to = np.repeat(place[found], counts) + within
+    place[found] += counts
+    return order, to
+
+
 def _make_room(file: int, size: int) -> None:
     """A page of a file that finds no room only when it is written to would end the process."""
     if hasattr(os, "posix_fallocate"):

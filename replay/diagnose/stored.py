@@ -29,12 +29,7 @@ def stored(read: Callable[[], Iterable[pa.Table]]) -> Attempts:
     ordinal = ondisk.zeros(None, count, np.int32)
     known: dict[str, dict[str, int]] = {name: {} for name in _NAMED}
     for block in read():
-        arrival = block["arrival"].to_numpy()
-        order = np.argsort(arrival, kind="stable")
-        found, begins, numbers = np.unique(arrival[order], return_index=True, return_counts=True)
-        within = np.arange(len(order)) - np.repeat(begins, numbers)
-        to = np.repeat(place[found], numbers) + within
-        place[found] += numbers
+        order, to = ondisk.dealt(place, block["arrival"].to_numpy())
         for name, column in columns.items():
             column[to] = _values(block, name, known)[order]
         ordinal[to] = block["ordinal"].to_numpy()[order]
