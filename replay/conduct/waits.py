@@ -5,21 +5,20 @@ session was at (joined by backend pid and time).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from replay import runtables
 from replay.conduct.during import Ran
 from replay.migration import Blocked, MigrationStatement, Waited
 
 _PERIOD_US = 100_000  # of the sampler
 _TIMES = ("pid", "began_us", "ended_us")
+_TIME_BITS = 40  # of a moment, µs since the origin: twelve days
 _Key = tuple[str, str, str, str]  # template, lock, relation, state
-_Ends = Mapping[int, tuple[np.ndarray, np.ndarray]]  # by pid when statements began, and ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +57,11 @@ def with_waits(
     behind = blocking.filter(
         pc.or_(pc.is_in(blocking["waiter"], pids), pc.is_in(blocking["blocker"], pids))
     )
-    waits = list(_waits(behind, _ends(attempts, behind["waiter"], ran, t0_ns)))
+    seen = list(_waits(behind))
+    waits = [
+        _until_its_end(wait, end_us)
+        for wait, end_us in zip(seen, _ends(attempts, seen, ran, t0_ns), strict=True)
+    ]
     for number, (statement, one) in enumerate(zip(statements, ran, strict=True)):
         rest = statements[number + 1 :]
         until_s = rest[0].began_s if rest and rest[0].round == statement.round else np.inf
@@ -77,31 +80,41 @@ def with_waits(
 
 
 def _ends(
-    attempts: Iterable[pa.Table], waiters: pa.ChunkedArray, ran: Sequence[Ran], t0_ns: int
-) -> _Ends:
-    """Of a waiter's statements; µs since the origin, ascending."""
-    pids = pc.unique(waiters)
-    parts = [
-        block.filter(
-            pc.and_(pc.greater_equal(block["began_us"], 0), pc.is_in(block["pid"], pids))
-        ).select(_TIMES)
-        for block in attempts
-    ]
-    sent = pa.concat_tables([runtables.TABLES["attempts"].empty_table().select(_TIMES), *parts])
-    pid = np.append(sent["pid"].to_numpy(), [one.pid for one in ran]).astype(np.int64)
-    began = np.append(sent["began_us"].to_numpy(), [(r.began_ns - t0_ns) // 1000 for r in ran])
-    ended = np.append(sent["ended_us"].to_numpy(), [(r.ended_ns - t0_ns) // 1000 for r in ran])
-    order = np.lexsort((began, pid))
-    pid, began, ended = pid[order], began[order], ended[order]
-    distinct, first = np.unique(pid, return_index=True)
-    last = np.append(first[1:], len(pid))
-    return {
-        one: (began[a:b], ended[a:b])
-        for one, a, b in zip(distinct.tolist(), first, last, strict=True)
-    }
+    attempts: Iterable[pa.Table], waits: Sequence[_Wait], ran: Sequence[Ran], t0_ns: int
+) -> list[int]:
+    """Of each wait: when the statement ended that its session was at last, µs; -1: none is known."""
+    waiters = np.array([wait.waiter for wait in waits], dtype=np.int64)
+    asked = (waiters << _TIME_BITS) + np.array([wait.ended_us for wait in waits], dtype=np.int64)
+    found = np.full((2, len(waits)), -1, dtype=np.int64)  # began, ended
+    for pid, began_us, ended_us in _sent(attempts, ran, t0_ns):
+        keys = (pid << _TIME_BITS) + began_us
+        order = np.argsort(keys)
+        place = np.searchsorted(keys, asked, side="right", sorter=order) - 1
+        at = order[place]
+        later = (place >= 0) & (pid[at] == waiters) & (began_us[at] > found[0])
+        found[:, later] = began_us[at[later]], ended_us[at[later]]
+    ends_us: list[int] = found[1].tolist()
+    return ends_us
 
 
-def _waits(blocking: pa.Table, ends: _Ends) -> Iterator[_Wait]:
+def _sent(
+    attempts: Iterable[pa.Table], ran: Sequence[Ran], t0_ns: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """pid, began and ended, µs since the origin, of what was sent: the migration's, then the load's."""
+    if ran:
+        yield (
+            np.array([one.pid for one in ran], dtype=np.int64),
+            np.array([(one.began_ns - t0_ns) // 1000 for one in ran], dtype=np.int64),
+            np.array([(one.ended_ns - t0_ns) // 1000 for one in ran], dtype=np.int64),
+        )
+    for block in attempts:
+        pid, began_us, ended_us = (block[name].to_numpy().astype(np.int64) for name in _TIMES)
+        sent = began_us >= 0
+        if sent.any():
+            yield pid[sent], began_us[sent], ended_us[sent]
+
+
+def _waits(blocking: pa.Table) -> Iterator[_Wait]:
     """The waits that the sampled edges are of: one as long as it began before its last sample."""
     open_waits: dict[tuple[int, int], _Wait] = {}
     for row in blocking.sort_by("at_us").to_pylist():
@@ -113,7 +126,7 @@ def _waits(blocking: pa.Table, ends: _Ends) -> Iterator[_Wait]:
             open_waits[key] = replace(before, ended_us=at_us)
             continue
         if before is not None:
-            yield _until_its_end(before, ends)
+            yield before
         open_waits[key] = _Wait(
             waiter=row["waiter"],
             blocker=row["blocker"],
@@ -126,17 +139,14 @@ def _waits(blocking: pa.Table, ends: _Ends) -> Iterator[_Wait]:
             seen_us=at_us,
             ended_us=at_us,
         )
-    for wait in open_waits.values():
-        yield _until_its_end(wait, ends)
+    yield from open_waits.values()
 
 
-def _until_its_end(wait: _Wait, ends: _Ends) -> _Wait:
+def _until_its_end(wait: _Wait, statement_us: int) -> _Wait:
     """It ended before the next sample, and not after the statement that waited."""
-    began, ended = ends.get(wait.waiter, (np.empty(0), np.empty(0)))
-    at = int(np.searchsorted(began, wait.ended_us, side="right")) - 1
     end_us = wait.ended_us + _PERIOD_US
-    if at >= 0 and ended[at] >= wait.ended_us:
-        end_us = min(end_us, int(ended[at]))
+    if statement_us >= wait.ended_us:
+        end_us = min(end_us, statement_us)
     return replace(wait, ended_us=end_us)
 
 
