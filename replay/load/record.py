@@ -87,12 +87,11 @@ def read_records(file: Path, since: int = 0) -> Iterator[np.ndarray]:
     with file.open("rb") as stream:
         stream.seek(since // BLOCK * BLOCK * DTYPE.itemsize)
         whole = BLOCK * DTYPE.itemsize
-        content = bytes(whole)
-        while (
-            len(content) == whole
-        ):  # what is added to the file after its end was met is not for now
+        while True:
             content = stream.read(whole)
             yield np.frombuffer(content, dtype=DTYPE, count=len(content) // DTYPE.itemsize)
+            if len(content) < whole:  # what is added after the end was met is not for now
+                return
 
 
 def to_table(
