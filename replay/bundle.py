@@ -8,12 +8,12 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from replay import columnar, documents, schemas
 from replay.documents import MANIFEST, Kind
@@ -124,7 +124,7 @@ def read(path: Path) -> Workload:
     _verified(path)
     mix = read_mix(path)
     if mix.manifest.everything:
-        count = pq.read_metadata(path / TRANSACTIONS).num_rows
+        count = _parquet().read_metadata(path / TRANSACTIONS).num_rows
         return replace(mix, transactions=Made(count, lambda: _streamed(path)))
     kept = _table(path / TRANSACTIONS), _table(path / STATEMENTS)
     return replace(
@@ -144,7 +144,10 @@ def _verified(path: Path) -> None:
 
 def _streamed(path: Path) -> Iterator[Transaction]:
     """The transactions, a few thousand in memory: both tables are in order of their ids."""
-    with pq.ParquetFile(path / TRANSACTIONS) as wholes, pq.ParquetFile(path / STATEMENTS) as parts:
+    with (
+        _parquet().ParquetFile(path / TRANSACTIONS) as wholes,
+        _parquet().ParquetFile(path / STATEMENTS) as parts,
+    ):
         yield from columnar.transactions_in_order(
             wholes.iter_batches(columnar.ROWS), parts.iter_batches(columnar.ROWS)
         )
@@ -273,9 +276,9 @@ def _write_files(
     conflicts = columnar.conflict_batches(workload.conflicts)
     places = columnar.place_batches(workload.places)
     _write_tables(path, {TEMPLATES: schemas.TEMPLATE_SCHEMA}, templates)
-    _write_tables(path, _KEPT, transactions)
     _write_tables(path, {CONFLICTS: schemas.CONFLICT_SCHEMA}, conflicts)
     _write_tables(path, {PLACES: schemas.PLACE_SCHEMA}, places)
+    _write_tables(path, _KEPT, transactions)  # helpers that make them are at work already
     if workload.activity:
         activity = columnar.activity_batches(workload.activity)
         _write_tables(path, {ACTIVITY: schemas.ACTIVITY_SCHEMA}, activity)
@@ -314,7 +317,7 @@ def _write_tables(
     with ExitStack() as stack:
         writers = [
             stack.enter_context(
-                pq.ParquetWriter(
+                _parquet().ParquetWriter(
                     path / name,
                     schema,
                     compression="zstd",
@@ -329,9 +332,14 @@ def _write_tables(
                     writer.write_batch(rows)
 
 
+def _parquet() -> Any:
+    """What reads and writes files; it takes a while to load, and helpers of a capture read meanwhile."""
+    return import_module("pyarrow.parquet")
+
+
 def _table(file: Path) -> pa.Table:
     """A whole table, by what reads files alone: pyarrow's own reader of directories takes longer to load."""
-    with pq.ParquetFile(file) as whole:
+    with _parquet().ParquetFile(file) as whole:
         return whole.read()
 
 

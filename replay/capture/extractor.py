@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -30,10 +32,12 @@ class Shape:
     parameters: int  # the first slots are
     roles: tuple[int, ...] = ()  # what each literal in the text is
     fixed: tuple[bytes, ...] = ()  # of each its text, if it is no value
+    is_scanned: bool = False  # such texts have to be scanned each
 
 
-_SCANNED = Shape("", "", 0)
-"""The shape of texts that have to be scanned each."""
+_SCANNED = Shape("", "", 0, is_scanned=True)
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(list[tuple[bytes, Shape]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,7 @@ class Extractor:
 
     def __init__(self) -> None:
         self._known: dict[bytes, Shape] = {}
+        self._told = 0  # of those
         self._extract = lru_cache(maxsize=4096)(extract)
 
     def __call__(self, data: Growing, texts: Ints) -> Extracted:
@@ -65,7 +70,7 @@ class Extractor:
         meant = roles, np.cumsum(counts) - counts, np.concatenate([np.empty(0, np.uint8), *fixed])
         strange = np.zeros(shape.size, np.bool_)
         _look(data.start, first, spans, shape, *meant, lengths, strange)
-        strange |= np.array([one is _SCANNED for one in shapes], np.bool_)[shape]
+        strange |= np.array([one.is_scanned for one in shapes], np.bool_)[shape]
         literals = []
         for row in np.flatnonzero(strange).tolist():
             found = self._extract(data.text(*texts[row]))
@@ -82,6 +87,17 @@ class Extractor:
                 cells[at + step] = data.cell(value)
         return Extracted(shapes=shapes, shape=shape, first=begins, cells=cells)
 
+    def news(self) -> bytes:
+        """The shapes learned since this was last asked, for another process's `learn`."""
+        new = list(islice(self._known.items(), self._told, None))
+        self._told = len(self._known)
+        return _ENCODER.encode(new)
+
+    def learn(self, news: bytes) -> None:
+        """Take shapes that another process learned."""
+        for name, shape in _DECODER.decode(news):
+            self._known.setdefault(name, shape)
+
     def _shapes(
         self, data: Growing, texts: Ints, hashes: Hashes, first: Ints, spans: Ints
     ) -> tuple[list[Shape], Ints]:
@@ -94,6 +110,7 @@ class Extractor:
         names = coded.dictionary.to_pylist()
         if len(self._known) > _KNOWN_AT_MOST:
             self._known.clear()
+            self._told = 0
         _, rows = np.unique(shape, return_index=True)
         for name, row in zip(names, rows.tolist(), strict=True):
             if name not in self._known:

@@ -5,12 +5,14 @@ twice. This process lives in one thread as far as theirs is concerned: what othe
 progress bar's for example, no helper touches.
 """
 
+import atexit
 import gc
 import multiprocessing
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -56,6 +58,8 @@ def helpers(count: int, work: Work) -> Iterator[Sequence[Helper]]:
     """So many helpers, for the length of the block; Ctrl-C is for this process to hear."""
     context = multiprocessing.get_context("fork")
     started: list[Helper] = []
+    end = partial(_end, started)
+    atexit.register(end)  # for a block that the end of the program finds open
     try:
         for number in range(count):
             ours, theirs = context.Pipe()
@@ -71,12 +75,14 @@ def helpers(count: int, work: Work) -> Iterator[Sequence[Helper]]:
             started.append(Helper(process, ours))
         yield started
     finally:
-        for helper in started:
-            helper.pipe.close()
-        for helper in started:
-            helper.process.join(5)
-            if helper.process.is_alive():
-                helper.process.kill()
+        atexit.unregister(end)
+        end()
+
+
+def _end(started: Sequence[Helper]) -> None:
+    """Let them end by themselves, which takes a while: who starts or ends processes later reaps them."""
+    for helper in started:
+        helper.pipe.close()
 
 
 def _begin(work: Work, number: int, pipe: Connection, others: Sequence[Connection]) -> None:

@@ -11,12 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from replay import columnar
-from replay.capture.bottomk import Weights
 from replay.capture.cells import NULL, Growing, bind
 from replay.capture.executions import Mask
 from replay.capture.extractor import Extracted, Extractor
 from replay.capture.formats.columns import Ints
-from replay.capture.fragments import always_logged
+from replay.capture.logged import logged
 from replay.capture.policy import is_secretive
 from replay.capture.registry import Registry
 from replay.capture.retell import Told, retold
@@ -24,10 +23,8 @@ from replay.capture.sample import shape_id
 from replay.capture.sampling import Sampling
 from replay.capture.scrub import Scrubber
 from replay.capture.stored import Batch
-from replay.capture.turns import in_turn
-from replay.columnar import Tabled
+from replay.capture.turns import Turns
 from replay.schemas import STATEMENT_SCHEMA, TRANSACTION_SCHEMA
-from replay.workload import Transaction
 
 # The server's own settings say how, not what: their values stay as they are. One with a dot in its name is
 # the application's.
@@ -38,6 +35,7 @@ _PLAIN_SETTING = re.compile(
 _SESSION_ID = re.compile(rb"([0-9a-f]{8})\.[0-9a-f]+")
 _DATA, _PLAIN, _SECRET = range(3)  # what a template's literals are
 _SHAPES_AT_MOST = 1 << 16
+_FIRST = 1024  # units
 _BATCH_AT_MOST = 16 << 20  # bytes of records
 _NO_NAME = (0, 0, NULL)
 
@@ -60,27 +58,22 @@ class Assembly:
     begin_us: int  # of the window, epoch
     scrubber: Scrubber
     sampling: Sampling
-    alone: Weights  # by template: see fragments
     _extractor: Extractor = field(default_factory=Extractor)
     _shapes: dict[bytes, str] = field(default_factory=dict)
 
-    def transactions(
-        self, kept: Kept, numbers: Ints, weights: Weights, jobs: int
-    ) -> Tabled[Transaction]:
+    def begin(self, kept: Kept, numbers: Ints, jobs: int) -> Turns:
         """The units of those numbers, in order of start, with whole-slotted SQL and scrubbed values.
 
-        They are made by so many processes, a batch each.
+        They are made by so many processes, a batch each, of which the others begin at once. What their
+        weights are divided by is as `logged` says, and their weights are yet to come.
         """
 
         def tables(begin: int, end: int) -> columnar.Batch:
-            return self.tables(kept.batch(numbers[begin:end]), begin, weights[begin:end])
+            return self.tables(kept.batch(numbers[begin:end]), begin)
 
-        def batches() -> Iterator[columnar.Batch]:
-            return in_turn(tables, list(cuts(kept.sizes(numbers))), jobs)
+        return Turns(tables, list(cuts(kept.sizes(numbers))), jobs, self._extractor)
 
-        return Tabled(numbers.size, batches, columnar.transactions_of)
-
-    def tables(self, batch: Batch, at: int, weights: Weights) -> columnar.Batch:
+    def tables(self, batch: Batch, at: int) -> columnar.Batch:
         """Transactions, numbered from `at` on, and their statements."""
         told = retold(batch, self.registry)
         data = Growing(told.data)
@@ -110,25 +103,23 @@ class Assembly:
         statements = pa.RecordBatch.from_arrays(arrays, schema=STATEMENT_SCHEMA)
         if untold.any():
             statements = statements.filter(pa.array(~untold))
-        return self._wholes(batch, at, weights, untold, ids.take(codes)), statements
+        return self._wholes(batch, at, untold, ids.take(codes)), statements
 
-    def _wholes(
-        self, batch: Batch, at: int, weights: Weights, untold: Mask, templates: pa.Array
-    ) -> pa.RecordBatch:
-        starts_us, probability = batch.starts_us(), self._probability(batch)
+    def _wholes(self, batch: Batch, at: int, untold: Mask, templates: pa.Array) -> pa.RecordBatch:
+        starts_us = batch.starts_us()
         tokens = {name: self.scrubber.token(name.decode("latin-1")) for name in set(batch.sessions)}
         of_unit = np.concatenate(([0], np.cumsum(untold)))[batch.first].astype(np.int32)
         columns = {
             "id": pa.array(np.arange(at, at + len(batch.sessions))),
             "session": pa.array([tokens[name] for name in batch.sessions], pa.string()),
             "start_us": pa.array(np.maximum(starts_us - self.begin_us, 0)),
-            "weight": pa.array(weights / probability),
+            "weight": pa.array(np.zeros(starts_us.size)),
             "shape": pa.array(list(self._shape_ids(batch)), pa.string()),
             "untold": pa.ListArray.from_arrays(
                 pa.array(of_unit), templates.filter(pa.array(untold))
             ),
             "priority": pa.array(batch.priorities),
-            "logged": pa.array(probability),
+            "logged": pa.array(logged(self.sampling, self.registry, batch)),
             "early_us": pa.array(np.maximum(self.begin_us - starts_us, 0)),
             "session_us": pa.array(self._sessions_us(batch), pa.int64()),
         }
@@ -139,19 +130,6 @@ class Assembly:
         numbers, codes = np.unique(template, return_inverse=True)
         ids = [self.registry.templates[number].id for number in numbers.tolist()]
         return pa.array(ids, pa.string()), pa.array(codes)
-
-    def _probability(self, batch: Batch) -> Weights:
-        """That each unit is in the log; of what always is, over the share that is no part of another."""
-        if self.sampling.complete:
-            return np.ones(len(batch.sessions))
-        begins, counts = batch.first[:-1], batch.counts()
-        longest_us = np.maximum.reduceat(batch.columns[2], begins)
-        template, _, spent_us, state = batch.columns[:, begins]
-        always = always_logged(self.sampling, self.registry, template, spent_us, state)
-        columns = longest_us.tolist(), counts.tolist(), always.tolist()
-        probability = self.sampling.probability
-        logged = [probability(us, n, always=a) for us, n, a in zip(*columns, strict=True)]
-        return np.where(always & (counts == 1), 1.0 / self.alone[template], np.array(logged))
 
     def _shape_ids(self, batch: Batch) -> Iterator[str]:
         """A hash of each unit's sequence of templates."""
@@ -209,10 +187,14 @@ class Assembly:
 
 
 def cuts(sizes: Ints) -> Iterator[tuple[int, int]]:
-    """Where batches begin and end: of so many units, or so many bytes, at most."""
+    """Where batches begin and end: of so many units, or so many bytes, at most.
+
+    The first is a short one: what is learned of it serves all processes that make the others.
+    """
     begin = 0
     while begin < sizes.size:
-        inside = np.cumsum(sizes[begin : begin + columnar.TRANSACTIONS]) <= _BATCH_AT_MOST
+        most = columnar.TRANSACTIONS if begin else _FIRST
+        inside = np.cumsum(sizes[begin : begin + most]) <= _BATCH_AT_MOST
         end = begin + max(int(inside.sum()), 1)
         yield begin, end
         begin = end

@@ -1,13 +1,12 @@
 """Stream the log's files through counting and sampling, in bounded memory but for the sample."""
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from replay.capture.blocks import Block, Lines, blocks_of
+from replay.capture.blocks import Block, Lines
 from replay.capture.captured import Filters
 from replay.capture.clocks import Clocks
 from replay.capture.conflicts import Conflicts
@@ -15,27 +14,23 @@ from replay.capture.digest import Digest
 from replay.capture.everything import Everything
 from replay.capture.executions import Executions, Rows
 from replay.capture.formats.columns import Ints
-from replay.capture.inputs import Input
 from replay.capture.memory import collected_by_hand
 from replay.capture.registry import Registry
 from replay.capture.sample import Sampler
 from replay.capture.sessions import Sessions
 from replay.capture.standing import Standing
 from replay.capture.statements import folded
-from replay.capture.stopping import stopping
 from replay.capture.store import Store
 from replay.capture.tally import Tally
 from replay.capture.templates import NO_TEMPLATE
 from replay.capture.units import Sources, Units
-from replay.capture.workers import digested, slots_for
+from replay.capture.workers import Digesting
 from replay.sql.comment import MARKS
 from replay.sql.fingerprint import fingerprint
 from replay.workload import Skip
 
 if TYPE_CHECKING:  # a capture of logs alone starts without
     from replay.capture.links.linker import Linker
-
-log = logging.getLogger(__name__)
 
 _OWN_AT_MOST = 10_000  # texts
 _NO_NUMBER = np.array([NO_TEMPLATE])
@@ -68,7 +63,8 @@ class Reading:
         self._databases: set[str] = set()
         self._skipped: dict[str, tuple[int, str]] = {}
         self._lines = Lines()
-        self._broken_off: list[str] = []
+        self._broken_off: list[str] = []  # in the middle of a record
+        self._stopped_short: Sequence[str] = ()  # could not be read to their end
         self._clocks = Clocks(self._lines.place_of)
         self._numbers: dict[int, list[int]] = {}  # by worker: its template numbers to ours
         self._places: dict[Path, int] = {}  # of the inputs, in the order of their time
@@ -92,24 +88,23 @@ class Reading:
 
     def read(
         self,
-        inputs: Sequence[Input],
+        digesting: Digesting,
         *,
-        jobs: int = 1,
         progress: Progress | None = None,
         pause: Callable[[], None] | None = None,
     ) -> None:
-        """Read all files; stops in order at Ctrl-C.
+        """Read all that is digested; stops in order at Ctrl-C.
 
         `progress` is told bytes read and bytes in all; `pause` is called between blocks.
         """
         read: dict[Path, int] = {}
+        inputs, stop = digesting.inputs, digesting.stop
         self._places = {one.path: place for place, one in enumerate(inputs)}
+        self._stopped_short = digesting.broken_off
         total = sum(log_file.bytes for log_file in inputs)
-        with stopping() as stop, collected_by_hand():
-            slots = slots_for(jobs)
-            blocks = stop.until_asked(blocks_of(inputs, self._broke_off, slots))
+        with collected_by_hand():
             try:
-                for worker, block, digest in digested(blocks, self._filters, jobs, slots):
+                for worker, block, digest in digesting:
                     self._take(worker, block, digest)
                     read[block.input.path] = block.read
                     if progress is not None:
@@ -134,7 +129,7 @@ class Reading:
     @property
     def complete(self) -> bool:
         """Whether every input was read to a whole last line."""
-        return self.finished and not (self.interrupted or self._broken_off)
+        return self.finished and not (self.interrupted or self._incomplete())
 
     @property
     def own(self) -> frozenset[str]:
@@ -143,7 +138,7 @@ class Reading:
 
     def notes(self) -> list[str]:
         """What a reader of the workload should know of this reading."""
-        notes = [f"{name} breaks off in the middle" for name in dict.fromkeys(self._broken_off)]
+        notes = [f"{name} breaks off in the middle" for name in self._incomplete()]
         if self.interrupted:
             notes.insert(0, "the capture was interrupted: the rest of the log was not read")
         elif not self.finished:
@@ -182,6 +177,9 @@ class Reading:
                 "not kept"
             )
         return notes
+
+    def _incomplete(self) -> Mapping[str, None]:
+        return dict.fromkeys([*self._broken_off, *self._stopped_short])
 
     def _take(self, worker: int, block: Block, digest: Digest) -> None:
         self._note(block, digest)
@@ -244,7 +242,3 @@ class Reading:
         if digest.cut_off:
             self._broken_off.append(block.input.name)
         self._lines.passed(block, digest.lines)
-
-    def _broke_off(self, log_file: Input, error: Exception) -> None:
-        log.warning("%s: %s", log_file.name, error)
-        self._broken_off.append(log_file.name)

@@ -5,6 +5,7 @@ for. What is large goes to helpers, and comes back, through memory that both see
 not depend on who worked on what.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from replay.capture.slots import NOWHERE, Slots
 
 WAITING = 5  # pieces for each helper, with what has been made and waits for its turn
 _AT_WORK = 2  # that a helper holds: one that it works on, and the next
+_AHEAD = 3  # that it holds when it begins
 
 
 class Piece(Protocol):
@@ -41,10 +43,10 @@ class Colleague(Generic[R]):
     at_work: deque[int] = field(default_factory=deque)
     done: deque[_Done] = field(default_factory=deque)  # of the first of them
 
-    def is_free(self) -> bool:
-        """Whether it would have nothing to do soon."""
+    def is_free(self, most: int) -> bool:
+        """Whether it has fewer pieces than that to work on."""
         self._look()
-        return len(self.at_work) - len(self.done) < _AT_WORK
+        return len(self.at_work) - len(self.done) < most
 
     def give(self, slot: int, order: Any) -> None:
         """Let it work on a piece; the order is what tells it of the piece."""
@@ -72,34 +74,57 @@ def team_of(started: Sequence[Helper], slots: Slots) -> list[Colleague[Any]]:
     return [Colleague(number, helper, slots) for number, helper in enumerate(started, 1)]
 
 
-def in_order(
-    pieces: Iterator[P],
-    own: Callable[[P], R],
-    team: Sequence[Colleague[R]],
-    order: Callable[[P], Any],
-) -> Iterator[tuple[int, P, R]]:
-    """Who worked on it (0: this process), each piece, and what was made of it, in the pieces' order.
+class Dealing(Generic[P, R]):
+    """Pieces dealt to helpers and to this process; by iteration, what was made of them in their order.
 
-    First helpers are given work, then what is ready is handed on; this process works last of all.
+    That is who worked on it (0: this process), the piece, and what was made of it.
     """
-    waiting: deque[tuple[P, Colleague[R] | None, R | None]] = deque()
-    most = WAITING * len(team)
-    ended = False
-    while waiting or not ended:
-        free = [one for one in team if one.is_free()]
-        is_ready = waiting and _is_ready(waiting[0][1])
-        if ended or len(waiting) >= most or (is_ready and not free):
-            yield _result(*waiting.popleft())
-            continue
-        piece = next(pieces, None)
+
+    def __init__(
+        self,
+        pieces: Iterator[P],
+        own: Callable[[P], R],
+        team: Sequence[Colleague[R]],
+        order: Callable[[P], Any],
+        left: Callable[[], float] = lambda: math.inf,
+    ) -> None:
+        """`own` makes here what a helper makes of a piece by its `order`; `left`: how many come yet."""
+        self._pieces, self._own, self._team, self._order = pieces, own, team, order
+        self._left = left
+        self._most = max(WAITING * len(team), 1)
+        self._waiting: deque[tuple[P, Colleague[R] | None, R | None]] = deque()
+        self._ended = False
+
+    def begin(self) -> None:
+        """Give helpers work for a while, as this process has other things to do."""
+        while not self._ended and len(self._waiting) < self._most and (free := self._free(_AHEAD)):
+            self._deal(free)
+
+    def __iter__(self) -> Iterator[tuple[int, P, R]]:
+        """First helpers are given work, then what is ready is handed on; this process works last of all."""
+        while self._waiting or not self._ended:
+            free = self._free()
+            is_ready = self._waiting and _is_ready(self._waiting[0][1])
+            if self._ended or len(self._waiting) >= self._most or (is_ready and not free):
+                yield _result(*self._waiting.popleft())
+            else:
+                self._deal(free)
+
+    def _free(self, most: int = _AT_WORK) -> list[Colleague[R]]:
+        """Who has fewer pieces than that; of the last ones, one for each of us, none is laid up for later."""
+        most = most if self._left() > len(self._team) + 1 else 1
+        return [one for one in self._team if one.is_free(most)]
+
+    def _deal(self, free: Sequence[Colleague[R]]) -> None:
+        piece = next(self._pieces, None)
         if piece is None:
-            ended = True
+            self._ended = True
         elif free and piece.slot != NOWHERE:
             colleague = min(free, key=lambda one: len(one.at_work))
-            colleague.give(piece.slot, order(piece))
-            waiting.append((piece, colleague, None))
+            colleague.give(piece.slot, self._order(piece))
+            self._waiting.append((piece, colleague, None))
         else:
-            waiting.append((piece, None, own(piece)))
+            self._waiting.append((piece, None, self._own(piece)))
 
 
 def _is_ready(colleague: Colleague[R] | None) -> bool:

@@ -56,13 +56,11 @@ def progress(what: str, *, in_bytes: bool = False) -> Iterator[Callable[[int, in
 
     Where stderr is no terminal nothing is drawn: a line tells now and then how far it is.
     """
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not sys.stderr.isatty():
         yield Lines(what, in_bytes=in_bytes)
         return
     from rich import progress as bars
+    from rich.console import Console
 
     columns: tuple[bars.ProgressColumn, ...] = (
         bars.TextColumn("{task.description}", markup=False),
@@ -73,7 +71,7 @@ def progress(what: str, *, in_bytes: bool = False) -> Iterator[Callable[[int, in
     if in_bytes:
         columns += (bars.DownloadColumn(), bars.TransferSpeedColumn())
     columns += (bars.TimeRemainingColumn(),)
-    with bars.Progress(*columns, console=console, transient=True) as bar:
+    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
 
         def tell(done: int, total: int) -> None:

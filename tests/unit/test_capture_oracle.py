@@ -25,7 +25,8 @@ from replay.capture.inputs import find_inputs, server_logs
 from replay.capture.reading import Reading
 from replay.capture.slots import NOWHERE
 from replay.capture.stored import stored
-from replay.capture.team import WAITING, in_order
+from replay.capture.team import WAITING, Dealing
+from replay.capture.workers import digesting
 from replay.errors import EnvironmentFaultError
 from replay.workload import Workload
 
@@ -49,8 +50,9 @@ def written(records: list[Record], form: str):
 
 def read(path: Path, block: int, k: int = ALL) -> Reading:
     reading = Reading(filters=Filters(), seed=1, k=k)
-    with mock.patch("replay.capture.blocks._BLOCK", block):
-        reading.read(find_inputs([path], server_logs(Hints())).inputs)
+    inputs = find_inputs([path], server_logs(Hints())).inputs
+    with mock.patch("replay.capture.blocks._BLOCK", block), digesting(inputs, Filters()) as digests:
+        reading.read(digests)
     return reading
 
 
@@ -160,18 +162,18 @@ def test_the_workload_is_the_same_whatever_the_jobs(tmp_path):
 
 
 class Fake:
-    """A helper that holds two blocks at most, and is ready when chance says so."""
+    """A helper that holds three blocks at most, and is ready when chance says so."""
 
     def __init__(self, number: int, chance: random.Random) -> None:
         self.number = number
         self.at_work: deque[object] = deque()
         self._chance = chance
 
-    def is_free(self) -> bool:
-        return len(self.at_work) < 2
+    def is_free(self, most: int) -> bool:
+        return len(self.at_work) < most
 
     def give(self, slot: int, order: object) -> None:
-        assert self.is_free()
+        assert self.is_free(3)
         assert slot != NOWHERE
         self.at_work.append((self.number, order))
 
@@ -195,11 +197,18 @@ def test_what_is_made_comes_in_the_pieces_order_each_from_whom_the_piece_was_giv
             yield SimpleNamespace(data=taken - 1, slot=slot)
 
     seen = []
-    for number, piece, made in in_order(
-        pieces(), lambda one: (0, one.data), team, lambda one: one.data
-    ):
+    told = (lambda: 40 - taken,) if seed % 3 else ()
+    dealing = Dealing(pieces(), lambda one: (0, one.data), team, lambda one: one.data, *told)
+    if seed % 2:
+        dealing.begin()
+        assert all(not one.is_free(3) for one in team)
+    for number, piece, made in dealing:
         assert made == (number, piece.data)
         seen.append(piece.data)
+        if told and len(seen) > 40 - len(
+            team
+        ):  # nobody holds one of the last that another could make
+            assert all(len(one.at_work) <= 1 for one in team)
         assert taken - len(seen) <= WAITING * len(team)
     assert seen == list(range(40))
     assert not any(one.at_work for one in team)
@@ -263,7 +272,8 @@ def test_sessions_are_counted_in_the_window_alone():
     records = overlong(3)
     with written(records, "jsonlog") as path:
         reading = Reading(filters=Filters(), seed=1, k=9, begin_us=records[-1].at_us + 10**9)
-        reading.read(find_inputs([path], server_logs(Hints())).inputs)
+        with digesting(find_inputs([path], server_logs(Hints())).inputs, Filters()) as digests:
+            reading.read(digests)
     assert (reading.sessions.sessions, reading.sessions.units, reading.tally.executions) == (
         0,
         0,

@@ -73,7 +73,9 @@ def widened(record: re.Match[bytes]) -> bytes:
 def apart(block: bytes) -> Pieces:
     """Take a block apart, record by record."""
     after_nul = positions(block, 0) + 1
-    begins = stamps(block, np.union1d(line_begins(block), after_nul)).at.tolist()
+    # No place is both. numpy loads a module more to look for such as are.
+    perhaps = np.sort(np.concatenate((line_begins(block), after_nul)))
+    begins = stamps(block, perhaps).at.tolist()
     pieces = Pieces()
     _Walk(block, begins, pieces).all()
     return pieces
