@@ -3,8 +3,10 @@
 A command's module imports the stages it needs when it runs, so that `replay --help` is quick.
 """
 
+import atexit
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -107,9 +109,24 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # Servers that we started are stopped on the way out, as after Ctrl-C; nohup stays in force.
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
+    ended: list[int] = []
+    atexit.register(_leave, ended)  # what others register later comes first
     code = status(arguments)
     gc.freeze()  # the end of the process is the end of all; nobody need look for circles
+    ended.append(code)
     sys.exit(code)
+
+
+def _leave(ended: Sequence[int]) -> None:
+    """End the process as it stands: Python would take all that is in memory apart first."""
+    if not ended:
+        return
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    except (OSError, ValueError):  # for Python to tell
+        return
+    os._exit(ended[0])
 
 
 def status(arguments: Sequence[str] | None = None) -> int:

@@ -2,16 +2,20 @@
 
 import gc
 import os
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from replay.cli import options, output, requests, selection
 from replay.cli.keys import keep, read_or_draw
 from replay.errors import INTERRUPTED_EXIT_CODE
+
+if TYPE_CHECKING:
+    from replay.workload import Workload
 
 _SHARED = ("window", "seed", "per_stratum", "everything", "keep_values")  # with requests
 _TOP = 20  # rare templates that are shown; replay inspect --rare shows all
@@ -155,6 +159,13 @@ def command(
         output.say(
             f"following pg_stat_statements for {follow_s:g} s; Ctrl-C captures what is there"
         )
+    shown: list[str] = []
+
+    def see(workload: "Workload") -> None:
+        # A hundred thousand templates are not held in memory twice: they are read back at the end.
+        if isinstance(workload.templates, tuple) and workload.templates and not as_json:
+            shown.append(_shown(workload))
+
     with output.progress("reading", in_bytes=True) as tell:
         captured = stage.capture_workload(
             logs,
@@ -169,13 +180,14 @@ def command(
             progress=tell,
             saved=lambda: keep(key, path),
             requests=asked,
+            seen=see,
         )
     keep(key, path)
     interrupted = captured.interrupted
     del captured  # what it was made of takes room
     if logs:
         give_back()
-    _tell(out, as_json=as_json)
+    _tell(out, shown, as_json=as_json)
     output.say(f"wrote {out}; the scrub key is {path}, keep it to yourself")
     return INTERRUPTED_EXIT_CODE if interrupted else 0
 
@@ -195,7 +207,7 @@ def _loaded(*, of_requests: bool) -> ModuleType:
     return capturing
 
 
-def _tell(out: Path, *, as_json: bool) -> None:
+def _tell(out: Path, shown: Sequence[str], *, as_json: bool) -> None:
     from replay import bundle
 
     requests_read = bundle.read_requests(out, kept=False)
@@ -205,16 +217,25 @@ def _tell(out: Path, *, as_json: bool) -> None:
         workload = bundle.read(out)
         output.print_document(document.document(workload, workload.templates, requests_read))
         return
-    workload = bundle.read_mix(out)
-    if workload.templates or requests_read is None:
-        from replay.report.inspect import text, views
-
-        rare = views.chosen(workload, rare=True, template=None)
-        text.write(workload, rare, output.stdout(), top=_TOP)
+    if not shown:
+        workload = bundle.read_mix(out)
+        if workload.templates or requests_read is None:
+            shown = [_shown(workload)]
+    print("".join(shown), end="")
     if requests_read is not None:
         from replay.report.inspect import routes
 
         routes.write(requests_read, output.stdout(), top=_TOP)
+
+
+def _shown(workload: "Workload") -> str:
+    """What a person is shown of a workload but for its requests."""
+    from replay.report.inspect import text, views
+
+    console = output.stdout()
+    with console.capture() as told:
+        text.write(workload, views.chosen(workload, rare=True, template=None), console, top=_TOP)
+    return told.get()
 
 
 def _source(stats: str | None, profile: Path | None) -> str | None:

@@ -35,6 +35,7 @@ def capture_workload(
     saved: Callable[[], None] | None = None,
     requests: "tuple[Sequence[Path], RequestOptions] | None" = None,
     plans: str | None = None,
+    seen: Callable[[Workload], None] | None = None,
 ) -> Captured:
     """Read logs and statistics, write the workload directory; what was read is never lost.
 
@@ -49,7 +50,8 @@ def capture_workload(
 
     `key` scrubs values; without one a key is drawn and forgotten, so that no later capture gives
     the same tokens. While logs are read, what was read so far is written now and then beside `out`,
-    and `saved` is called.
+    and `saved` is called. `seen` is shown the whole workload but for its transactions, which helpers make
+    meanwhile, before it is written.
     """
     bundle.require_writable(out)
     options, key = options or Options(), key or secrets.token_bytes(32)
@@ -75,12 +77,13 @@ def capture_workload(
             keep_values=options.keep_values,
             inputs=tuple(file.name for file in between or ()),
         )
-        return _written(out, _with_activity(captured, window), key, read)
+        return _written(out, _with_activity(captured, window), key, read, seen=seen)
     # What reads the database's log: requests alone are captured without it.
-    from replay.capture.assemble import moment  # noqa: PLC0415
     from replay.capture.stage import capture  # noqa: PLC0415
 
     if window is not None and options.begin is None and options.end is None:
+        from replay.capture.assemble import moment  # noqa: PLC0415 - as in _asked
+
         options = replace(options, begin=moment(window.begin_us), end=moment(window.end_us))
 
     def save(part: Captured) -> None:
@@ -115,7 +118,7 @@ def capture_workload(
     if asked is not None and stats_dsn and not captured.interrupted:
         captured, taken = _looked_up(captured, asked, stats_dsn, plans)
     captured = _with_activity(captured, window)
-    return _written(out, captured, key, read, taken)
+    return _written(out, captured, key, read, taken, seen=seen)
 
 
 def _can_be_read_again(paths: Sequence[Path]) -> bool:
@@ -172,9 +175,13 @@ def _written(
     key: bytes,
     read: "ReadRequests | None",
     plans: bundle.Plans | None = None,
+    *,
+    seen: Callable[[Workload], None] | None,
 ) -> Captured:
     """Write what was captured, with the requests beside it."""
     requests = None if read is None else read.made(key, captured.told)
+    if seen is not None:
+        seen(replace(captured.workload, transactions=(), places=()))
     bundle.write(out, captured.workload, captured.profile, requests, plans)
     return captured
 
