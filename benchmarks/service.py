@@ -1,11 +1,14 @@
 """Client CPU per request of a replay against a service, beside Locust's own HTTP users in one run.
 
 `python benchmarks/service.py`: nginx (which must be installed) answers with a kilobyte, each peer drives
-it as fast as it goes over 16 connections that are kept alive, in turn, several rounds, medians.
+it as fast as it goes over 16 connections that are kept alive, in turn, several rounds, medians. Then once
+more with a connection for each request, as of clients that ask once.
 """
 
 import argparse
 import contextlib
+import functools
+import itertools
 import json
 import os
 import shutil
@@ -14,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from statistics import median
 
@@ -27,6 +30,7 @@ from replay.load.launch import launch
 from replay.load.planned import PlannedStatement, PlannedTransaction
 
 CONNECTIONS = 16
+FOREVER = 1 << 30  # requests of a client
 SKIP_S = 0.5  # the first moments are nobody's steady state
 PATH = "/tasks/123"
 CONFIGURATION = """
@@ -49,7 +53,7 @@ class Peer({kind}):
 
     @task
     def ask(self):
-        self.client.get("{path}")
+        self.client.get("{path}", headers={headers})
         now = time.monotonic()
         if now - began > {skip}:
             if "count" not in seen:
@@ -71,6 +75,7 @@ def stop(**_):
 """
 
 Figures = tuple[float, float]  # CPU µs a request, requests a second
+Peer = Callable[[str, float, float], Figures]
 
 
 @contextlib.contextmanager
@@ -107,11 +112,13 @@ def _await(port: int) -> None:
         time.sleep(0.05)
 
 
-def ours(url: str, seconds: float, per_s: float) -> Figures:
+def ours(url: str, seconds: float, per_s: float, *, anew: bool = False) -> Figures:
     """The replay, given somewhat more than it can do."""
     with tempfile.TemporaryDirectory() as scratch:
         here = Path(scratch)
-        sharding.write_shards(here, _arrivals(url, seconds, per_s))
+        clients = itertools.count() if anew else itertools.cycle(range(CONNECTIONS))
+        arrivals = _arrivals(url, seconds, per_s, clients)
+        sharding.write_shards(here, arrivals, per_client=1 if anew else FOREVER)
         report = launch(
             here,
             dsn="",
@@ -132,23 +139,26 @@ def ours(url: str, seconds: float, per_s: float) -> Figures:
     return report.workers[0].cpu_share * 1e6 / done_per_s, done_per_s
 
 
-def _arrivals(url: str, seconds: float, per_s: float) -> Iterator[PlannedTransaction]:
+def _arrivals(
+    url: str, seconds: float, per_s: float, clients: Iterator[int]
+) -> Iterator[PlannedTransaction]:
     head = f"GET {PATH} HTTP/1.1\r\nHost: {url.removeprefix('http://')}\r\nAccept: */*\r\n".encode()
     count = int(per_s * seconds)
     for due_us in np.linspace(0, seconds * 1e6, count, endpoint=False).astype(int).tolist():
+        client = b"%d" % next(clients)
         one = PlannedStatement(
-            template="a" * 16, sql=f"GET {PATH}", prepared=None, values=(head, b"s", None)
+            template="a" * 16, sql=f"GET {PATH}", prepared=None, values=(head, client, None)
         )
         yield PlannedTransaction(due_us=due_us, statements=(one,))
 
 
-def locust(kind: str) -> Callable[[str, float, float], Figures]:
+def locust(kind: str, **headers: str) -> Peer:
     """A locustfile of that kind of user."""
 
     def drive(url: str, seconds: float, _per_s: float) -> Figures:
         with tempfile.TemporaryDirectory() as scratch:
             file, out = Path(scratch) / "peer.py", Path(scratch) / "out.json"
-            file.write_text(PEER.format(kind=kind, path=PATH, skip=SKIP_S))
+            file.write_text(PEER.format(kind=kind, path=PATH, skip=SKIP_S, headers=headers))
             subprocess.run(
                 [
                     *(sys.executable, "-m", "locust", "-f", str(file), "--headless"),
@@ -165,10 +175,14 @@ def locust(kind: str) -> Callable[[str, float, float], Figures]:
     return drive
 
 
-PEERS = {
+KEPT = {
     "staging-replay": ours,
     "FastHttpUser": locust("FastHttpUser"),
     "HttpUser": locust("HttpUser"),
+}
+ANEW = {
+    "staging-replay": functools.partial(ours, anew=True),
+    "FastHttpUser": locust("FastHttpUser", Connection="close"),
 }
 
 
@@ -178,16 +192,21 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0)
     options = parser.parse_args()
-    found: dict[str, list[Figures]] = {name: [] for name in PEERS}
-    per_s = 32_000.0  # more than a core can do
     with nginx() as url:
-        for _ in range(options.rounds):
-            for name, peer in PEERS.items():
-                figures = peer(url, options.seconds, per_s)
-                found[name].append(figures)
-                if name == "staging-replay":
-                    per_s = 1.3 * figures[1]
-    print(f"{'':20}{'CPU µs':>8}{'ratio':>8}{'per s':>9}")
+        for case, peers in (("connections kept", KEPT), ("a connection each", ANEW)):
+            _compare(case, peers, url, options)
+
+
+def _compare(case: str, peers: Mapping[str, Peer], url: str, options: argparse.Namespace) -> None:
+    found: dict[str, list[Figures]] = {name: [] for name in peers}
+    per_s = 32_000.0  # more than a core can do
+    for _ in range(options.rounds):
+        for name, peer in peers.items():
+            figures = peer(url, options.seconds, per_s)
+            found[name].append(figures)
+            if name == "staging-replay":
+                per_s = 1.3 * figures[1]
+    print(f"{case:20}{'CPU µs':>8}{'ratio':>8}{'per s':>9}")
     for name, runs in found.items():
         ratio = median(
             mine[0] / other[0] for mine, other in zip(runs, found["FastHttpUser"], strict=True)

@@ -16,7 +16,7 @@ from scenarios.migrating import migrating
 
 
 class Http(ReplayUser):
-    """Requests as `--scenario` says, with a cookie jar for each captured session."""
+    """Requests as `--scenario` says, with a cookie jar and a connection for each captured session."""
 
     bake = Baking()
     look = Looking()

@@ -148,7 +148,7 @@ def _boosts(
     type=click.IntRange(min=1),
     metavar="N",
     help="Connections that the transactions share, as the service's pool has; with --service, that its "
-    "clients have. Not with as_recorded: it has production's own sessions.  [default: 20; of clients, 200]",
+    "clients have open at once. Not with as_recorded: it has production's own sessions.  [default: 20; of clients, 200]",
 )
 @click.option(
     "--workers",

@@ -37,8 +37,8 @@ _OPTIONS = (
         default="",
         metavar="URL",
         help="Send the captured requests (capture --http) to the service before the target, "
-        "http://HOST:PORT, in the place of its statements: GET and HEAD alone, a cookie jar for each "
-        "captured session. The service must be this machine's, or answer /.well-known/replay-staging.",
+        "http://HOST:PORT, in the place of its statements: GET and HEAD alone, a cookie jar and a "
+        "connection for each captured session. The service must be this machine's, or answer /.well-known/replay-staging.",
     ),
     click.option(
         "--allow-writes",

@@ -107,7 +107,9 @@ def bake(
 
     aside = asked is not None and asked.instead is not None
     written = sharding.write_shards(
-        shards, planned(), options.workers, only, options.retries, aside=aside
+        *(shards, planned(), options.workers, only, options.retries),
+        per_client=asked.per_client if asked is not None else 1,
+        aside=aside,
     )
     bindings = dict(binder.summary)
     if asked is not None:

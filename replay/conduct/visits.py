@@ -8,6 +8,7 @@ What writes is sent where that is allowed, with the body that the log has, or on
 document describes; where neither has one, a transaction that the route ran is replayed in its stead.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -60,6 +61,7 @@ class Visits:
     special: Mapping[str, str] = field(default_factory=dict)  # fields filled when sent, and marks
     instead: Instead | None = None  # what requests without a body ran
     lanes: Mapping[int, int] = field(default_factory=dict)  # of a recording: see lanes
+    per_client: int = 1  # requests of a session, on average
     planned: Counter[str] = field(default_factory=Counter)  # requests by how they were planned
 
     def plan(
@@ -99,6 +101,7 @@ class Visits:
             statements=(statement,),
             session=more.get("session", ""),
             connect_us=more.get("connect_us", 0),
+            client=request.session,
         )
 
     def has_body(self, request: Request) -> bool:
@@ -203,6 +206,7 @@ def visits(
         special=special,
         links=requests.links,
         lanes=lanes(kept) if everything else {},
+        per_client=math.ceil(requests.log.requests / max(requests.log.sessions, 1)),
     )
 
 

@@ -22,6 +22,7 @@ import psycopg
 from replay.load import clock
 from replay.load.carrier import Heard
 from replay.load.driving import Driving
+from replay.load.free import Free, InTurn
 from replay.load.native.layout import FAR, LOOK_NS
 from replay.load.record import (
     CODE_CANCELLED,
@@ -65,12 +66,11 @@ class Engine(Driving):
         settings: tuple[bytes, ...] = (b"",),
         retries: int = 0,
         new_session: NewSession = Session,
-        latest_first: bool = False,
+        free: Free | None = None,
     ) -> None:
         """`settings` are the texts that arrivals name, to be run in a session before them.
 
-        With `latest_first` the session that became free last is taken first, so that no more
-        connections are used than are needed at once.
+        `free` has the free sessions and says who gets which; without it they take turns.
         """
         super().__init__(calls, settings, retries)
         self.error: BaseException | None = None  # what broke this program, if anything did
@@ -85,8 +85,7 @@ class Engine(Driving):
         self._pool_timeout_ns = pool_timeout_ns
         self._done = done
         self._lost = lost
-        self._free: deque[Session] = deque()
-        self._take = self._free.pop if latest_first else self._free.popleft
+        self._free = InTurn() if free is None else free
         self._looks: deque[tuple[int, int]] = deque()  # at which something waited: planned, made
         self._pauses: list[tuple[int, int]] = []  # heap of (wake, slot)
         self._busy = 0
@@ -195,7 +194,7 @@ class Engine(Driving):
         if self._free:
             self._advance()
             self._busy += 1
-            self._begin(self._take(), arrival, due, None)
+            self._begin(self._free.take(arrival), arrival, due, None)
         elif now - due < self._pool_timeout_ns:
             return False
         else:
@@ -239,7 +238,7 @@ class Engine(Driving):
             return
         self._busy -= 1
         session.state = FREE
-        self._free.append(session)
+        self._free.add(session)
         if due < self._wake:
             self._wake = due
             self._alarm.arm(due)

@@ -5,6 +5,8 @@ carries it. A connection that the service closes behind an answer, or lets go wh
 opened again when the next request needs it, as browsers and clients do; how long that takes is part
 of that request's time. What a kept connection took and did not answer is sent again only where twice is
 as good as once (RFC 9110, 9.2.2: idempotent methods); of anything else the service may have done it.
+
+A connection is a client's (see `free`): where another gets its place it is closed, and the other has its own.
 """
 
 import contextlib
@@ -17,8 +19,9 @@ from geventhttpclient.response import HTTPParseError, HTTPResponse
 
 from replay.load.carrier import READ, WRITE, Heard
 from replay.load.clients import Clients, is_page
+from replay.load.free import OfClient
 from replay.load.record import CODE_OK, CODE_UNANSWERED
-from replay.load.session import LOST, RUNNING, Session
+from replay.load.session import LOST, RUNNING
 from replay.load.shard import Call, Line
 from replay.load.wire import Plain, Tls
 from replay.outcome import http_code
@@ -57,7 +60,7 @@ class _Closed:
 _CLOSED = _Closed()
 
 
-class HttpSession(Session):
+class HttpSession(OfClient):
     """A pool slot: its connection to the service, and the request that it carries.
 
     A request's values are its head without the last line, its captured session, and the body of one
@@ -87,8 +90,9 @@ class HttpSession(Session):
         *,
         service: Service,
         clients: Clients,
+        per_client: int,
     ) -> None:
-        super().__init__(slot, loop, heard)
+        super().__init__(slot, loop, heard, per_client)
         self.carrier = self
         self._service = service
         self._clients = clients
@@ -110,6 +114,10 @@ class HttpSession(Session):
         assert head is not None
         assert session is not None
         self._of = session
+        if session != self.client and self.may_be_anothers():
+            self.close()
+            self.client, self.asked = session, 0
+        self.asked += 1
         clients = self._clients
         if body is None:
             self._request = head + clients.headers(session, None) + _END
@@ -142,7 +150,8 @@ class HttpSession(Session):
         sock = socket.socket(service.family, socket.SOCK_STREAM)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._sock = sock
+        self._sock, self.is_open = sock, True
+        self.opened += 1
         self._wire = Plain() if service.tls is None else Tls(service.tls, service.host)
         self._outgoing = b""
         self._reader = self.loop.io(sock.fileno(), READ)
@@ -269,4 +278,4 @@ class HttpSession(Session):
                 watcher.stop()
                 watcher.close()
             self._sock.close()
-            self._sock = None
+            self._sock, self.is_open = None, False

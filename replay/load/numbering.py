@@ -1,5 +1,6 @@
 """What a planned load comes down to: its distinct calls, shapes, settings and sessions, numbered."""
 
+import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from replay.load.protocol import execute
 from replay.load.shard import SESSION, Line, name_of
 
 _TEXTS = 64  # of one template, that are calls of their own
+_UNEVEN, _FEW = 1.25, 64  # a worker's arrivals beside another's
 
 
 @dataclass(slots=True)
@@ -57,6 +59,30 @@ class Numbering:
         """The number of this sequence of templates."""
         key = tuple(statement.template for statement in statements)
         return self.shapes.setdefault(key, len(self.shapes))
+
+
+class Sharing:
+    """Who drives what: a session's whole is one worker's, and so is a client's, unless that makes it too much."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._of: dict[str, int] = {}  # clients
+        self._taken = [0] * workers
+
+    def worker(self, transaction: PlannedTransaction, number: int) -> int:
+        """A transaction's; the same on every host, which `hash` is not."""
+        if transaction.aside:
+            return self._workers
+        if transaction.session:
+            return zlib.crc32(transaction.session.encode()) % self._workers
+        if not transaction.client:
+            return number % self._workers
+        worker = self._of.get(transaction.client, -1)
+        least = min(self._taken)
+        if worker < 0 or self._taken[worker] > _UNEVEN * least + _FEW:
+            worker = self._of[transaction.client] = self._taken.index(least)
+        self._taken[worker] += 1
+        return worker
 
 
 class Recording:

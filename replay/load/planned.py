@@ -25,6 +25,9 @@ class PlannedTransaction:
     statements: tuple[PlannedStatement, ...]
     session: str = ""  # one worker drives all of a session; of no session: each in turn
     connect_us: int = 0  # when its session connects, since the origin; the first one's word counts
+    client: str = (
+        ""  # of no session, but of one client: of one worker, as long as none has too much
+    )
     ident: int = -1  # by which others wait for it
     settings: tuple[str, ...] = ()  # statements that set up its connection for it
     # Statements beside requests are of the last worker, which speaks to the database.

@@ -24,6 +24,7 @@ class WorkerReport:
     cpu_share: float = 0.0  # of one core, while arrivals were due
     lost_connections: int = 0
     reconnections: int = 0
+    opened: int = 0  # connections to a service, over the whole load
     out_of_order: int = 0  # statements of a recording that did not wait long enough for others
     refused_settings: int = 0  # of captured sessions, that the target did not take
     # Of tally.FIGURES -> template -> HDR histogram in base64, µs: how late the generator was, what

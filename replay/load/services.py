@@ -30,16 +30,21 @@ class Services:
         service: Service,
         timeout_ms: int,
         *,
+        per_client: int = 1,
         sessions: Callable[[], Iterable[bytes]] = tuple,
         login: str = "",
         csrf: Sequence[str] = (),
         fresh: Sequence[str] = (),
     ) -> None:
-        """`sessions` gives the captured ones, each of which logs in where `login` names a function."""
+        """`sessions` gives the captured ones, each of which logs in where `login` names a function.
+
+        `per_client`: see free.ByClient.
+        """
         self.reopened = 0
         self._service = service
         self._timeout_ns = timeout_ms * 1_000_000
         self._clients = Clients(csrf, fresh)
+        self._per_client = per_client
         self._sessions = sessions
         self._login = login
         self._lost: deque[Session] = deque()
@@ -49,7 +54,12 @@ class Services:
 
     def new_session(self, slot: int, loop: object, heard: Heard) -> Session:
         """A session of this service's."""
-        return HttpSession(slot, loop, heard, service=self._service, clients=self._clients)
+        return HttpSession(
+            *(slot, loop, heard),
+            service=self._service,
+            clients=self._clients,
+            per_client=self._per_client,
+        )
 
     def are_plain(self) -> bool:
         """Not bytes of PostgreSQL's protocol."""

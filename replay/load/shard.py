@@ -98,6 +98,7 @@ class Index:
     recorded: bool = False  # each captured session has a connection of its own
     settings: tuple[bytes, ...] = (b"RESET ALL",)  # texts that set up a session; first: as it came
     retries: int = 0  # of a transaction that failed to serialise, or in a deadlock
+    per_client: int = 1  # requests that a session of production's asked for, on average
 
 
 def shard_file(directory: Path, worker: int) -> Path:
@@ -139,6 +140,7 @@ def read_index(directory: Path) -> Index:
         recorded=document["recorded"],
         settings=tuple(text.encode() for text in document["settings"]),
         retries=document["retries"],
+        per_client=document["per_client"],
     )
 
 

@@ -4,7 +4,6 @@ Of what is planned only the distinct calls, shapes and settings stay in memory, 
 sessions.
 """
 
-import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable
 from contextlib import ExitStack
@@ -15,7 +14,7 @@ import msgspec
 import numpy as np
 
 from replay.errors import InputError
-from replay.load.numbering import Numbering, Recording, most_at_once
+from replay.load.numbering import Numbering, Recording, Sharing, most_at_once
 from replay.load.planned import Planned, PlannedTransaction
 from replay.load.settings import scripts
 from replay.load.shard import (
@@ -40,18 +39,19 @@ def write_shards(
     only: Collection[int] | None = None,
     retries: int = 0,
     *,
+    per_client: int = 1,
     aside: bool = False,
 ) -> Planned:
     """Write the planned load, each session's to one worker; due times must not fall.
 
-    Where some of it runs `aside`, one worker more has that. The shards of the workers in `only` are
+    `per_client`: see shard.Index. Where some of it runs `aside`, one worker more has that. The shards of the workers in `only` are
     written (default: all), the index speaks of all.
     Raises InputError where nothing is planned at all.
     """
     directory.mkdir(parents=True, exist_ok=True)
     numbering = Numbering()
     left_out: Counter[str] = Counter()
-    recording = Recording()
+    recording, sharing = Recording(), Sharing(workers)
     number = statements = 0
     with ExitStack() as stack:
         arrivals = _ArrivalWriter(stack.enter_context((directory / ARRIVALS).open("wb")))
@@ -63,8 +63,7 @@ def write_shards(
             if transaction.left_out:
                 left_out[transaction.left_out] += 1
                 continue
-            worker = _worker_of(transaction.session, number, workers)
-            worker = workers if transaction.aside else worker
+            worker = sharing.worker(transaction, number)
             lines = tuple(map(numbering.line, transaction.statements))
             numbering.ordered |= transaction.ident >= 0
             session = recording.number(transaction, worker)
@@ -88,7 +87,12 @@ def write_shards(
     np.save(directory / SESSIONS, sessions)
     of_database = sessions[sessions["worker"] == workers] if aside else sessions
     planned = [arrivals.planned[worker] for worker in range(workers + aside)]
-    _write_index(directory, numbering, planned, recorded=bool(len(sessions)), retries=retries)
+    _write_index(
+        *(directory, numbering, planned),
+        recorded=bool(len(sessions)),
+        retries=retries,
+        per_client=per_client,
+    )
     return Planned(
         transactions=number,
         statements=statements,
@@ -104,11 +108,6 @@ def _nothing(left_out: Counter[str]) -> InputError:
         f"nothing to replay ({why}): take a longer duration or a higher rate, "
         "or capture a window in which production was busy"
     )
-
-
-def _worker_of(session: str, number: int, workers: int) -> int:
-    """The same on every host, which `hash` is not."""
-    return (zlib.crc32(session.encode()) if session else number) % workers
 
 
 class _ShardWriter:
@@ -168,13 +167,10 @@ class _ArrivalWriter:
         self._block.clear()
 
 
-def _write_index(
-    directory: Path, numbering: Numbering, planned: list[int], *, recorded: bool, retries: int
-) -> None:
+def _write_index(directory: Path, numbering: Numbering, planned: list[int], **more: int) -> None:
     document = {
         "ordered": numbering.ordered,
-        "recorded": recorded,
-        "retries": retries,
+        **more,
         "settings": scripts(numbering.settings),
         "planned": planned,
         "templates": list(numbering.templates),

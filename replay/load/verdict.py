@@ -70,6 +70,8 @@ def judge(
         generator["retried"] = float(done.retried)
     if out_of_order := sum(worker.out_of_order for worker in report.workers):
         generator["out_of_order"] = float(out_of_order)
+    if opened := sum(worker.opened for worker in report.workers):
+        generator["connections_opened"] = float(opened)
     if refused := sum(worker.refused_settings for worker in report.workers):
         generator["refused_settings"] = float(refused)
     why_not = (

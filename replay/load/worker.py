@@ -24,6 +24,7 @@ from replay.load.compiled import Compiled
 from replay.load.connections import Connections
 from replay.load.cpu import CpuShare
 from replay.load.engine import Engine
+from replay.load.free import ByClient, OfClient
 from replay.load.native import library
 from replay.load.ordered import Ordered
 from replay.load.ramp import Lookout, read_steps
@@ -80,7 +81,7 @@ class Worker:
         self._index = index
         self._tell = tell
         self._recent_lag_ns: deque[np.ndarray] = deque(maxlen=_RECENT)
-        self._connections = _connections(task)
+        self._connections = _connections(task, index.per_client)
         self._over = threading.Event()
         self._stopped = False
         self._disk_full = False
@@ -122,7 +123,8 @@ class Worker:
         }
         run = library.load() if self._connections.are_plain() else None
         if run is None:
-            return Engine(arrivals, calls, latest_first=bool(task.service), **options)
+            free = ByClient() if task.service else None
+            return Engine(arrivals, calls, free=free, **options)
         return Compiled(shard_file(task.shards, task.worker), calls, run=run, **options)
 
     def live(self) -> Live:
@@ -260,10 +262,11 @@ class Worker:
             refused_settings=self._engine.refused_settings,
             out_of_order=self._engine.out_of_order,
             reconnections=self._connections.reopened,
+            opened=sum(one.opened for one in self._engine.sessions if isinstance(one, OfClient)),
         )
 
 
-def _connections(task: WorkerTask) -> Connections | Services:
+def _connections(task: WorkerTask, per_client: int) -> Connections | Services:
     if task.service:
 
         def sessions() -> Iterable[bytes]:
@@ -273,6 +276,7 @@ def _connections(task: WorkerTask) -> Connections | Services:
         return Services(
             service.find(task.service, ca=task.ca, insecure=task.insecure),
             task.statement_timeout_ms,
+            per_client=per_client,
             sessions=sessions,
             login=task.login,
             csrf=task.csrf,

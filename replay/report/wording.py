@@ -18,6 +18,7 @@ _KNOWN_FIGURES = {
     "late_share": "sent over 100 ms late",
     "expected_errors": "errors that production had too",
     "lost_connections": "connections lost",
+    "connections_opened": "connections opened to the service",
     "retried": "begun again after a deadlock or a serialization failure",
     "out_of_order": "statements not in production's order of commits",
     "refused_settings": "settings of captured sessions that the target did not take",

@@ -184,6 +184,20 @@ def test_every_session_logs_in_and_keeps_its_connection(tmp_path):
     assert all(len(clients) == 1 for clients in by_cookie.values())
 
 
+def test_in_a_mix_too_each_session_has_a_connection_of_its_own(tmp_path):
+    """Of three places one is given up to a fourth session, that of whom nobody asked for longest."""
+    asked = "abcabcabcdbcda"
+    requests = [request(30 * n, "GET", f"/of/{name}", session=name) for n, name in enumerate(asked)]
+    with serving() as made:
+        found, report = driven(tmp_path, made.url, requests, pool=3)
+    assert {outcome for of in found.values() for outcome in of} == {("ok", 200)}
+    over = {name: [one.client for one in made.of(f"/of/{name}")] for name in "abcd"}
+    assert [len(set(over[name])) for name in "abcd"] == [2, 1, 1, 1]
+    assert len(set(over["a"][:3])) == 1
+    assert len({client for of in over.values() for client in of}) == 5
+    assert report.workers[0].opened == 5
+
+
 def test_a_login_by_a_form_has_the_pages_token_and_cookies():
     with serving() as made:
         client = LoginClient(service.find(made.url), Clients(), b"s")
