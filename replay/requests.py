@@ -65,6 +65,7 @@ class Request:
     priority: int = 0  # of the sample: uniform below 2**64
     content_type: str = ""  # of the body, as application/json; empty where the log has none
     body: str | None = None  # its form, with tokens for values; None: not told, or of no such form
+    headers: str = ""  # that say what answer was wanted, `Name: value` in lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

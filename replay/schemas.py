@@ -138,6 +138,7 @@ REQUEST_SCHEMA = pa.schema(
         ("priority", pa.uint64()),
         ("content_type", pa.string()),
         ("body", pa.string()),
+        ("headers", pa.string()),
     ]
 )
 LINK_SCHEMA = pa.schema(
@@ -162,7 +163,7 @@ RAN_SCHEMA = pa.schema(
 REPEATED = frozenset(
     (  # noqa: SIM905 - words are read, and kept in order, more easily as a text
         "kind source template sql slots prepared error session shape route method agent group stratum lock on relation "
-        "content_type how"
+        "content_type how headers"
     ).split()
 )
 """Columns of texts that repeat: a dictionary makes these smaller, and others larger."""

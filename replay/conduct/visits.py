@@ -131,6 +131,7 @@ class Visits:
             f"Host: {self.service.named}",
             "User-Agent: staging-replay",
         ]
+        lines += request.headers.splitlines()
         if kind:
             lines.append(f"Content-Type: {kind}")
         if self.service.tls is not None and request.method not in READING:

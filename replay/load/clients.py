@@ -7,9 +7,11 @@ event loop: nothing here waits.
 import re
 import time
 import uuid
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import mktime_tz, parsedate_tz
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
@@ -30,7 +32,7 @@ _KEYED = ("POST", "PATCH")
 # In a body, where the token, or a new key, is to stand: letters and digits, which no encoding changes.
 CSRF_MARK, FRESH_MARK = "0replay0csrf0", "0replay0fresh0"
 _CSRF, _FRESH, _MARK = CSRF_MARK.encode(), FRESH_MARK.encode(), b"0replay0"
-_END = b"\r\n"
+PAGE = 1 << 20  # bytes of one that are held
 
 
 @dataclass(slots=True)
@@ -78,6 +80,13 @@ class Clients:
             lines += self._of_a_write(client, method)
         return "".join(f"{line}\r\n" for line in lines).encode("latin-1", "replace")
 
+    def bare(self, session: bytes, head: bytes) -> bytes:
+        """A request's head without the headers that the session's login gave: those are its own."""
+        client = self._clients.get(session)
+        if client is None or not client.headers:
+            return head
+        return _lines_of(tuple(client.headers)).sub(b"\r\n", head)
+
     def _of_a_write(self, client: Client | None, method: str) -> list[str]:
         lines = []
         if method in _KEYED:
@@ -107,7 +116,10 @@ class Clients:
         if told:
             self.set_cookies(session, [told] if isinstance(told, str) else told)
         if is_page(response.get("content-type")):
-            self.take_page(session, response._body_buffer)  # noqa: SLF001 - it has no other reader
+            page = response._body_buffer  # noqa: SLF001 - it has no other reader
+            if response.get("content-encoding") == "gzip":
+                page = _unpacked(page)
+            self.take_page(session, page)
 
     def take_page(self, session: bytes, page: bytes | bytearray) -> None:
         """Keep the token of a page, where it has one."""
@@ -125,6 +137,21 @@ class Clients:
                 jar.pop(name, None)
             else:
                 jar[name] = value
+
+
+@lru_cache
+def _lines_of(names: tuple[str, ...]) -> re.Pattern[bytes]:
+    """Lines of headers with these names, each with the end of the line ahead of it."""
+    any_of = "|".join(map(re.escape, names))
+    return re.compile(rf"(?:\r\n(?:{any_of}):[^\r]*)+\r\n".encode(), re.IGNORECASE)
+
+
+def _unpacked(page: bytes | bytearray) -> bytes:
+    """The beginning of a page, as far as it came; nothing of one that is not packed as it says."""
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(page, PAGE)
+    except zlib.error:
+        return b""
 
 
 def _has_expired(attributes: str) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 from geventhttpclient.response import HTTPParseError, HTTPResponse
 
 from replay.load.carrier import READ, WRITE, Heard
-from replay.load.clients import Clients, is_page
+from replay.load.clients import PAGE, Clients, is_page
 from replay.load.free import OfClient
 from replay.load.record import CODE_OK, CODE_UNANSWERED
 from replay.load.session import LOST, RUNNING
@@ -34,7 +34,6 @@ _IDEMPOTENT = (b"GET ", b"HEAD ", b"PUT ", b"DELETE ", b"OPTIONS ", b"TRACE ")
 
 _FINAL = 200  # what comes ahead of it (100 Continue, 103 Early Hints) is not the answer …
 _SWITCHED = 101  # … but for this one: another protocol follows, which nobody speaks here
-_PAGE = 1 << 20  # bytes of one that are held
 
 
 class _Answer(HTTPResponse):
@@ -48,7 +47,7 @@ class _Answer(HTTPResponse):
 
     def _on_body(self, part: bytearray) -> None:
         """Hold the beginning of a page, which has tokens; of a download of gigabytes nothing."""
-        if len(self._body_buffer) < _PAGE and is_page(self.get("content-type")):
+        if len(self._body_buffer) < PAGE and is_page(self.get("content-type")):
             self._body_buffer += part
 
 
@@ -119,6 +118,7 @@ class HttpSession(OfClient):
             self.client, self.asked = session, 0
         self.asked += 1
         clients = self._clients
+        head = clients.bare(session, head)
         if body is None:
             self._request = head + clients.headers(session, None) + _END
         else:

@@ -265,7 +265,11 @@ def recording(count: int) -> str:
             "request": {
                 "method": "POST",
                 "url": f"http://shop.test/invoices/{number + 7}/scans",
-                "headers": [{"name": "Cookie", "value": "session=s1"}],
+                "headers": [
+                    {"name": "Cookie", "value": "session=s1"},
+                    {"name": "Accept", "value": "application/json"},
+                    {"name": "X-Api-Key", "value": "anna"},
+                ],
                 "postData": {
                     "mimeType": "multipart/form-data; boundary=b7",
                     "text": FORM.format(number=number),
@@ -311,5 +315,7 @@ def test_a_form_with_a_file_reaches_the_service_as_a_form(server, tmp_path, capl
         assert set(json.loads(meta.get_payload())) == {"of", "note"}
         assert meta.get_content_type() == "application/json"
         assert (scan.get_content_type(), scan.get_filename()[-4:]) == ("application/pdf", ".pdf")
+        assert one.headers["accept"] == "application/json"
+        assert "x-api-key" not in one.headers
         assert scan.get_payload() == "x" * len("%PDF-1.7 Anna's bank account")
         assert not re.search(rb"(?i)anna|secret|bank", one.body)

@@ -1,9 +1,11 @@
 """What a captured session's client keeps of answers: cookies as long as they last, pages, little else."""
 
+import gzip
+
 import pytest
 
-from replay.load.clients import Clients
-from replay.load.httpsession import _PAGE, _Answer
+from replay.load.clients import PAGE, Clients
+from replay.load.httpsession import _Answer
 
 
 @pytest.mark.parametrize(
@@ -34,14 +36,36 @@ def test_a_cookie_lasts_as_long_as_it_says(line, is_kept):
 )
 def test_of_what_comes_only_the_beginning_of_a_page_is_held(kind, held):
     """A route that sends gigabytes is no reason to hold them."""
-    answer, size = _Answer("GET"), 4 * _PAGE
+    answer, size = _Answer("GET"), 4 * PAGE
     answer.feed(
         f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {size}\r\n\r\n".encode()
     )
     for _ in range(size // 65_536):
         answer.feed(b"x" * 65_536)
     assert answer.message_complete
-    assert len(answer._body_buffer) == (_PAGE if held else 0)
+    assert len(answer._body_buffer) == (PAGE if held else 0)
+
+
+def test_a_page_that_comes_packed_is_read():
+    clients, page = Clients(), b'<input name="_csrf" value="tok-7">' + b" " * 5 * PAGE
+    for content, token in ((gzip.compress(page), "tok-7"), (b"no gzip at all", "")):
+        answer = _Answer("GET")
+        answer.feed(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\n"
+            b"Content-Length: %d\r\n\r\n%s" % (len(content), content)
+        )
+        session = token.encode()
+        clients.take(session, answer)
+        assert clients.client(session).token == token
+
+
+def test_headers_of_a_login_take_the_place_of_captured_ones():
+    clients = Clients()
+    head = b"GET / HTTP/1.1\r\nHost: here\r\nUser-Agent: x\r\nAccept: a/b\r\nRange: bytes=0-\r\n"
+    assert clients.bare(b"s", head) is head
+    clients.client(b"s").headers.update({"accept": "c/d", "range": "bytes=9-", "user-agent": "y"})
+    assert clients.bare(b"s", head) == b"GET / HTTP/1.1\r\nHost: here\r\n"
+    assert clients.bare(b"other", head) is head
 
 
 def test_an_interim_answer_is_not_the_answer():

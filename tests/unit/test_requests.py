@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from replay import multipart
 from replay.capture import blocks
 from replay.capture.formats.texts import Texts
-from replay.capture.requests import formats, patterns, shapes
+from replay.capture.requests import formats, headers, patterns, shapes
 from replay.capture.requests.columns import NUMBERS, TEXTS, UNTIMED
 from replay.capture.requests.folds import folds
 from replay.capture.requests.formats import access
@@ -531,6 +531,53 @@ def test_bodies_of_goreplays_files_and_of_access_logs(tmp_path):
     form = '[$time_local] "$request" $status "$request_body"'
     (request,) = captured([nginx], format=form).kept
     assert request.body == '{"n":5}'
+
+
+WANTED = {
+    "Accept": "application/vnd.shop.v2+json, text/html;q=0.9, */*;q=0.8",
+    "Accept-Language": "de-CH,de;q=0.9,*;q=0.5",
+    "X-API-Version": "2026-03-01",
+    "Prefer": "return=representation; count=exact",
+    "Range": "bytes=0-1023",
+    "X-Requested-With": "XMLHttpRequest",
+    "HX-Request": "true",
+    "Sec-Fetch-Site": "same-origin",
+    "Accept-Encoding": "gzip",
+}
+NOT_KEPT = {
+    "Authorization": "Bearer qmarker",
+    "Cookie": "session=qmarker",
+    "X-Api-Key": "qmarker",
+    "X-Tenant": "qmarker",
+    "If-None-Match": '"qmarker"',
+    "X-HTTP-Method-Override": "DELETE",
+    "Connection": "keep-alive",
+    "X-Forwarded-For": "10.1.1.1",
+    "Accept-Version": "qmarker2b3c4d5e6f7a",  # an id, or a key
+    "Cache-Control": "no-cache, qmarker",
+    "X-Inertia": "qmarker",
+}
+
+
+def test_of_headers_stays_what_kind_of_answer_was_wanted(tmp_path):
+    sent = [*WANTED.items(), *NOT_KEPT.items()]
+    sent = [(name, "br, gzip;q=0.8" if name == "Accept-Encoding" else v) for name, v in sent]
+    lines = "".join(f"{name}: {value}\r\n" for name, value in sent)
+    (tmp_path / "a.gor").write_text(
+        f"1 9f {AT_US * 1000}\nGET /t HTTP/1.1\r\n{lines}\r\n\n🐵🙈🙉\n"
+    )
+    entry = json.loads(json.dumps(HAR["log"]["entries"][0]))
+    entry["request"]["headers"] = [{"name": name.lower(), "value": v} for name, v in sent]
+    (tmp_path / "b.har").write_text(json.dumps({"log": {"version": "1.2", "entries": [entry]}}))
+    for name in ("a.gor", "b.har"):
+        (request,) = captured([tmp_path / name]).kept
+        assert dict(line.split(": ", 1) for line in request.headers.splitlines()) == WANTED
+        assert "qmarker" not in repr(request)
+
+
+@pytest.mark.parametrize("encodings", ["gzip;q=0", "br, gzip; q=0.0, deflate", "identity", ""])
+def test_packed_answers_are_not_asked_for_where_production_did_not(encodings):
+    assert not headers.kept({"accept-encoding": encodings})
 
 
 @pytest.mark.parametrize(

@@ -200,6 +200,12 @@ def test_what_writes_is_left_out_unless_it_is_allowed(openapi):
     assert how == {visits.MADE_BODY: 1}
 
 
+def test_what_kind_of_answer_was_wanted_is_wanted_again():
+    asked = replace(request("GET"), headers="Accept: text/html\nRange: bytes=0-9")
+    head = planned(asked)[0].statements[0].values[0]
+    assert head.endswith(b"\r\nAccept: text/html\r\nRange: bytes=0-9\r\n")
+
+
 def test_routes_that_are_named_are_left_out():
     plan, how = planned(request("GET"), leave_out=frozenset({"r"}))
     assert (plan.left_out, how) == (visits.LEFT_OUT, {})

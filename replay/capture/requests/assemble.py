@@ -73,6 +73,7 @@ def _request(
         priority=row.priority,
         content_type=content_type,
         body=body,
+        headers=row.headers.decode("utf-8", "replace"),
     )
 
 

@@ -18,7 +18,7 @@ UNTIMED = -1
 """A duration that the log does not tell."""
 TEXTS = (
     *("method", "target", "agent", "client", "cookie", "authorization", "route", "trace"),
-    *("request_id", "content_type", "body"),
+    *("request_id", "content_type", "body", "headers"),
 )
 NUMBERS = ("begin", "at_us", "duration_us", "status", "size")
 
@@ -46,6 +46,7 @@ class Requests:
     request_id: Texts
     content_type: Texts
     body: Texts  # what was sent with it
+    headers: Texts  # that are replayed, `Name: value` in lines: see headers
     hosts: Mapping[bytes, int]  # named in the block: the service's, and of servers behind it
     broken: tuple[Broken, ...] = ()
 

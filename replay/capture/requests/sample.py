@@ -44,6 +44,7 @@ class Kept(NamedTuple):
     priority: int
     content_type: bytes
     body: bytes
+    headers: bytes
 
 
 def groups(k: int) -> dict[str, BottomK]:
@@ -178,6 +179,7 @@ class Sample:
             priorities[places].tolist(),
             *told("content_type"),
             *([body if len(body) <= BODY_AT_MOST else b"" for body in b] for b in told("body")),
+            *told("headers"),
         )
         first = self._count - len(found)
         for place, *row in zip(places.tolist(), *columns, strict=True):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from replay.capture.formats.columns import Broken
 from replay.capture.requests.columns import Requests
 from replay.capture.requests.formats.made import Row, columns, is_request
+from replay.capture.requests.headers import kept
 
 _SEPARATOR = "\n🐵🙈🙉\n".encode()
 _META = re.compile(rb"([123]) ([0-9a-zA-Z]+) (\d{15,20})(?: (-?\d+))?[^\n]*\n")
@@ -86,6 +87,7 @@ def _request(offset: int, at_us: int, body: bytes) -> Row:
         content_type=headers.get("content-type", ""),
         body=sent.decode("utf-8", "replace"),
         host=headers.get("host", ""),
+        headers=kept(headers),
     )
 
 

@@ -10,6 +10,7 @@ from replay import multipart
 from replay.capture.formats.columns import Broken
 from replay.capture.requests.columns import UNTIMED, Requests
 from replay.capture.requests.formats.made import Row, columns, instant_us, is_request
+from replay.capture.requests.headers import kept
 
 _NOT_HAR = "file is no whole HAR document"
 _NO_REQUEST = "HAR entry is no request"
@@ -70,6 +71,7 @@ def _row(entry: dict[str, Any], place: int) -> Row:
         trace=headers.get("traceparent", ""),
         request_id=headers.get("x-request-id", ""),
         host=parts.netloc,
+        headers=kept(headers),
         **_body(sent, headers.get("content-type", "") or str(sent.get("mimeType", ""))),
     )
 

@@ -43,6 +43,7 @@ class Row:
     request_id: str = ""
     content_type: str = ""
     body: str = ""
+    headers: str = ""
     host: str = ""
 
 
