@@ -19,7 +19,8 @@ LOST = "lost"  # the connection broke; counted as failed
 UNANSWERED = (
     "unanswered"  # the service let the connection go instead; may not be sent twice: failed
 )
-
+LEFT_OUT_ASKED = "requests of routes that --leave-out names"
+"""Why a transaction was not planned, where the user wants the run to be judged without it."""
 
 REFUSAL = re.compile(r"[0-9A-Z]{5}|http \d{3}")
 """What a server gave as its reason: a SQLSTATE, or a service's status."""

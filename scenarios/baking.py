@@ -56,6 +56,7 @@ class Baking:
             identity=parsed.bind == "identity",
             service=parsed.service,
             allow_writes=parsed.allow_writes,
+            leave_out=tuple(parsed.leave_out),
             openapi=parsed.openapi,
             ca=parsed.ca,
             insecure=parsed.insecure,

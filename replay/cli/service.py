@@ -51,7 +51,8 @@ _OPTIONS = (
         multiple=True,
         metavar="ROUTE",
         help="With --service: a route that is not sent, as 'POST /payments/{id}', or a path alone: what must "
-        "not happen on staging, or makes no sense there. May be repeated.",
+        "not happen on staging, or makes no sense there; `writes` is all but GET and HEAD. The run is judged "
+        "without it, and says so. May be repeated.",
     ),
     click.option(
         "--login",

@@ -27,7 +27,7 @@ from replay.conduct.seconds import spread
 from replay.errors import InputError
 from replay.load.planned import PlannedStatement, PlannedTransaction
 from replay.load.schedule import Values
-from replay.outcome import http_code
+from replay.outcome import LEFT_OUT_ASKED, http_code
 from replay.requests import Link, Request, Requests, Route, as_template, is_called
 from replay.service import Service
 from replay.workload import Manifest, Statement, Transaction, Workload
@@ -39,8 +39,11 @@ AS_CAPTURED = "as captured"
 WITH_BODY = "with the body of the log"
 MADE_BODY = "with a body made by the OpenAPI document"
 BY_SQL = "by the statements that they ran, in their stead"
-LEFT_OUT = "requests of routes that --leave-out names"
-WRITES = "requests other than GET and HEAD: --allow-writes sends them"
+WRITES = (
+    "requests other than GET and HEAD: --allow-writes sends them, --leave-out writes has the run judged "
+    "without them"
+)
+ALL_WRITES = "writes"  # of --leave-out: every route but those that read
 NO_BODY = "requests of which neither body (of the log, by --openapi) nor statements are known"
 
 Body = tuple[str, bytes]  # media type, content
@@ -77,7 +80,7 @@ class Visits:
             more = {**more, "session": f"{request.session} {lane}", "connect_us": due_us}
         bound = [value for statement in values for value in statement]
         if request.route in self.leave_out:
-            return PlannedTransaction(due_us=due_us, statements=(), left_out=LEFT_OUT)
+            return PlannedTransaction(due_us=due_us, statements=(), left_out=LEFT_OUT_ASKED)
         if request.method not in READING and not self.allow_writes:
             return PlannedTransaction(due_us=due_us, statements=(), left_out=WRITES)
         how, body = self._body(request, bound)
@@ -211,11 +214,13 @@ def visits(
     )
 
 
-def _called(routes: Iterable[Route], names: Iterable[str]) -> Iterator[str]:
+def _called(routes: Sequence[Route], names: Iterable[str]) -> Iterator[str]:
     """Ids of the routes with these names."""
-    templates = list(map(as_template, routes))
     for name in names:
-        found = [template.id for template in templates if is_called(template, name)]
+        if name == ALL_WRITES:
+            yield from (route.id for route in routes if route.method not in READING)
+            continue
+        found = [route.id for route in routes if is_called(as_template(route), name)]
         if not found:
             raise InputError(
                 f"--leave-out {name}: no such route in the workload; replay inspect --routes lists them"

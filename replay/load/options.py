@@ -31,6 +31,13 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--login", default="", help="module:function that logs a session in")
     group.add_argument("--csrf", default="", help="Names of tokens against forgery, with commas")
     group.add_argument("--fresh", default="", help="Names of keys that are never used twice")
+    group.add_argument(
+        "--leave-out",
+        action="append",
+        default=[],
+        metavar="ROUTE",
+        help="A route that is not sent, or writes: all but GET and HEAD; may be repeated",
+    )
     group.add_argument("--allow-writes", action="store_true", help="Requests that write, too")
     group.add_argument("--openapi", default="", help="OpenAPI document that tells their bodies")
     group.add_argument("--shards", help="Load that is baked already, instead of a workload")

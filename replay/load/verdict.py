@@ -13,7 +13,7 @@ from replay.load.refuse import SESSION_RESET
 from replay.load.report import LoadReport
 from replay.load.schedule import LEFT_OUT_EMPTY, LEFT_OUT_SETS
 from replay.load.transactions import Transactions
-from replay.outcome import Accounting
+from replay.outcome import LEFT_OUT_ASKED, Accounting
 from replay.percentiles import percentiles
 
 # Beyond these a run says more of the generator than of the server.
@@ -25,7 +25,8 @@ CPU_SHARE = 0.85  # of a core: above, its own queue is in every latency
 LEAST_FINISHED = 100  # transactions: fewer carry no p95
 LEAST_SECONDS = 3.0
 LEFT_OUT_SHARE = 0.2  # of production's transactions, that cannot be replayed
-_HARMLESS = frozenset({LEFT_OUT_EMPTY, LEFT_OUT_SETS, SESSION_RESET})  # what does nothing to others
+# What does nothing to others; and what the user said that the run is to be judged without.
+_NOT_AMISS = frozenset({LEFT_OUT_EMPTY, LEFT_OUT_SETS, SESSION_RESET, LEFT_OUT_ASKED})
 # The service's objective, beside the p95 that the user gives.
 NOT_OK_SHARE = 0.01
 
@@ -193,7 +194,7 @@ def _why_not(
 
 def too_little(planned: int, left_out: Mapping[str, int]) -> Iterator[str]:
     """Why a load is not production's, where too many transactions, by reason, were not even planned."""
-    amiss = {why: n for why, n in left_out.items() if why not in _HARMLESS}
+    amiss = {why: n for why, n in left_out.items() if why not in _NOT_AMISS}
     share = sum(amiss.values()) / max(planned + sum(amiss.values()), 1)
     if share > LEFT_OUT_SHARE:
         reasons = ", ".join(f"{name} {count}" for name, count in sorted(amiss.items()))

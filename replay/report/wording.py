@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from replay.outcome import LEFT_OUT_ASKED
+
 if TYPE_CHECKING:  # who writes a workload's figures needs no runs
     from replay.finding import Finding
     from replay.report.fidelity import Fidelity
@@ -203,4 +205,17 @@ def _outcome(manifest: "RunManifest") -> str:
     return (
         f"p95 from due is {ms(figures.get('p95_ms'))}{against}, "
         f"{share(figures.get('not_ok_share', 0.0))} of transactions were not served"
+        f"{_without(manifest)}"
+    )
+
+
+def _without(manifest: "RunManifest") -> str:
+    """What of production the user left out; nothing where he left out nothing."""
+    requests, left_out = (manifest.options.get(name) for name in ("requests", "left_out"))
+    if not (isinstance(requests, Mapping) and isinstance(left_out, Mapping)):
+        return ""
+    asked = left_out.get(LEFT_OUT_ASKED, 0)
+    total = sum(requests.values()) + sum(left_out.values())
+    return (
+        f", without {share(asked / total)} of production's requests (--leave-out)" if asked else ""
     )

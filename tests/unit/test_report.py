@@ -405,6 +405,18 @@ def test_a_run_that_cannot_be_believed_is_neither_good_nor_bad(story):
     assert "the generator was late" in verdict.sentence
 
 
+def test_what_a_run_was_asked_to_leave_out_stands_in_its_verdict(story):
+    manifest = rundir.read_manifest(story[1][1])
+    assert "without" not in wording.verdict(manifest, ()).sentence
+    options = {
+        **manifest.options,
+        "requests": {"as captured": 60},
+        "left_out": {outcome.LEFT_OUT_ASKED: 30, "copy": 10},
+    }
+    sentence = wording.verdict(made_run.replace(manifest, options=options), ()).sentence
+    assert "without 30.0 % of production's requests (--leave-out)" in sentence
+
+
 def test_sessions_stand_beside_productions(run, story):
     def sample(at, state, wait_type, wait):
         return (at, 1, state, wait_type, wait, A, 0, 0)

@@ -18,6 +18,7 @@ from replay.load.settle import Settlement
 from replay.load.tally import Tally, news
 from replay.load.transactions import transactions
 from replay.load.verdict import Verdict, in_words, judge
+from replay.outcome import LEFT_OUT_ASKED
 
 ORIGIN = 10**12
 A, B = "a" * 16, "b" * 16
@@ -173,6 +174,7 @@ def test_a_run_that_cannot_be_believed_says_why(changes: dict[str, object], why:
         ({"copy": 40, "listen": 20}, False),
         ({"session_setting": 900}, True),
         ({"session_reset": 900}, True),
+        ({LEFT_OUT_ASKED: 900, "copy": 40}, True),
     ],
 )
 def test_a_run_that_leaves_out_much_of_production_is_not_valid(

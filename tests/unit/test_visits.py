@@ -15,6 +15,7 @@ from replay.conduct import bodies, visits
 from replay.conduct.openapi import OpenApi
 from replay.errors import InputError
 from replay.load.clients import CSRF_MARK, special_fields
+from replay.outcome import LEFT_OUT_ASKED
 from replay.requests import REQUEST, Request, is_called
 from replay.workload import Template
 
@@ -208,7 +209,13 @@ def test_what_kind_of_answer_was_wanted_is_wanted_again():
 
 def test_routes_that_are_named_are_left_out():
     plan, how = planned(request("GET"), leave_out=frozenset({"r"}))
-    assert (plan.left_out, how) == (visits.LEFT_OUT, {})
+    assert (plan.left_out, how) == (LEFT_OUT_ASKED, {})
+
+
+def test_all_that_writes_may_be_left_out_by_one_word():
+    methods = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
+    routes = [SimpleNamespace(id=method, method=method) for method in methods]
+    assert set(visits._called(routes, ["writes"])) == {"POST", "DELETE", "OPTIONS"}
 
 
 def test_only_get_and_head_are_sent_unless_more_is_allowed():
