@@ -25,8 +25,8 @@ _OPTIONS = (
         multiple=True,
         type=click.Path(path_type=Path),
         metavar="LOG",
-        help="An access log of the service before the database: nginx, Apache, Envoy, Caddy, ALB, HAR "
-        "or GoReplay, packed or plain; a file, a directory or a quoted pattern; repeatable. Alone, "
+        help="An access log of the service before the database: nginx, Apache, HAProxy, Envoy, Caddy, ALB, "
+        "HAR or GoReplay, packed or plain; a file, a directory or a quoted pattern; repeatable. Alone, "
         "without a LOG and --stats, it makes a workload of requests.",
     ),
     click.option(

@@ -17,7 +17,8 @@ from replay.capture.formats.texts import Texts
 from replay.capture.requests import formats, headers, patterns, shapes
 from replay.capture.requests.columns import NUMBERS, TEXTS, UNTIMED
 from replay.capture.requests.folds import folds
-from replay.capture.requests.formats import access
+from replay.capture.requests.formats import access, usual
+from replay.capture.requests.formats.made import instant_us
 from replay.capture.requests.routes import CHILDREN, Routes
 from replay.capture.requests.stage import RequestOptions, read_requests
 from replay.cli import status
@@ -137,6 +138,47 @@ def test_every_format_gives_the_same_request(name, text, timed):
     assert found.agent.to_pylist() == [AGENT.encode()]
 
 
+HAPROXY = "10.1.2.3:33317 [01/Mar/2026:12:00:05.123] http-in~ web/srv1 0/0/1/249/250 200 321 - - ---- 1/1/1/1/0 "
+CUT_OFF = (
+    "10.1.2.3:9 [01/Mar/2026:12:00:06.000] in web/<NOSRV> -1/-1/-1/-1/+7 -1 0 - - CR-- 1/1/0/0/0 "
+)
+AHEAD = {
+    "HAProxy": "Mar  1 12:00:05 lb1 haproxy[14389]: ",
+    "HAProxy, RFC 5424": "<134>1 2026-03-01T12:00:05.373+00:00 lb1 haproxy 14389 - - ",
+    "HAProxy, raw": "",
+}
+
+
+@pytest.mark.parametrize("name", AHEAD)
+@pytest.mark.parametrize("captured_headers", ["", "{shop.test} ", "{shop.test|#22q} {} "])
+def test_haproxy_writes_its_own(name, captured_headers):
+    """With syslog's head or without, headers captured or not; its time is the begin, without a zone."""
+    line = f'{AHEAD[name]}{HAPROXY}0/0 {captured_headers}"GET /tasks/7?limit=5 HTTP/1.1"\n'
+    known = formats.recognise(line.encode())
+    assert known.name == f"access log, {name!r}"
+    found = known.parse(memoryview(f'{line}{AHEAD[name]}{CUT_OFF}0/0 "<BADREQ>"\n'.encode()))
+    assert [broken.offset for broken in found.broken] == [len(line.encode())]
+    assert found.at_us.tolist() == [AT_US + 123_000]
+    assert (found.duration_us.tolist(), found.status.tolist()) == ([250_000], [200])
+    assert (found.size.tolist(), found.method.to_pylist()) == ([321], [b"GET"])
+    assert found.target.to_pylist() == [b"/tasks/7?limit=5"]
+    assert found.client.to_pylist() == [b"10.1.2.3"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "01/Mar/2026:12:00:05.250",
+        "[01/Mar/2026:14:00:05.250 +0200]",
+        "2026-03-01T12:00:05.25Z",
+        "2026-03-01 14:00:05,250 +0200",
+        "1772366405.250",
+    ],
+)
+def test_times_have_fractions_and_zones(told):
+    assert instant_us(told) == AT_US + 250_000
+
+
 def test_a_format_that_is_given():
     apache = access.given(
         '%h %l %u %t \\"%r\\" %>s %b %D \\"%{User-Agent}i\\" %{traceparent}i %{SID}C'
@@ -162,7 +204,7 @@ def test_a_format_that_says_too_little_is_refused(text):
 
 def test_what_is_no_request_is_told_apart():
     raw = f'{COMBINED}\nrubbish\n1.1.1.1 - - [{CLF}] "\\x16\\x03" 400 0 "-" "-"\n\n'.encode()
-    found = access.Access(access.USUAL["combined"]).parse(memoryview(raw))
+    found = access.Access(usual.USUAL["combined"]).parse(memoryview(raw))
     assert len(found) == 1
     assert [broken.offset for broken in found.broken] == [len(COMBINED) + 1, len(COMBINED) + 9]
     assert len({broken.reason for broken in found.broken}) == 2
@@ -188,7 +230,7 @@ PIECES = st.sampled_from(
 
 @given(st.lists(st.binary(max_size=9) | PIECES, max_size=40).map(b"".join))
 def test_whatever_the_bytes_all_of_them_are_accounted_for(raw):
-    lines = access.Access(access.USUAL["combined"]).parse(memoryview(raw))
+    lines = access.Access(usual.USUAL["combined"]).parse(memoryview(raw))
     assert len(lines) + len(lines.broken) == sum(map(bool, raw.split(b"\n")))
     for known in (formats.har.Har(), formats.gor.Gor()):
         found = known.parse(memoryview(raw))

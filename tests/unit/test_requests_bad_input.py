@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_requests import AT_US, CADDY, CLF, COMBINED, ENVOY, HAR, captured, numbered
 
-from replay.capture.requests.formats import access
+from replay.capture.requests.formats import access, usual
 from replay.capture.requests.routes import CHILDREN, Routes
 from replay.cli import status
 from replay.errors import InputError
@@ -88,7 +88,7 @@ def test_a_file_of_nothing_or_of_another_kind_is_refused(tmp_path, capsys):
 GOLDEN = [
     # nginx, "main" of its packages, and what its documentation calls compression.
     (
-        f'{access.COMBINED} "$http_referer" "$http_user_agent" "$gzip_ratio"',
+        f'{usual.COMBINED} "$http_referer" "$http_user_agent" "$gzip_ratio"',
         f'2001:db8::1 - - [{CLF}] "GET /a HTTP/2.0" 304 0 "https://shop.test/" "curl/8.5.0" "-"',
         (AT_US, b"GET", b"/a", 304, 0),
     ),

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _ADVICE = (
     "name the server's log_format (nginx) or LogFormat (Apache) with --http-format; known by "
-    "themselves are nginx's and Apache's combined, common and main, JSON of nginx, Envoy and Caddy, "
+    "themselves are nginx's and Apache's combined, common and main, HAProxy's httplog, JSON of nginx, Envoy and Caddy, "
     "ALB, HAR and GoReplay's files"
 )
 _ALL = 1 << 40  # requests of a stratum

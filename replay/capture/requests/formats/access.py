@@ -1,7 +1,6 @@
-"""Access logs whose lines a format string describes: nginx's log_format, Apache's LogFormat, ALB's.
+"""Access logs whose lines a format string describes: nginx's log_format, Apache's LogFormat, and the usual ones.
 
-Sources: nginx, ngx_http_log_module; ingress-nginx, "Log format"; Traefik, "Access logs"; Apache 2.4, mod_log_config; AWS, "Access
-logs for your Application Load Balancer", whose fields are given here by nginx's names where it has one.
+Sources: nginx, ngx_http_log_module; Apache 2.4, mod_log_config.
 """
 
 import re
@@ -17,6 +16,7 @@ from replay.capture.formats.texts import Texts
 from replay.capture.requests.columns import Requests
 from replay.capture.requests.formats.cells import NO_REQUEST, NONE, NOT_SO
 from replay.capture.requests.formats.cut import Plan, broken_of, cut
+from replay.capture.requests.formats.usual import USUAL
 from replay.errors import InputError
 
 _REASONS = {
@@ -24,36 +24,6 @@ _REASONS = {
     NO_REQUEST: "no request line: what the client sent was none",
 }
 _S = 1_000_000  # µs
-
-COMBINED = '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent'
-_REFERER = ' "$http_referer" "$http_user_agent"'
-ALB = (
-    "$type $time_iso8601 $elb $remote_addr:$remote_port $target_addr $request_processing_time "
-    "$target_processing_time $response_processing_time $status $target_status $request_length "
-    '$bytes_sent "$request" "$http_user_agent" $ssl_cipher $ssl_protocol $target_group '
-    '"$http_x_amzn_trace_id"'
-)
-INGRESS = (  # of Kubernetes' ingress-nginx, upstreaminfo
-    f"{COMBINED}{_REFERER} $request_length $request_time [$proxy_upstream_name] "
-    "[$proxy_alternative_upstream_name] $upstream_addr $upstream_response_length "
-    "$upstream_response_time $upstream_status $req_id"
-)
-TRAEFIK = (
-    f'{COMBINED}{_REFERER} $requests_since_start "$router_name" "$upstream_addr" ${{duration_ms}}ms'
-)
-USUAL: Mapping[str, str] = {
-    "ALB": ALB,
-    "ingress-nginx": INGRESS,
-    "Traefik": TRAEFIK,
-    "combined with request_time": f"{COMBINED}{_REFERER} $request_time",
-    "combined with rt=": f"{COMBINED}{_REFERER} rt=$request_time",
-    "vhost_combined": f"$host:$server_port {COMBINED}{_REFERER}",
-    "main with request_time": f'{COMBINED}{_REFERER} "$http_x_forwarded_for" $request_time',
-    "main": f'{COMBINED}{_REFERER} "$http_x_forwarded_for"',
-    "combined": f"{COMBINED}{_REFERER}",
-    "common": COMBINED,
-}
-"""Formats that are recognised; of those that match equally well the first is taken."""
 
 # What a line ends with, and nothing else stands there: $request_time.
 _TIMED = re.compile(rb'" (|rt=)\d+(?:\.\d+)?\r?$', re.MULTILINE)
@@ -83,8 +53,12 @@ _OF_APACHE = {
 _TIME_UNITS = {"us": "duration_us", "ms": "duration_ms", "s": "duration_s"}
 _EPOCHS = {"sec": "msec", "msec": "epoch_ms", "usec": "epoch_us"}
 
-_TIMES = ("time_local", "bracketed_time", "time_iso8601", "msec", "epoch_ms", "epoch_us")
-_BEGUN = ("bracketed_time", "epoch_ms", "epoch_us")  # Apache stamps a request at its begin
+_TIMES = (
+    *("time_local", "bracketed_time", "time_iso8601", "msec", "epoch_ms", "epoch_us"),
+    "begun_local",
+)
+# Apache stamps a request at its begin, and so does HAProxy.
+_BEGUN = ("bracketed_time", "epoch_ms", "epoch_us", "begun_local")
 _DURATIONS = {
     "request_time": _S,
     "duration_s": _S,

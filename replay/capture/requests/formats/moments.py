@@ -11,6 +11,7 @@ _DAYS_TO_1970 = 719468  # from the 1st of March of the year 0
 _MONTHS = np.frombuffer(b"JanFebMarAprMayJunJulAugSepOctNovDec", np.uint8)
 _CLF = place(26)  # bytes of `10/Oct/2000:13:55:36 -0700`
 _ISO = place(19)  # bytes of `2000-10-10T13:55:36`
+_LOCAL = place(20)  # the same without its zone
 _DAY, _MINUTE, _SECOND = place(8), place(16), place(18)
 # Of the eight bytes from there on, those that are no seconds.
 _BUT_SECONDS, _FROM_BLANK = place(0xFFFFFFFF0000FFFF), place(0xFFFFFFFFFFFF0000)
@@ -33,14 +34,16 @@ def instants(data: Bytes, begins: Spans, ends: Spans, minute: Hashes, at_us: Int
 def instant(data: Bytes, at: np.uint64, end: np.uint64, minute: Hashes) -> Number:
     """Epoch µs of `10/Oct/2000:13:55:36 -0700`, in brackets or not, of ISO 8601, or of seconds.
 
-    -1 for what is none of these. Most are of the same minute as the one before, whose bytes `minute` keeps.
+    Seconds may have a fraction; a time without a zone is UTC. -1 for what is none of these. Most are of the same minute as the one before, whose bytes `minute` keeps.
     """
     if at < end and data[at] == 91:
         at += ONE
     if end > at and data[end - ONE] == 93:
         end -= ONE
-    if end - at >= _CLF and data[at + place(2)] == 47:
-        return _of_access_log(data, at, end, minute)
+    if end - at >= _LOCAL and data[at + place(2)] == 47:
+        if end - at >= _CLF and data[at + _LOCAL] == 32:
+            return _of_access_log(data, at, end, minute)
+        return _of_local_time(data, at, end)
     if end - at >= _ISO and data[at + place(4)] == 45:
         return _of_iso(data, at, end, minute)
     return decimal(data, at, end, 1_000_000)
@@ -108,6 +111,16 @@ def _minute_of_access_log(data: Bytes, at: np.uint64, end: np.uint64) -> Number:
     return (_days(year, month, day) * 1440 + minutes - minutes_ahead) * _MINUTE_US
 
 
+@compiled
+def _of_local_time(data: Bytes, at: np.uint64, end: np.uint64) -> Number:
+    """`10/Oct/2000:13:55:36.123`, as HAProxy has it, with or without a zone."""
+    begin_us = _minute_of_access_log(data, at, at + _LOCAL)
+    seconds = _digits(data, at + _SECOND, 2)
+    if begin_us < 0 or seconds < 0:
+        return -1
+    return begin_us + seconds * 1_000_000 + _behind_seconds(data, at + _LOCAL, end)
+
+
 @inlined
 def _of_iso(data: Bytes, at: np.uint64, end: np.uint64, minute: Hashes) -> Number:
     one, two = eight(data, at), eight(data, at + _DAY)
@@ -119,7 +132,12 @@ def _of_iso(data: Bytes, at: np.uint64, end: np.uint64, minute: Hashes) -> Numbe
     seconds = _digits(data, at + _MINUTE + ONE, 2)
     if seconds < 0:
         return -1
-    at += _ISO
+    return np.int64(minute[7]) + seconds * 1_000_000 + _behind_seconds(data, at + _ISO, end)
+
+
+@inlined
+def _behind_seconds(data: Bytes, at: np.uint64, end: np.uint64) -> Number:
+    """µs of what stands behind a time's whole seconds: their fraction, less what its zone is ahead."""
     fraction, unit = np.int64(0), np.int64(1_000_000)
     if at < end and data[at] in (46, 44):
         at += ONE
@@ -127,8 +145,9 @@ def _of_iso(data: Bytes, at: np.uint64, end: np.uint64, minute: Hashes) -> Numbe
             unit //= 10
             fraction += (np.int64(data[at]) - 48) * unit
             at += ONE
-    ahead_us = _ahead(data, at, end) * _MINUTE_US
-    return np.int64(minute[7]) + seconds * 1_000_000 - ahead_us + fraction
+    if at < end and data[at] == 32:
+        at += ONE
+    return fraction - _ahead(data, at, end) * _MINUTE_US
 
 
 @compiled
