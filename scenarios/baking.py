@@ -72,7 +72,9 @@ class Baking:
         source = bundle.read_manifest(workload).source
         with connect_target(options.target_of(parsed), source=source) as connection:
             tell = None if worker else Lines("planning")
-            baked = bake(workload, connection, shards, chosen, only=(worker,), tell=tell)
+            # What runs aside is the first one's, too.
+            mine = (worker,) if worker else (worker, workers)
+            baked = bake(workload, connection, shards, chosen, only=mine, tell=tell)
         if worker:  # the first one speaks for all
             return Load(boosted=baked.boosted)
         planned, left_out = baked.planned.transactions, baked.planned.left_out

@@ -7,7 +7,6 @@ meanwhile. Under our launcher both stand apart from the load, and nothing of thi
 import argparse
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from replay import rundir
@@ -63,9 +62,7 @@ class Migrating:
         self._ran = self._during.stop()
         self._watched = self._watch.stop(self._origin_ns)
 
-    def told(
-        self, run: Path, worker: int, concluded: Concluded, names: Mapping[str, str]
-    ) -> Iterator[str]:
+    def told(self, run: Path, concluded: Concluded, names: Mapping[str, str]) -> Iterator[str]:
         """What each statement took, waited for and blocked, and how the load bore it.
 
         The same is left in the run directory. `names` is template id -> a statement's name.
@@ -80,7 +77,7 @@ class Migrating:
             at_s=self._at_s,
             repeat=self._repeat,
             blocking=self._watched.blocking,
-            attempts=partial(rundir.read_blocks, run, "attempts", worker=worker),
+            attempts=concluded.attempts,
             done=concluded.done,
             expected=concluded.expected,
             objective_ms=self._objective_ms,

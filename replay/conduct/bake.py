@@ -77,7 +77,7 @@ def bake(
     )
     binder = binder_for(workload_path, known, connection, identity=options.identity)
     rngs = np.random.default_rng(options.seed).spawn(3)
-    if asked is not None and only is None:
+    if asked is not None:
         asked = with_statements(asked, captured, partial(binder.bind, rng=rngs[2]))
     examples: dict[str, tuple[str, tuple[str | None, ...]]] = {}
     sort = _in_order(workload_path, options.changes)

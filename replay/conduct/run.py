@@ -27,6 +27,7 @@ from replay.diagnose.gathering import gather
 from replay.errors import InputError
 from replay.load import ramp
 from replay.load.launch import began
+from replay.load.options import ASIDE_POOL
 from replay.load.report import FAILED, INTERRUPTED
 from replay.load.verdict import judge
 from replay.migration import Migration
@@ -37,7 +38,6 @@ log = logging.getLogger(__name__)
 
 _EXPLAINED_AT_MOST = 40  # templates, those that took the most time first
 _ESTIMATED_AT_MOST = 200  # templates whose plan is also asked for before the run, unexecuted
-_ASIDE_POOL = 10  # sessions, at most, for statements in the stead of requests
 Progress = Callable[[str], contextlib.AbstractContextManager[Callable[[int, int], None]]]
 """Shows how far something is while a block runs, told by (done, of how many)."""
 _SETTINGS = (
@@ -99,7 +99,7 @@ def run(
         )
         with _told_in(out, manifest):
             behind = bundle.read(workload_path).templates if options.service else ()
-            aside_pool = min(options.connections or _ASIDE_POOL, _ASIDE_POOL) if baked.aside else 0
+            aside_pool = min(options.connections or ASIDE_POOL, ASIDE_POOL) if baked.aside else 0
             driven = drive(connection, dsn, load, out, options, script, behind, aside_pool)
             manifest = _conclude(out, manifest, driven, options, baked)
             discard(out)

@@ -1,12 +1,14 @@
 """A worker without our launcher concludes for itself: under a bare locust, or for Locust's master."""
 
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from replay import rundir
 from replay.capacity import Capacity
@@ -24,6 +26,7 @@ class Concluded:
 
     judged: Verdict
     done: Transactions
+    attempts: Callable[[], Iterator[pa.Table]]  # a block at a time
     expected: np.ndarray  # by arrival: it failed as production's did
     capacity: Capacity | None  # of a ramp
     share: Share
@@ -53,7 +56,7 @@ def directories(shards: str | None, run: str | None) -> Iterator[tuple[Path, Pat
 def conclude(
     shards: Path,
     run: Path,
-    worker: int,
+    workers: Sequence[int],
     *,
     origin_ns: int,
     duration_s: float,
@@ -62,9 +65,9 @@ def conclude(
     doubts: Collection[str],
     code: int,
 ) -> Concluded:
-    """Read what the worker did, complete its attempts, and judge it.
+    """Read what a process did, complete its attempts, and judge it.
 
-    `code` is how it ended, and `doubts` are what was known against it before. Raises EnvironmentFaultError where the attempts cannot be written.
+    `workers` are those that it drove, its own first. `code` is how it ended, and `doubts` are what was known against it before. Raises EnvironmentFaultError where the attempts cannot be written.
     """
     report = collect(
         shards,
@@ -73,11 +76,10 @@ def conclude(
         t0_ns=origin_ns,
         duration_s=duration_s,
         interrupted=False,
-        workers=(worker,),
+        workers=workers,
     )
-    done = transactions(
-        rundir.read_blocks(run, "attempts", worker=worker), len(report.shape_of), run
-    )
+    attempts = partial(_attempts, run, workers)
+    done = transactions(attempts(), len(report.shape_of), run)
     steps = ramp.read_steps(shards)
     capacity = ramp.driven(steps, done, report.expected) if steps else None
     judged = verdict.judge(
@@ -93,5 +95,15 @@ def conclude(
         judged = replace(judged, valid=False, why_not=(*judged.why_not, *doubts))
         share = replace(share, missing=(*share.missing, *doubts))
     return Concluded(
-        judged=judged, done=done, expected=report.expected, capacity=capacity, share=share
+        judged=judged,
+        done=done,
+        attempts=attempts,
+        expected=report.expected,
+        capacity=capacity,
+        share=share,
     )
+
+
+def _attempts(run: Path, workers: Sequence[int]) -> Iterator[pa.Table]:
+    for worker in workers:
+        yield from rundir.read_blocks(run, "attempts", worker=worker)

@@ -117,9 +117,8 @@ class Clients:
             self.set_cookies(session, [told] if isinstance(told, str) else told)
         if is_page(response.get("content-type")):
             page = response._body_buffer  # noqa: SLF001 - it has no other reader
-            if response.get("content-encoding") == "gzip":
-                page = _unpacked(page)
-            self.take_page(session, page)
+            is_packed = response.get("content-encoding") == "gzip"
+            self.take_page(session, _unpacked(page) if is_packed else page)
 
     def take_page(self, session: bytes, page: bytes | bytearray) -> None:
         """Keep the token of a page, where it has one."""

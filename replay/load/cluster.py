@@ -12,7 +12,7 @@ test: load that starts late would be another load. One that is lost is named wit
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,11 @@ class Place:
     def share(self, whole: int) -> int:
         """The part of so many connections that is this worker's."""
         return whole // self.workers + (self.worker < whole % self.workers)
+
+    def of_each(self, planned: Sequence[int]) -> tuple[int, ...]:
+        """What is planned for each process: the first one has what runs aside, too (see aside)."""
+        first, *others = planned[: self.workers]
+        return (first + sum(planned[self.workers :]), *others)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,9 +35,7 @@ class Middle(Protocol):
     def stop(self) -> None:
         """The load is over."""
 
-    def told(
-        self, run: Path, worker: int, concluded: Concluded, names: Mapping[str, str]
-    ) -> Iterable[str]:
+    def told(self, run: Path, concluded: Concluded, names: Mapping[str, str]) -> Iterable[str]:
         """What came of it, in lines; `names` is template id -> a statement's name."""
 
 

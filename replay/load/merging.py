@@ -37,7 +37,7 @@ class Share:
     not_ok: int = 0  # transactions of the service that failed, and not as in production
     ordinary: int = 0  # transactions of the service: those without a boosted template
     transactions: str = ""  # HDR histogram, µs, of ordinary transactions from due
-    report: WorkerReport | None = None
+    reports: tuple[WorkerReport, ...] = ()
     told: tuple[str, ...] = ()  # of a migration in the middle, in words
 
     def packed(self) -> dict[str, object]:
@@ -67,7 +67,7 @@ def share_of(
         not_ok=round(judged.objective["not_ok_share"] * ordinary),
         ordinary=ordinary,
         transactions=times.encoded(),
-        report=report.workers[0] if report.workers else None,
+        reports=report.workers,
     )
 
 
@@ -96,7 +96,7 @@ def merge(
     What was planned for a lost worker is counted as skipped.
     """
     done = [share for share in shares.values() if share.accounting is not None]
-    reports = tuple(share.report for share in done if share.report is not None)
+    reports = tuple(report for share in done for report in share.reports)
     accounting = _sum([share.accounting for share in done if share.accounting is not None], planned)
     by_figure = {figure: _by_template(reports, figure) for figure in FIGURES}
     figures = _figures(done, by_figure, objective_ms)

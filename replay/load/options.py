@@ -14,6 +14,7 @@ SCENARIOS = ("mix", "storm", "ramp", "as_recorded")
 DURATION_S = 20.0  # of arrivals, where nothing else is said …
 DURATIONS_S = {"ramp": 120.0, "as_recorded": inf}  # … but of these
 POOL = 20  # connections to a database, as a service has, where nothing else is said …
+ASIDE_POOL = 10  # at most, for statements in the stead of requests
 CLIENTS = 200  # … and to a service, whose clients wait for nobody's pool but its own
 
 

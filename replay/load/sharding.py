@@ -57,7 +57,8 @@ def write_shards(
         arrivals = _ArrivalWriter(stack.enter_context((directory / ARRIVALS).open("wb")))
         shards = {
             worker: _ShardWriter(stack.enter_context(shard_file(directory, worker).open("wb")))
-            for worker in (range(workers + aside) if only is None else only)
+            for worker in range(workers + aside)
+            if only is None or worker in only
         }
         for transaction in transactions:
             if transaction.left_out:

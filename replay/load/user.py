@@ -24,8 +24,9 @@ from locust.runners import MasterRunner, WorkerRunner
 from locust.stats import RequestStats, StatsEntry, StatsError, bucket_response_time
 
 from replay.errors import INTERRUPTED_EXIT_CODE, ReplayError
-from replay.load import options, together
+from replay.load import options, tasks, together
 from replay.load.alone import conclude, directories
+from replay.load.aside import Aside
 from replay.load.channel import Channel
 from replay.load.cluster import Ended, MasterSide, Place, WorkerSide
 from replay.load.following import Following
@@ -162,25 +163,31 @@ class ReplayUser(User):
 
     def _run_launched(self, parsed: argparse.Namespace, channel: Channel) -> Share:
         shards, run = Path(parsed.shards), Path(parsed.run_directory)
-        place = Place(worker=parsed.worker_index)
-        worker = self._worker(parsed, shards, run, place, watched=False)
+        worker = self._worker(
+            tasks.task(parsed, shards, run, Place(worker=parsed.worker_index)), watched=False
+        )
         report = worker.run(partial(await_origin, channel, worker.stop))
         return Share(exit_code=_exit_code(report))
 
     def _run_alone(self, parsed: argparse.Namespace) -> Share:
         options.settle(parsed)
-        _aside(library.ensure)
+        _in_thread(library.ensure)
         origin_ns = time.monotonic_ns()
         cluster = self.cluster
         place = cluster.place() if cluster is not None else Place()
+        beside: Aside | None = None
 
         def barrier() -> int:
             nonlocal origin_ns
+            if beside is not None:
+                beside.await_open()
             if cluster is None:
                 origin_ns = time.monotonic_ns() + _LEAD_NS
             else:
-                origin_ns = cluster.barrier(index.planned, self.board.names)
+                origin_ns = cluster.barrier(place.of_each(index.planned), self.board.names)
             following.begin(origin_ns)
+            if beside is not None:
+                beside.begin(origin_ns)
             if middle is not None:
                 middle.start(origin_ns)
             return origin_ns
@@ -188,23 +195,30 @@ class ReplayUser(User):
         with ExitStack() as stack:
             found = directories(parsed.shards, parsed.run_directory)
             shards, run = stack.enter_context(found)
-            load = _aside(self._baked, parsed, shards, place)
+            load = _in_thread(self._baked, parsed, shards, place)
             parsed.duration = parsed.duration or options.DURATION_S
             middle = stack.enter_context(self.during(parsed)) if not place.worker else None
             index = read_index(shards)
             self.board.names = {name: shown for name, (_, shown) in _names(index).items()}
-            worker = self._worker(parsed, shards, run, place)
+            own = tasks.task(parsed, shards, run, place)
+            second = tasks.aside(parsed, own, place, len(index.planned))
+            drove = [one.worker for one in (own, second) if one is not None]
+            if second is not None:
+                beside = stack.enter_context(Aside(self._worker(second)))
+            worker = self._worker(own)
             self.board.mine = worker.live
-            with Following(shards, run, run, (place.worker,)) as following:
+            with Following(shards, run, run, drove) as following:
                 try:
                     code = _exit_code(worker.run(barrier))
                 except gevent.GreenletExit:  # stopped: what was done is told all the same
                     code = INTERRUPTED_EXIT_CODE
+                if beside is not None:
+                    code = code or _exit_code(beside.ended(stop=bool(code)))
             if middle is not None:
                 middle.stop()
-            concluded = _aside(
+            concluded = _in_thread(
                 conclude,
-                *(shards, run, place.worker),
+                *(shards, run, drove),
                 origin_ns=origin_ns,
                 duration_s=parsed.duration,
                 objective_ms=parsed.objective_ms,
@@ -215,7 +229,7 @@ class ReplayUser(User):
             told = load.told
             if middle is not None:
                 names = self.board.names
-                told = (*told, *middle.told(run, place.worker, concluded, names))
+                told = (*told, *middle.told(run, concluded, names))
             share = replace(concluded.share, told=told)
         if cluster is not None:
             return share
@@ -226,36 +240,11 @@ class ReplayUser(User):
     def _baked(self, parsed: argparse.Namespace, shards: Path, place: Place) -> Load:
         return Load() if parsed.shards else self.bake(parsed, shards, place.worker, place.workers)
 
-    def _worker(
-        self,
-        parsed: argparse.Namespace,
-        shards: Path,
-        run: Path,
-        place: Place,
-        *,
-        watched: bool = True,
-    ) -> Worker:
+    def _worker(self, task: WorkerTask, *, watched: bool = True) -> Worker:
         """`watched`: Locust's own tables are filled, for who looks at them."""
-        index = read_index(shards)
-        work = WorkerTask(
-            shards=shards,
-            run=run,
-            worker=place.worker,
-            dsn="" if parsed.service else options.target_of(parsed),
-            pool=place.share(parsed.pool or options.POOL),
-            pool_timeout_ms=parsed.pool_timeout_ms,
-            statement_timeout_ms=parsed.statement_timeout_ms,
-            duration_s=parsed.duration,
-            drain_s=parsed.drain,
-            service=parsed.service,
-            ca=parsed.ca,
-            insecure=parsed.insecure,
-            login=parsed.login,
-            csrf=options.listed(parsed.csrf),
-            fresh=options.listed(parsed.fresh),
-        )
+        index = read_index(task.shards)
         tell = _Feed(self.environment.stats, index).add if watched else None
-        return Worker(work, index, gevent.get_hub().loop, tell)
+        return Worker(task, index, gevent.get_hub().loop, tell)
 
 
 class _Feed:
@@ -295,7 +284,7 @@ class _Feed:
             error.occurrences += failed
 
 
-def _aside(work: Callable[_P, _T], *arguments: _P.args, **more: _P.kwargs) -> _T:
+def _in_thread(work: Callable[_P, _T], *arguments: _P.args, **more: _P.kwargs) -> _T:
     """Do what takes long in a thread: a worker that sends no heartbeat for three seconds is lost."""
     failed: list[Exception] = []  # gevent would print its traceback, too
 

@@ -58,6 +58,7 @@ class WorkerTask:
     statement_timeout_ms: int
     duration_s: float
     drain_s: float
+    shares_loop: bool = False  # with another worker of this process: see aside
     service: str = ""  # URL, where requests are sent to a service instead of statements
     ca: str = ""  # file of the certificates that sign its own
     insecure: bool = False  # any certificate is good
@@ -121,7 +122,8 @@ class Worker:
             "retries": self._index.retries,
             "new_session": self._connections.new_session,
         }
-        run = library.load() if self._connections.are_plain() else None
+        is_plain = self._connections.are_plain() and not task.shares_loop
+        run = library.load() if is_plain else None
         if run is None:
             free = ByClient() if task.service else None
             return Engine(arrivals, calls, free=free, **options)

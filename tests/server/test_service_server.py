@@ -227,22 +227,28 @@ def locust(*options: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_locusts_own_command_sends_requests(replayed, server):
-    """Under its names, with what is left out; and a file called as a module of Python's does no harm."""
+    """Under its names, with statements in the stead of what writes; a file called as a module of Python's does no harm."""
     _, directory = replayed
     given = ["--workload", directory / "shop.workload", "--target", server.dsn("service_staging")]
     storm = ["--scenario", "storm", "--boost", "GET /callbacks/{id}=20", "--duration", "2"]
-    with service(server.dsn("service_staging")) as url:
+    storm += ["--allow-writes", "--leave-out", "GET /tasks/{int}/log"]
+    with (
+        psycopg.connect(server.dsn("service_staging"), autocommit=True) as staging,
+        service(server.dsn("service_staging")) as url,
+    ):
+        (before,) = staging.execute("SELECT count(*) FROM tasks").fetchone()
         done = locust(*given, *storm, "--service", url)
+        (after,) = staging.execute("SELECT count(*) FROM tasks").fetchone()
     assert done.returncode in (0, 3), done.stderr
     said = " ".join((done.stdout + done.stderr).split())
-    assert "GET /tasks/{int}" in said
     assert "GET /tasks/{int}" in said
     assert "GET /callbacks/{id}" in said
     assert "GET GET" not in said
     assert "requests planned as captured: " in said
-    assert (
-        "left out: requests other than GET and HEAD: --allow-writes sends them, --leave-out" in said
-    )
+    in_stead = re.search(r"by the statements that they ran, in their stead: (\d+)", said)
+    assert int(in_stead[1]) == after - before > 0
+    assert "insert into tasks" in said.lower()
+    assert "left out: requests of routes that --leave-out names: " in said
     assert "healthy: p95" in said
     refused = locust(*given)
     assert refused.returncode == 2

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from replay.errors import InputError
 from replay.load import shard, sharding
+from replay.load.cluster import Place
 from replay.load.planned import PlannedStatement, PlannedTransaction
 from replay.tag import tagged, template_of
 
@@ -80,6 +81,20 @@ def test_of_a_service_only_sessions_of_statements_are_the_databases(tmp_path: Pa
     ]
     assert sharding.write_shards(tmp_path, asked, aside=True).most_sessions == 2
     assert sharding.write_shards(tmp_path, asked[:8]).most_sessions == 8
+
+
+def test_of_several_processes_the_first_has_what_runs_aside_too(tmp_path: Path) -> None:
+    statement = PlannedStatement(template="a" * 16, sql="SELECT 1", prepared=None, values=())
+    asked = [
+        PlannedTransaction(due_us=n, statements=(statement,), client=f"c{n}", aside=n % 4 == 3)
+        for n in range(40)
+    ]
+    sharding.write_shards(tmp_path, asked, workers=2, only=(0, 2), aside=True)
+    assert [shard.shard_file(tmp_path, n).exists() for n in range(3)] == [True, False, True]
+    planned = shard.read_index(tmp_path).planned
+    assert (sum(planned), planned[2]) == (40, 10)
+    first, second = Place(worker=1, workers=2).of_each(planned)
+    assert (first, second) == (planned[0] + 10, planned[1])
 
 
 def test_a_directory_without_shards_is_an_error(tmp_path: Path) -> None:

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 _ADVICE = (
     "name the server's log_format (nginx) or LogFormat (Apache) with --http-format; known by "
-    "themselves are nginx's and Apache's combined, common and main, HAProxy's httplog, JSON of nginx, Envoy and Caddy, "
-    "ALB, HAR and GoReplay's files"
+    "themselves are nginx's and Apache's combined, common and main, HAProxy's httplog, JSON of nginx, "
+    "Envoy and Caddy, ALB, HAR and GoReplay's files"
 )
 _ALL = 1 << 40  # requests of a stratum
 _REFUSED_SHARE = 0.5  # of the lines, that are no requests
