@@ -102,7 +102,7 @@ class Copy:
         if place.is_range:
             position = self._stepped(template, place, position, hot=hot)
         elif not (hot and self._whole):
-            again = self._heat.again(template, place, token, self._rng)
+            again = None if self._whole else self._heat.again(template, place, token, self._rng)
             position = (
                 self._heat.drawn(template, place, position, self._rng) if again is None else again
             )

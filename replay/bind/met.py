@@ -1,12 +1,15 @@
 """Which keys and values the kept transactions met, and which of them several met."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from data_gen.keys import KeyDomain
 from replay.bind.slots import Kind, Place
 from replay.workload import Statement, Transaction, Workload
 
 Places = Callable[[Statement], tuple[Place, ...]]
+Name = tuple[str, int]  # of a slot: template, number
 
 
 def hot_keys(workload: Workload, places: Places) -> set[tuple[str, str]]:
@@ -19,16 +22,52 @@ def hot_keys(workload: Workload, places: Places) -> set[tuple[str, str]]:
     }
 
 
+@dataclass(slots=True)
+class Slot:
+    """The keys of one slot of a template; a transaction meets each once."""
+
+    domain: KeyDomain
+    seen: Counter[str] = field(default_factory=Counter)
+    first: Counter[str] = field(default_factory=Counter)  # met by no slot before in its transaction
+    weights: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+
+def slots_of(workload: Workload, places: Places) -> Mapping[Name, Slot]:
+    """All slots that take a key."""
+    slots: dict[Name, Slot] = {}
+    known: set[tuple[str, ...]] = set()  # to one transaction
+    newest = -1
+    for transaction, template, place, token in met(workload, places):
+        if place.domain is None:
+            continue
+        if transaction.id != newest:
+            newest, known = transaction.id, set()
+        slot = slots.setdefault((template, place.number), Slot(place.domain))
+        in_space, in_slot = (place.space, token), (template, str(place.number), token)
+        if in_slot not in known:
+            slot.seen[token] += 1
+            slot.weights[token] += transaction.weight
+            if in_space not in known:
+                slot.first[token] += 1
+        known |= {in_space, in_slot}
+    return slots
+
+
 def apart(
-    hot: set[tuple[str, str]], workload: Workload, places: Places
+    hot: set[tuple[str, str]], domains: Mapping[str, KeyDomain]
 ) -> dict[tuple[str, str], int]:
-    """A position of its own for each hot key, as near as can be to where it belongs."""
-    domains: dict[str, KeyDomain] = {
-        place.space: place.domain for _, _, place, _ in met(workload, places) if place.domain
-    }
+    """A position of its own for each hot key, as near as can be to where it belongs.
+
+    Those whose rows are known to look as production's come first, for they lose most elsewhere.
+    """
+
+    def turn(name: tuple[str, str]) -> tuple[bool, tuple[str, str]]:
+        domain = domains.get(name[0])
+        return domain is None or name[1] not in domain.known, name
+
     taken = {space: set(domain.hot.values()) for space, domain in domains.items()}
     positions: dict[tuple[str, str], int] = {}
-    for space, token in sorted(hot):
+    for space, token in sorted(hot, key=turn):
         domain = domains.get(space)
         if domain is None or token in domain.hot or len(taken[space]) >= domain.size:
             continue

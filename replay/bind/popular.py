@@ -1,4 +1,4 @@
-"""Keys that are hot by their own share, and draws among them by it."""
+"""Keys that are hot by their own share, in the order of their positions, and draws among them by it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,50 +6,68 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from replay.bind.shares import Pool
+from replay.bind.span import Span
+
+Reach = tuple[int, int]  # begin and end among the popular keys
+ALL: Reach = 0, -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sums:
+    """Of some shares."""
+
+    mass: float
+    square: float  # of their squares
+    cube: float
+
+    def times(self, factor: float) -> "Sums":
+        """The same of so many times the shares."""
+        return Sums(
+            mass=self.mass * factor,
+            square=self.square * factor**2,
+            cube=self.cube * factor**3,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Popular:
     """Keys of a space that are hot by their own share, and not by chance."""
 
-    tokens: tuple[str, ...]
-    positions: npt.NDArray[np.int64]
-    own: npt.NDArray[np.float64]  # of all executions of the space
-    share: float  # of all executions that met a hot key, by chance too
-    taken: frozenset[int]  # the positions
+    shares: Mapping[str, float]  # of all executions of the space, the hottest first
+    positions_of: Mapping[str, int]
+    positions: npt.NDArray[np.int64]  # ascending
+    sums: npt.NDArray[
+        np.float64
+    ]  # of the shares before each, and of all; of their squares; of their cubes
 
     @classmethod
-    def of(
-        cls, pool: Pool, shares: Mapping[str, float], hot: Mapping[str, int]
-    ) -> "Popular | None":
-        """Those of the hot keys that have a share of their own; None where none has."""
-        tokens = tuple(token for token in hot if shares[token] > 0)
-        if not tokens:
-            return None
+    def of(cls, shares: Mapping[str, float], positions: Mapping[str, int]) -> "Popular":
+        """Those that have a share, each at a position of its own."""
+        hottest = sorted((t for t, s in shares.items() if s > 0), key=lambda t: (-shares[t], t))
+        ascending = sorted(hottest, key=lambda token: (positions[token], token))
+        own = np.array([shares[token] for token in ascending], float)
         return cls(
-            tokens=tokens,
-            positions=np.array([hot[token] for token in tokens], np.int64),
-            own=np.array([shares[token] for token in tokens]),
-            share=sum(pool.weights[token] for token in hot) / sum(pool.weights.values()),
-            taken=frozenset(hot[token] for token in tokens),
+            shares={token: shares[token] for token in hottest},
+            positions_of={token: positions[token] for token in hottest},
+            positions=np.array([positions[token] for token in ascending], np.int64),
+            sums=np.concatenate(
+                (np.zeros((3, 1)), np.cumsum([own, own**2, own**3], axis=1)), axis=1
+            ),
         )
 
+    def within(self, reach: Reach) -> Sums:
+        """Of the shares of those in reach."""
+        mass, square, cube = (self.sums[:, reach[1]] - self.sums[:, reach[0]]).tolist()
+        return Sums(mass=mass, square=square, cube=cube)
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Drawing:
-    """Some of the popular keys, to draw from by their own shares."""
+    def reach(self, span: Span) -> Reach:
+        """Which of them lie in a span."""
+        begin = int(np.searchsorted(self.positions, span[0], side="left"))
+        return begin, int(np.searchsorted(self.positions, span[1], side="right"))
 
-    chance: float  # that a copy is one of them
-    positions: npt.NDArray[np.int64]
-    edges: npt.NDArray[np.float64]  # sums of their shares, 1 at the end
-
-    @classmethod
-    def of(cls, popular: Popular, chance: float, among: npt.NDArray[np.bool_]) -> "Drawing":
-        """Those `among` the popular ones."""
-        edges = np.cumsum(popular.own[among])
-        return cls(chance, popular.positions[among], edges / edges[-1])
-
-    def drawn(self, rng: np.random.Generator) -> int:
-        """One of them."""
-        return int(self.positions[int(np.searchsorted(self.edges, rng.random()))])
+    def drawn(self, reach: Reach, rng: np.random.Generator) -> int:
+        """The position of one of them, by their shares."""
+        sums = self.sums[0]
+        low, high = sums[reach[0]], sums[reach[1]]
+        at = int(np.searchsorted(sums, low + rng.random() * (high - low), side="right")) - 1
+        return int(self.positions[min(max(at, reach[0]), reach[1] - 1)])

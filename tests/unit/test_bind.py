@@ -150,6 +150,29 @@ def test_a_rare_slot_meets_hot_keys_as_its_domain_does():
     assert len(drawn) > 200
 
 
+def test_statements_of_two_templates_meet_as_often_as_production_s_did():
+    rng = np.random.default_rng(1)
+    hot = 1 / (np.arange(1000) + 5) ** 0.9
+    hot /= hot.sum()
+    asked = [str(1 + key) for key in rng.choice(1000, 240, p=hot)]
+    units = [(statement(BY_CUSTOMER, key, "20"),) for key in asked[:160]]
+    units += [(statement("delete from orders where customer_id = $1", key),) for key in asked[160:]]
+    anybody = "select email from customers where id = $1"
+    units += [(statement(anybody, str(1 + key)),) for key in rng.choice(1000, 160)]
+    workload = made(*units)
+    bound = binder(workload)
+    found = [Counter(), Counter()]
+    for one in workload.transactions[:240]:
+        for _ in range(40):
+            found[one.id >= 160][bound.bind(one, rng)[0][0]] += 1
+    sampled = Counter(asked[:160]), Counter(asked[160:])
+    rate, wanted = (
+        sum(count * two[key] for key, count in one.items()) / one.total() / two.total()
+        for one, two in (found, sampled)
+    )
+    assert rate == pytest.approx(wanted, rel=0.25)
+
+
 def test_equal_keys_stay_equal_inside_a_transaction_and_over_tables():
     unit = (
         statement(ADD, "5000", "x@y.zz"),
