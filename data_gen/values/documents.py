@@ -5,7 +5,7 @@ Sources of the wire forms: tsvector.c of PostgreSQL 18, hstore_io.c and ltree_io
 
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,7 +18,11 @@ from data_gen.values.coded import TEXT, Form, Maker, coded
 from data_gen.values.family import Family, Wanted
 from data_gen.values.text import Prefixed, Prose, maker_of, widths
 
-_LEXEMES = 4
+# Bytes of a tsvector beside its lexemes, as average_width counts them: its headers, a short one and a long one.
+_SHORT_TSVECTOR, _TSVECTOR, _SHORT = 5, 8, 126
+_LEXEME = 8  # bytes of a lexeme beside its letters: its entry, and one position with their number
+_FEWEST = 4  # words of the language for a lexeme to be one of
+_LONGEST = 2000  # letters of a lexeme, nearly what PostgreSQL allows (MAXSTRLEN)
 _PAIR = re.compile(r'"((?:[^"\\]|\\.)*)"=>(?:"((?:[^"\\]|\\.)*)"|NULL)')
 _LTREE = b"\x01"  # version of its binary form
 _PAIR_WIDTH = 12  # bytes of a pair in average_width, about
@@ -29,6 +33,7 @@ class Lexemes:
     """Some words of the language in their order, and one of a kind at the end."""
 
     groups: tuple[tuple[Octets, Ints], ...]
+    last: bytes  # begins the one at the end
     distinct: int
     key: int
 
@@ -40,8 +45,12 @@ class Lexemes:
             found += [Piece(data, lengths[at], at), _position(place + 1, points.size)]
         width = letters.code_width(self.distinct)
         code = letters.codes(points, width, letters.CODE, size=self.distinct, key=self.key)
-        last = constant(b"z", points.size)  # behind every word of the language
-        return (*found, last, Piece(code), _position(len(self.groups) + 1, points.size))
+        return (
+            *found,
+            constant(self.last, points.size),
+            Piece(code),
+            _position(len(self.groups) + 1, points.size),
+        )
 
 
 def _position(place: int, count: int) -> Piece:
@@ -49,13 +58,23 @@ def _position(place: int, count: int) -> Piece:
 
 
 def lexemes(wanted: Wanted) -> Family:
-    """tsvector; of the width seen, as far as a few words go."""
+    """tsvector; of the width seen."""
     words = sorted({word for word in letters.words() if word < "z"})
-    count = min(max(wanted.column.average_width // 14, 1), 4 * _LEXEMES)
+    width = wanted.column.average_width + 0.5  # it is cut, not rounded
+    code = 1 + letters.code_width(wanted.distinct)
+    left = width - (_SHORT_TSVECTOR if width <= _SHORT else _TSVECTOR) - _room([code])
+    count = min(max(int(left / _room(map(len, words))), 1), len(words) // _FEWEST)
     cuts = [len(words) * place // count for place in range(count + 1)]
     groups = tuple(_table(words[here:there]) for here, there in pairwise(cuts))
+    left -= sum(_room(lengths.tolist()) for _, lengths in groups)
+    last = b"z" * (1 + min(max(round(left), 0), _LONGEST))  # behind every word of the language
     form = Form(_unknown, _lexemes_text)
-    return coded(wanted, form, Lexemes(groups, wanted.distinct, wanted.key))
+    return coded(wanted, form, Lexemes(groups, last, wanted.distinct, wanted.key))
+
+
+def _room(lengths: Iterable[int]) -> float:
+    """Mean bytes of lexemes of so many letters; positions begin at an even byte."""
+    return float(np.mean([_LEXEME + length + length % 2 for length in lengths]))
 
 
 def _lexemes_text(raw: bytes) -> str:
