@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from data_gen.plan import TablePlan
 
 _PAIR = 2
+_MANY_MORE = 1.5  # the longest order has about as many lines as there are line numbers
 
 
 def lead(table: "TablePlan", key: tuple[str, ...]) -> None:
@@ -56,6 +57,18 @@ def _follow(
     step = 1
     for name in followers:
         seed = key_of(table.plan.seed, "follow", table.table.qualified, name)
-        key = seed if table.drafts[name].rotates else None
+        anywhere = table.drafts[name].rotates or _leaves_out(
+            table, name, made[name].spread.values / (leader.spread.most / step)
+        )
+        key = seed if anywhere else None
         table.place(name, Following(leader, made[name].spread, step, key), made[name])
         step *= made[name].spread.values
+
+
+def _leaves_out(table: "TablePlan", name: str, more: float) -> bool:
+    """Whether counting from the start would leave out values of a column, or of those that it may have.
+
+    That has so many times `more` of them than ever come in turn; one that must differ from another
+    column cannot always begin with the same.
+    """
+    return more > _MANY_MORE or any(name in pair for pair in table.checks.unlike)

@@ -118,6 +118,20 @@ def test_lines_of_an_order_count_from_the_most_common():
     assert share(lines, "1") > share(lines, "2") > share(lines, "3")
 
 
+@pytest.mark.parametrize("rows", [3540, 1900, 300])
+@pytest.mark.parametrize("kind", ["int8", "text"])
+def test_columns_of_a_key_that_must_differ_do_so_and_have_all_of_their_values(rows, kind):
+    numbers = [str(n) for n in range(10, 70)]
+    common = {"common_values": tuple(numbers), "common_fractions": (1 / 60,) * 60}
+    sides = [column(name, kind, **common, n_distinct=60) for name in "ab"]
+    unlike = table("t", rows, *sides, keys=[("a", "b")], checks=[("a", "CHECK ((a <> b))")])
+    found = [values(schema(unlike), "t", name) for name in "ab"]
+    pairs = list(zip(*found, strict=True))
+    assert len(set(pairs)) == rows
+    assert all(one != other for one, other in pairs)
+    assert [set(side) for side in found] == [set(numbers)] * 2
+
+
 @pytest.mark.parametrize("scale", [1.0, 0.1, 0.01])
 def test_a_table_of_pairs_never_gets_more_rows_than_there_are_pairs(scale):
     sides = [

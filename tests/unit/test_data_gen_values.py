@@ -149,11 +149,22 @@ def test_named_text_is_unique_whatever_the_case(name):
     assert len({text.lower() for text in found}) == 20_000
 
 
+def tsvector_bytes(text: str) -> int:
+    """As it is stored: a header, and entries, letters and one position of each lexeme (ts_type.h)."""
+    lexemes = re.findall(r"'([^']*)':\d+", text)
+    size = 4 + sum(8 + len(lexeme) + len(lexeme) % 2 for lexeme in lexemes)
+    return size + (1 if size + 1 <= 127 else 4)
+
+
 def test_text_weighs_what_the_statistics_say_and_fits_its_type():
     for width in (6, 20, 90, 400):
         family = made(column("note", "text", average_width=width + 1))
         mean = np.mean([len(text) for text in texts(family, range(DISTINCT))])
         assert mean == pytest.approx(width, rel=0.25)
+    for width in (60, 100, 177, 800, 2500):
+        found = texts(made(column("words", "tsvector", average_width=width)), range(DISTINCT))
+        mean = np.mean([tsvector_bytes(text) for text in found])
+        assert mean == pytest.approx(width + 0.5, abs=1.5)
     short = column("note", "varchar", kind="character varying(12)", average_width=40)
     assert max(len(text) for text in texts(made(short), range(DISTINCT))) <= 12
 
