@@ -10,7 +10,9 @@ how many are busy beside those that wait is a matter of the machine.
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import psycopg
@@ -18,10 +20,12 @@ from fidelity_anew import Client
 from fidelity_figures import Figure
 
 from replay import bundle, embedded, rundir, target
+from replay.conduct import drive
 from replay.conduct.bake import RunOptions
 from replay.conduct.run import run
+from replay.watch.sampler import Watch
 
-_ROUNDS = 2
+_LOOKS_HZ = 30.0  # most waits are shorter than the usual tenth of a second
 _SECONDS = 15.0
 _BLOCK_US = 1_500_000  # seconds apart know nothing of one another: a wait is over by then
 _RATE_PER_S = 250.0  # transactions; of those that lock rows so many times more:
@@ -70,6 +74,7 @@ def lock_share(
     production: embedded.Server,
     made: str,
     scratch: Path,
+    rounds: int,
 ) -> list[Figure]:
     """Share of the sessions in a transaction that wait for a lock, and who holds what they wait for."""
     scrubbed, plain = workloads
@@ -92,7 +97,7 @@ def lock_share(
     }
     rate = _RATE_PER_S / (sum(t.weight for t in found.transactions) / found.window_s)
     there, here = _Waits(), _Waits()
-    for turn in range(_ROUNDS):
+    for turn in range(rounds):
         pair = (plain, copy, there), (scrubbed, made, here)
         for path, dsn, waits in pair if turn % 2 else reversed(pair):
             out = scratch / f"{path.stem}-{turn}.run"
@@ -106,7 +111,8 @@ def lock_share(
                 objective_ms=5000,
                 seed=turn,
             )
-            with client.draws() if waits is there else nullcontext():
+            looks = patch.object(drive, "Watch", partial(Watch, hz=_LOOKS_HZ))
+            with looks, client.draws() if waits is there else nullcontext():
                 run(path, dsn, out, options)
             waits.add(out)
     return _figures(there, here, {one.id: one.sql for one in found.templates})
