@@ -3,6 +3,8 @@
 A setting lasts as long as its session, so a window without those from before it is another: its
 statements would look for their tables elsewhere. While the log before the window is read, the last
 word on each setting is held; sessions of which the window has something give theirs to the workload.
+
+Memory holds each distinct statement once, and a number a session: most sessions set the same.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,13 +16,16 @@ from replay.capture.executions import Executions, Mask
 from replay.capture.formats.columns import Ints
 from replay.capture.held import Stretches
 from replay.capture.registry import NO_SETTING, Registry
+from replay.capture.retell import retold
 from replay.capture.stored import Batch, Stored, StoredExecution, batch_of
 from replay.capture.units import Sources
-from replay.sql.setting import apply
+from replay.sql.setting import apply, changed
 from replay.sql.slots import render
 from replay.workload import SessionSettings, Transaction
 
 _OF_ONE_AT_MOST = 100  # that one transaction sets
+_DISTINCT_AT_MOST = 1 << 16  # statements; what others set later is not known
+_State = tuple[int, ...]  # numbers of the statements that set what is in force
 
 
 @dataclass(slots=True)
@@ -36,9 +41,12 @@ class Standing:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._in_force: dict[bytes, dict[str, StoredExecution]] = {}  # by session and setting
+        self._in_force: dict[bytes, _State] = {}  # by session
+        self._states: dict[_State, _State] = {}
+        self._distinct: list[StoredExecution] = []
+        self._numbers: dict[tuple[int, bytes], int] = {}  # of them, by template and text
         self._open: dict[bytes, _Open] = {}
-        self._units: list[Stored] = []
+        self._units: list[tuple[bytes, _State]] = []
 
     def take(
         self,
@@ -73,16 +81,18 @@ class Standing:
             if closed[place]:
                 self._close(of(place)[0], undone=bool(undone[place]))
         whole = sets[(new & closed & ~undone)[stretch]]
-        for row in _last_words(whole, found.session, settings):
-            self._apply(sessions[int(found.session[row])], _held(found, row, sources))
+        last = list(_last_words(whole, found.session, settings))
+        self._apply(
+            [sessions[code] for code in found.session[last].tolist()],
+            [_held(found, row, sources) for row in last],
+        )
         for place in np.flatnonzero(early & new & ~closed).tolist():
             self._go_on(*of(place), failed=bool(failed[place]))
 
     def enter(self, session: bytes) -> None:
         """The window has something of this session."""
-        in_force = self._in_force.get(session)
-        if in_force:
-            self._units.append(Stored(session, 0, [*in_force.values()]))
+        if in_force := self._in_force.get(session):
+            self._units.append((session, in_force))
         self.leave(session)
 
     def leave(self, session: bytes) -> None:
@@ -96,12 +106,15 @@ class Standing:
 
     def sizes(self, numbers: Ints) -> Ints:
         """Bytes of what those sessions had set."""
-        sizes = [sum(len(one.record) for one in unit.executions) for unit in self._units]
-        return np.array(sizes, np.int64)[numbers]
+        units = (self._units[number] for number in numbers.tolist())
+        sizes = [sum(len(self._distinct[one].record) for one in state) for _, state in units]
+        return np.array(sizes, np.int64)
 
     def batch(self, numbers: Ints) -> Batch:
         """What those sessions had set, a unit each."""
-        return batch_of([self._units[number] for number in numbers.tolist()], numbers)
+        units = (self._units[number] for number in numbers.tolist())
+        held = [Stored(name, 0, [self._distinct[one] for one in state]) for name, state in units]
+        return batch_of(held, numbers)
 
     def _go_on(self, session: bytes, sets: list[StoredExecution], *, failed: bool) -> None:
         if not (sets or session in self._open):
@@ -112,12 +125,37 @@ class Standing:
 
     def _close(self, session: bytes, *, undone: bool) -> None:
         transaction = self._open.pop(session, _Open())
-        for execution in () if undone or transaction.failed else transaction.sets:
-            self._apply(session, execution)
+        sets = [] if undone or transaction.failed else transaction.sets
+        self._apply([session] * len(sets), sets)
 
-    def _apply(self, session: bytes, execution: StoredExecution) -> None:
-        sql = self._registry.templates[execution.template].sql
-        apply(sql, execution, self._in_force.setdefault(session, {}))
+    def _apply(self, sessions: list[bytes], executions: list[StoredExecution]) -> None:
+        for session, execution, number in zip(
+            sessions, executions, self._numbered(executions), strict=True
+        ):
+            before = self._in_force.get(session, ())
+            known = {changed(self._sql(self._distinct[one])): one for one in before}
+            apply(self._sql(execution), number, known)
+            state = tuple(one for one in known.values() if one >= 0)
+            self._in_force[session] = self._states.setdefault(state, state)
+
+    def _sql(self, execution: StoredExecution) -> str:
+        return self._registry.templates[execution.template].sql
+
+    def _numbered(self, executions: list[StoredExecution]) -> list[int]:
+        """Numbers of what is held in the executions' place; -1 where there is no room for more."""
+        if not executions:
+            return []
+        texts = retold(
+            batch_of([Stored(b"", 0, executions)], np.zeros(1, np.int64)), self._registry
+        )
+        numbers = []
+        for execution, (begin, end) in zip(executions, texts.sql.tolist(), strict=True):
+            key = execution.template, texts.data[begin:end].tobytes()
+            if key not in self._numbers and len(self._distinct) < _DISTINCT_AT_MOST:
+                self._numbers[key] = len(self._distinct)
+                self._distinct.append(execution)
+            numbers.append(self._numbers.get(key, -1))
+        return numbers
 
 
 def told(units: Iterable[Transaction]) -> tuple[SessionSettings, ...]:

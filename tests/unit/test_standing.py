@@ -7,7 +7,7 @@ import pytest
 from made_log import START, Log
 
 from replay import bundle
-from replay.capture import Options, blocks, capture
+from replay.capture import Options, blocks, capture, standing
 from replay.conduct.arrivals import arrivals
 from replay.conduct.options import RunOptions
 from replay.load.settings import at_begin
@@ -114,6 +114,18 @@ def test_what_was_set_is_in_force_in_a_recording_and_in_the_mix(log, tmp_path):
             for _, one, more in arrivals(source, options, {}, (), rng)
         ]
         assert set(planned) == {(True, ("set search_path = x",)), (False, ())}
+
+
+def test_memory_is_bounded_whatever_sessions_set(log, tmp_path, monkeypatch):
+    monkeypatch.setattr(standing, "_DISTINCT_AT_MOST", 2)
+    for pid in range(7, 10):
+        log.ran("SET search_path = x", pid=pid)
+        log.ran(f"SET work_mem = {pid}", pid=pid)
+    for pid in range(7, 10):
+        in_window(log, "SELECT 1", pid=pid)
+    found = at_begin(window(log, tmp_path).standing)
+    path = "set search_path = x"
+    assert sorted(found.values()) == [(path,), (path,), (path, "set work_mem = 7")]
 
 
 def test_without_a_window_nothing_was_set_before(log, tmp_path):
