@@ -21,7 +21,13 @@ import numpy as np
 from locust import User, events
 from locust.exception import StopUser
 from locust.runners import MasterRunner, WorkerRunner
-from locust.stats import RequestStats, StatsEntry, StatsError, bucket_response_time
+from locust.stats import (
+    CSV_STATS_INTERVAL_SEC,
+    RequestStats,
+    StatsEntry,
+    StatsError,
+    bucket_response_time,
+)
 
 from replay.errors import INTERRUPTED_EXIT_CODE, ReplayError
 from replay.load import options, tasks, together
@@ -43,6 +49,8 @@ from replay.load.worker import Worker, WorkerTask
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+# Locust writes the files of --csv so often, and not at its end.
+_CSV_S = CSV_STATS_INTERVAL_SEC + 0.2
 _LEAD_NS = 100_000_000  # from the barrier to the origin, where nobody else sets it
 
 
@@ -102,6 +110,8 @@ def _leave(environment: Any) -> None:
     """The test is over. Headless Locust ends with it; the web UI stays, or as long as asked for."""
     parsed = environment.parsed_options
     if parsed.headless:
+        if parsed.csv_prefix:
+            gevent.sleep(_CSV_S)
         environment.runner.quit()
         return
     environment.runner.stop()

@@ -1,5 +1,6 @@
 """A recording on real servers: sessions of their own, at their times, that do not wait for others."""
 
+import csv
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -189,7 +190,7 @@ def test_the_scenario_runs_under_a_bare_locust(new_database: str, tmp_path: Path
         [
             *(sys.executable, "-m", "locust", "-f", SCENARIO, "--headless"),
             *("--workload", workload, "--target", new_database, "--bind", "identity"),
-            "--only-summary",
+            *("--only-summary", "--csv", tmp_path / "a"),
         ],
         capture_output=True,
         text=True,
@@ -198,6 +199,8 @@ def test_the_scenario_runs_under_a_bare_locust(new_database: str, tmp_path: Path
     )
     assert done.returncode in {0, NotValidError.exit_code}, done.stderr  # on a busy machine
     assert "planned 200 = started 200 + skipped 0" in done.stdout
+    *_, whole = csv.DictReader((tmp_path / "a_stats.csv").read_text().splitlines())
+    assert (whole["Name"], whole["Request Count"]) == ("Aggregated", "200")
 
 
 def test_a_sample_is_refused_and_so_are_more_sessions_than_fit(
