@@ -119,7 +119,7 @@ class RunOptions:
         if self.rate != 1:
             yield "--rate goes with the mix; a recording has --speed"
         if self.order and self.workers > 1:
-            yield "--order commit needs all sessions in one worker: leave --workers out"
+            yield "--order commit needs all sessions in one worker: take no --workers (Locust: --processes)"
 
     def _of_arrivals(self) -> Iterator[str]:
         """What is wrong with the way in which arrivals come."""
@@ -143,7 +143,7 @@ class RunOptions:
             if not (0 < self.first < math.inf and 1 < self.factor < math.inf and self.step_s > 0):
                 yield "a ramp goes up: --from above 0, --factor above 1, --step above 0"
             if self.workers > 1:
-                yield "a ramp ends by one worker's judgement: leave --workers out"
+                yield "a ramp ends by one worker's judgement: take no --workers (Locust: --processes)"
         elif (self.first, self.factor, self.step_s) != (0.5, 1.5, 10.0):
             yield "--from, --factor and --step go with --scenario ramp"
 

@@ -90,10 +90,20 @@ def listed(text: str) -> tuple[str, ...]:
     return tuple(filter(None, text.split(",")))
 
 
-def settle(parsed: argparse.Namespace) -> None:
-    """Locust's form gives text where nothing stood before."""
-    parsed.duration = float(parsed.duration) if parsed.duration else None
-    parsed.pool = int(parsed.pool) if parsed.pool else None
+def settled(parsed: argparse.Namespace) -> argparse.Namespace:
+    """The options as they are for one start; Locust's form gives text where nothing stood before.
+
+    They are a copy: what stands in Locust's own decides how it reads the form the next time.
+    """
+    given = vars(parsed)
+    duration, pool = given["duration"], given["pool"]
+    return argparse.Namespace(
+        **{
+            **given,
+            "duration": float(duration) if duration else None,
+            "pool": int(pool) if pool else None,
+        }
+    )
 
 
 def target_of(parsed: argparse.Namespace) -> str:

@@ -92,11 +92,12 @@ def _look(environment: Any) -> Sequence[Row]:
 
 def _conduct(environment: Any, parsed: argparse.Namespace, runner: MasterRunner) -> None:
     def end(ended: Ended) -> None:
+        chosen = options.settled(parsed)
         environment.process_exit_code = together.conclude(
             ended,
-            duration_s=parsed.duration or options.DURATION_S,
-            objective_ms=parsed.objective_ms,
-            run_directory=parsed.run_directory,
+            duration_s=chosen.duration or options.DURATION_S,
+            objective_ms=chosen.objective_ms,
+            run_directory=chosen.run_directory,
         )
         gevent.spawn(_leave, environment)
 
@@ -149,7 +150,7 @@ class ReplayUser(User):
             raise StopUser
         ReplayUser.running = True
         channel = Channel.inherited()
-        parsed = self.environment.parsed_options
+        parsed = options.settled(self.environment.parsed_options)
         share = Share(exit_code=INTERRUPTED_EXIT_CODE)  # where the greenlet is killed
         self.environment.process_exit_code = share.exit_code
         try:
@@ -180,7 +181,6 @@ class ReplayUser(User):
         return Share(exit_code=_exit_code(report))
 
     def _run_alone(self, parsed: argparse.Namespace) -> Share:
-        options.settle(parsed)
         _in_thread(library.ensure)
         origin_ns = time.monotonic_ns()
         cluster = self.cluster

@@ -34,7 +34,14 @@ def test_what_does_not_go_with_a_scenario_is_refused(tmp_path, scenario, given, 
     options.add_to(parser)
     parser.set_defaults(tags=None, exclude_tags=None)
     given = f"--workload {tmp_path / 'a.workload'} --target host=/nowhere {given}"
-    parsed = parser.parse_args(given.split())
-    options.settle(parsed)
+    parsed = options.settled(parser.parse_args(given.split()))
     with pytest.raises(InputError, match=said):
         Baking(scenario)(parsed, tmp_path / "shards", 0, 1)
+
+
+def test_a_start_leaves_locusts_own_options_as_its_form_knows_them():
+    parsed = argparse.Namespace(duration="3", pool="", rate=2.0)
+    found = options.settled(parsed)
+    assert (found.duration, found.pool, found.rate) == (3.0, None, 2.0)
+    found.duration, found.pool = 120.0, 20  # of the scenario
+    assert vars(parsed) == {"duration": "3", "pool": "", "rate": 2.0}
