@@ -91,13 +91,17 @@ def bare_locust(
     *options: str,
     workers: int = 1,
     baked_by: Path | None = None,
+    service: str = "",
 ) -> Iterator[subprocess.Popen[str]]:
     """Locust by itself, on shards that are there, or with a scenario that makes them of these."""
-    sharding.write_shards(tmp_path, transactions, workers=workers)
+    aside = any(one.aside for one in transactions)
+    sharding.write_shards(tmp_path, transactions, workers=workers, aside=aside)
+    scenario = SCENARIO.with_name("http.py") if service else SCENARIO
     command = [
-        *(sys.executable, "-m", "locust", "-f", str(baked_by or SCENARIO), "--headless"),
+        *(sys.executable, "-m", "locust", "-f", str(baked_by or scenario), "--headless"),
         *("--only-summary", "--run-directory", str(tmp_path), "--target", staging),
         *(() if baked_by else ("--shards", str(tmp_path))),
+        *(("--service", service) if service else ()),
         *options,
     ]
     with subprocess.Popen(

@@ -7,18 +7,31 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
 from hdrh.histogram import HdrHistogram
-from made_load import SCENARIO, WRITE, arrivals, bare_locust, make_staging, one, poll, sessions
+from made_load import (
+    SCENARIO,
+    WRITE,
+    arrivals,
+    bare_locust,
+    make_staging,
+    one,
+    poll,
+    sessions,
+    statement,
+)
 from made_load import update as updates
 from made_network import hosts, proxied, why_no_hosts
+from made_service import serving
 
 from replay import embedded, rundir
 from replay.load import sharding
+from replay.load.planned import PlannedTransaction
 from replay.load.record import read_records, records_file
 from replay.outcome import OK
 
@@ -115,6 +128,39 @@ def test_locusts_own_processes_share_the_load(staging: str, tmp_path: Path) -> N
         attempts = rundir.read_table(tmp_path, "attempts", worker=worker)
         assert set(attempts["arrival"].to_pylist()) == set(range(worker, 600, 2))
         assert set(attempts["outcome"].to_pylist()) == {OK}
+
+
+def test_the_first_process_sends_statements_beside_its_requests(
+    staging: str, tmp_path: Path
+) -> None:
+    """Of a load on a service, in the stead of requests whose bodies nobody knows."""
+    head = b"GET /quick HTTP/1.1\r\nHost: here\r\n"
+
+    def load() -> Iterator[PlannedTransaction]:
+        for number, due in enumerate(arrivals(100, 2.0, updates)):
+            client = f"c{number % 9}"
+            asked = statement("f" * 16, "GET /quick", head.decode(), client, prepared=None)
+            asked = replace(asked, values=(*asked.values, None))
+            is_aside = number % 4 == 3
+            statements = due.statements if is_aside else (asked,)
+            yield replace(due, statements=statements, aside=is_aside, client=client)
+
+    options = (*processes(), "--duration", "2")
+    with (
+        serving() as made,
+        bare_locust(
+            staging, list(load()), tmp_path, *options, workers=2, service=made.url
+        ) as process,
+    ):
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode in BELIEVED_OR_LATE, said
+    assert "2 workers together:\nplanned 200 = started 200 + skipped 0" in said
+    assert (len(made.of("/quick")), one(staging, "SELECT sum(n) FROM t")) == (150, 50)
+    clients = {asked.client for asked in made.of("/quick")}
+    assert len(clients) >= 9
+    of_both = [len(rundir.read_table(tmp_path, "attempts", worker=n)) for n in (0, 1)]
+    assert (sum(of_both), min(of_both) > 40) == (150, True)
+    assert len(rundir.read_table(tmp_path, "attempts", worker=2)) == 3 * 50
 
 
 def test_a_stopped_master_tells_what_was_done(staging: str, tmp_path: Path) -> None:
