@@ -40,6 +40,7 @@ class Distinct:
         self._maps = Maps(
             *tokens.word_key,
             *tokens.steps(),
+            tokens.knots,
             today.toordinal(),
             days,
             further,

@@ -3,7 +3,8 @@
 import re
 
 NUMBER = re.compile(
-    r"(?P<sign>-?)(?P<whole>0|[1-9]\d{0,99})(?P<fraction>\.\d+)?(?P<exponent>[eE][+-]?\d{1,3})?"
+    r"(?P<sign>-?)(?P<whole>0|[1-9]\d{0,99}|(?=\.))(?P<fraction>\.\d+)?"
+    r"(?P<exponent>[eE][+-]?\d{1,3})?"
 )
 PADDED = re.compile(r"000\d{2,60}")  # a counter; two zeros begin a telephone number abroad
 TIME = re.compile(r"\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[+-]\d\d(?::?\d\d){0,2}|Z)?")
@@ -49,6 +50,8 @@ WORD = re.compile(r"[^\W_]+")
 STRUCTURE = re.compile(
     r'"(?P<quoted>(?:[^"\\]|\\.|"")*)"|(?P<plain>[^{}()\[\],"\\]+)|(?P<mark>[{}()\[\],])', re.DOTALL
 )
+VECTOR_AT_LEAST = 16  # numbers, and one of three places at least
+_PLACES = re.compile(r"\.\d\d\d")
 ESCAPED = re.compile(r'\\(.)|""', re.DOTALL)
 
 
@@ -72,3 +75,21 @@ def elements(text: str) -> list[re.Match[str]] | None:
         parts.append(part)
         position = part.end()
     return parts
+
+
+def vector(parts: list[re.Match[str]]) -> list[str]:
+    """The numbers of an array's parts that are a vector, an embedding for example; none where they are not."""
+    if len(parts) < 2 * VECTOR_AT_LEAST + 1 or any(part["plain"] is None for part in parts[1::2]):
+        return []
+    first, *commas, last = (part["mark"] for part in parts[::2])
+    if first == "(" or last == ")" or set(commas) != {","}:
+        return []
+    numbers = [part["plain"].strip(" ") for part in parts[1::2]]
+    is_vector = all(map(NUMBER.fullmatch, numbers)) and any(map(_PLACES.search, numbers))
+    return numbers if is_vector else []
+
+
+def scientific(digits: str) -> str:
+    """The digits behind the point of a number below 1, with an exponent."""
+    told = digits.lstrip("0")
+    return f"{told[0]}{'.' * (len(told) > 1)}{told[1:]}e-{len(digits) - len(told) + 1:02}"

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 
 from replay.capture.kernels import Bytes, Number, compiled
-from replay.capture.tokens import SEGMENTS, SMALL
+from replay.capture.tokens import CELLS, PARTS, SEGMENTS, SHORT, SMALL
 
 _DIGITS_AT_MOST = 13  # before the point: more may be a card's number
-_FRACTION_AT_MOST = 9
+_PLACES_AT_MOST = 18  # behind it
+_FRACTION_AT_MOST = 9  # of a second
 _FIRST_YEAR = 100  # 0001-01-01 says "never": it is nobody's date
 _RECENT = 60  # days
 _LAST_ORDINAL = 3_652_059  # 9999-12-31
@@ -23,19 +24,49 @@ def numbered(data: Bytes, at: Number, end: Number, maps: Any, out: Bytes, to: Nu
     begin = at + 1 if at < end and data[at] == 45 else at
     point = _after_digits(data, begin, end)
     count = point - begin
-    if count == 0 or count > _DIGITS_AT_MOST or (count > 1 and data[begin] == 48):
+    if count > _DIGITS_AT_MOST or (count > 1 and data[begin] == 48):
+        return _LEFT
+    if point == end and count == 0:
         return _LEFT
     if point < end and (data[point] != 46 or point + 1 == end):
         return _LEFT
     if _after_digits(data, point + 1, end) < end:
+        return _LEFT
+    told = end
+    while told > point + 1 and data[told - 1] == 48:
+        told -= 1
+    if told - point - 1 > _PLACES_AT_MOST:
         return _LEFT
     value = 0
     for place in range(begin, point):
         value = value * 10 + data[place] - 48
     moved = _moved(value, maps)
     to = _copied(data, at, begin, out, to)
-    to = _written(moved, 1, out, to)
+    if count:
+        to = _written(moved, 1, out, to)
+    if told - point - 1 > SHORT:
+        to = _copied(data, point, point + 2, out, to)
+        to = _written(_behind(data, point + 1, told, value, maps), told - point - 2, out, to)
+        point = told
     return _copied(data, point, end, out, to)
+
+
+@compiled
+def _behind(data: Bytes, at: Number, end: Number, whole: Number, maps: Any) -> Number:
+    """What follows the first place of Tokens.fraction."""
+    cell = (whole * 10 + data[at] - 48) % CELLS
+    place, size = np.int64(0), np.int64(1)
+    for digit in range(at + 1, end):
+        place, size = place * 10 + data[digit] - 48, size * 10
+    part, within = place * PARTS // size, place * PARTS % size
+    begin, behind = maps.knots[cell, part], maps.knots[cell, part + 1]
+    return max(_scaled(size, begin) + _scaled(within, behind - begin), 1)
+
+
+@compiled
+def _scaled(number: Number, share: Number) -> Number:
+    """The number times a share in units of 2**-16, where the product takes more than 64 bits."""
+    return (number >> 16) * share + ((number & 0xFFFF) * share >> 16)
 
 
 @compiled

@@ -40,6 +40,7 @@ class Maps(NamedTuple):
     added: Ints  # to numbers: see Tokens.steps
     sums: Ints
     slopes: Ints
+    knots: Ints  # of what is behind the point: see Tokens.knots
     today: int  # proleptic ordinal of the capture's day, and how far dates move
     days: int
     further: int

@@ -3,7 +3,9 @@
 import re
 
 POLICY = {
-    "numbers": "up to 9,999 before the point they stay, larger ones move by a keyed increasing map",
+    "numbers": "up to 9,999 before the point they stay, larger ones move by a keyed increasing map; up"
+    " to two places behind it stay, of more the first one, and the others by such a map",
+    "vectors": "of 16 numbers or more, one of three places at least: their tokens, in a keyed order",
     "dates": "dates and timestamps move by one keyed number of weeks, those further than 60 days"
     " from the capture by some more; times and intervals stay",
     "uuid": "keyed uuid; in version 7, as in a ULID, its time moves as dates do, so they keep order",

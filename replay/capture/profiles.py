@@ -73,12 +73,22 @@ def _foreign_key(key: ForeignKey, scrub: Scrub) -> ForeignKey:
     return replace(key, fan_out=replace(key.fan_out, hot=hot))
 
 
+def _leaves_its_place(bound: str) -> bool:
+    """Whether it may stand for a card's number, or for one of more places than others."""
+    return "." in bound or recognise.CARD.fullmatch(bound) is not None
+
+
+def _number(bound: str) -> Decimal:
+    """What a number is sorted by: NaN is the greatest, as in PostgreSQL."""
+    return Decimal("Infinity") if bound == "NaN" else Decimal(bound)
+
+
 def _column(column: ColumnProfile, scrub: Scrub) -> ColumnProfile:
     histogram = [scrub.text(bound) for bound in column.histogram]
     if column.base_type not in _NUMBERS | _TIMES:
         histogram.sort()  # the tokens' own order; the values' is gone
-    elif column.base_type in _NUMBERS and any(map(recognise.CARD.fullmatch, histogram)):
-        histogram.sort(key=Decimal)  # a card's number among them has left its place
+    elif column.base_type in _NUMBERS and any(map(_leaves_its_place, histogram)):
+        histogram.sort(key=_number)
     return replace(
         column,
         common_values=tuple(map(scrub.text, column.common_values)),

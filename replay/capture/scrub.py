@@ -138,7 +138,8 @@ class Scrubber:
             return text
         parts = forms.elements(text)
         if parts is not None:
-            return "".join(map(self._element, parts))
+            numbers = forms.vector(parts)
+            return self._vector(text, numbers) if numbers else "".join(map(self._element, parts))
         if (address := forms.IPV4.fullmatch(text)) is not None:
             return self._ipv4(text, address)
         if forms.COLON_GROUPS.fullmatch(text):
@@ -168,13 +169,23 @@ class Scrubber:
         return recognise.no_card(self._tokens.word(digits))
 
     def _number(self, text: str, number: Match[str]) -> str:
-        whole, fraction = number["whole"], number["fraction"] or ""
+        whole, digits = number["whole"], (number["fraction"] or "")[1:]
         if number["exponent"]:
-            plain = f"{abs(Decimal(text)):f}"
-            whole, _, rest = plain.partition(".")
-            fraction = f".{rest}" if rest else ""
-        moved = self._tokens.integer(int(whole))
-        return text if str(moved) == whole else f"{number['sign']}{moved}{fraction}"
+            whole, _, digits = f"{abs(Decimal(text)):f}".partition(".")
+        size = int(whole or 0)
+        moved, drawn = self._tokens.integer(size), self._tokens.fraction(size, digits)
+        if moved == size and drawn == digits:
+            return text
+        if number["exponent"] and not size:
+            return number["sign"] + forms.scientific(drawn)
+        return number["sign"] + str(moved) * bool(whole) + f".{drawn}" * bool(drawn)
+
+    def _vector(self, text: str, numbers: list[str]) -> str:
+        """The numbers' tokens in other places: in their own they would tell what the vector means."""
+        tokens = self.column(pa.array([number.encode() for number in numbers])).to_pylist()
+        order = self._tokens.order(",".join(numbers), len(numbers))
+        between = ", " if ", " in text else ","
+        return text[0] + between.join(tokens[at] for at in order) + text[-1]
 
     def _element(self, part: Match[str]) -> str:
         if part["mark"] is not None:

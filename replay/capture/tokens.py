@@ -5,7 +5,7 @@ domain, in an order that a Feistel network (Luby, Rackoff 1988; cycle walking: B
 draws from the key.
 """
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import blake2b, sha256, shake_256
 
 import numpy as np
@@ -24,6 +24,11 @@ STEPS = 44  # bits of the numbers that compiled code moves
 _UNIT = 1 << 16  # fixed point of the slopes
 _STEEPEST, _FLATTEST = _UNIT // 2, _UNIT // 20  # slopes 1.5 and 1.05, less 1
 _FIRST_OCTAVE = SMALL.bit_length() - 1
+# Digits behind the point: so many stay, final zeros not counted. Of more the first one stays, and what
+# follows goes through one of so many maps, in so many pieces.
+SHORT, CELLS, PARTS = 2, 1000, 8
+_PLACES_AT_MOST = 1000  # no more are told apart
+_HALVES = (8, 0.25, 0.75), (4, 0.4, 0.6), (2, 0.45, 0.55)  # slopes of 0.36 to 1.98
 
 
 class Tokens:
@@ -79,6 +84,38 @@ class Tokens:
         extra = before + sum(slopes[:segment]) * width + slopes[segment] * within
         moved = size + extra // _UNIT
         return moved if value > 0 else -moved
+
+    def fraction(self, whole: int, digits: str) -> str:
+        """As many digits behind the point of a number, without its sign; increasing for each length.
+
+        Final zeros stay and do not count, so that 1.250 is what 1.25 is.
+        """
+        told = digits.rstrip("0")[:_PLACES_AT_MOST]
+        if len(told) <= SHORT:
+            return digits
+        first, place, size = int(told[0]), int(told[1:]), 10 ** (len(told) - 1)
+        part, within = divmod(place * PARTS, size)
+        begin, end = map(int, self.knots[(whole * 10 + first) % CELLS, part : part + 2])
+        moved = max(size * begin // _UNIT + within * (end - begin) // _UNIT, 1)
+        return f"{first}{moved:0{len(told) - 1}}".ljust(len(digits), "0")
+
+    @cached_property
+    def knots(self) -> Ints:
+        """Where each map of what follows the first place puts its pieces' ends, in units of 2**-16."""
+        drawn = np.frombuffer(self.drawn("fractions", "", 2 * CELLS * (PARTS - 1)), ">u2")
+        shares = iter(drawn.astype(np.int64).reshape(PARTS - 1, CELLS))
+        knots = np.zeros((CELLS, PARTS + 1), np.int64)
+        knots[:, PARTS] = _UNIT
+        for width, least, most in _HALVES:
+            for at in range(width // 2, PARTS, width):
+                low, high = knots[:, at - width // 2], knots[:, at + width // 2]
+                share = int(least * _UNIT) + (next(shares) * int((most - least) * _UNIT) >> 16)
+                knots[:, at] = low + ((high - low) * share >> 16)
+        return knots
+
+    def order(self, text: str, count: int) -> Ints:
+        """The numbers up to a count, in an order that the key draws for the text."""
+        return np.frombuffer(self.drawn("order", text, 8 * count), ">u8").argsort(kind="stable")
 
     def hexadecimal(self, digits: str) -> str:
         """Hexadecimal digits for hexadecimal digits, as many."""
