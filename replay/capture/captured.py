@@ -23,6 +23,15 @@ class Filters:
     applications: tuple[str, ...] = ()
     untold: bool = False  # take lines too that do not tell their database
 
+    def asked(self) -> Mapping[str, tuple[str, ...]]:
+        """The names that are asked for, by what they are of; those of one thing at least."""
+        all_names = (
+            ("database", self.databases),
+            ("user", self.users),
+            ("application", self.applications),
+        )
+        return {what: names for what, names in all_names if names}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Captured:

@@ -22,6 +22,7 @@ from replay.capture.formats.columns import Ints
 from replay.capture.fragments import outside
 from replay.capture.inputs import HOW_TO_LOG, Found
 from replay.capture.kept import Assembly
+from replay.capture.lacking import none_of_them
 from replay.capture.logged import settled
 from replay.capture.memory import give_back
 from replay.capture.origins import Origins, origins
@@ -68,7 +69,7 @@ class Course:
         linker: "Linker | None",
     ) -> None:
         self._found, self._asked, self._key, self._options = found, asked, key, options
-        self._sampling, self._window = sampling, window
+        self._filters, self._sampling, self._window = filters, sampling, window
         self._reading = Reading(
             filters=filters,
             seed=options.seed,
@@ -268,6 +269,8 @@ class Course:
             )
         if reading.tally.begun:
             return
+        if unmet := none_of_them(self._filters, reading.others):
+            raise InputError(f"{names}: {unmet}")
         left_out = [skip for skip in reading.skipped() if skip.count]
         among = f" ({'; '.join(f'{s.count} times {s.reason}' for s in left_out)})" * bool(left_out)
         raise InputError(

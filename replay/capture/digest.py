@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from replay.capture.blocks import lines_in
 from replay.capture.captured import Filters
+from replay.capture.choice import choose, few, is_one_of
 from replay.capture.clocks import Steps, steps_of
 from replay.capture.conflicts import Conflicts
 from replay.capture.contention import observe
@@ -33,18 +33,9 @@ from replay.capture.messages import (
 )
 from replay.capture.templates import NO_TEMPLATE, Templates
 from replay.sql.fingerprint import Fingerprint
-from replay.tag import APPLICATION_NAME, LOAD_APPLICATION
 
-OWN = "a line of this program's own session"
-ELSEWHERE = "a line of another database"
-OF_OTHER_USER = "a line of another user"
-OF_OTHER_APPLICATION = "a line of another application"
-
-_OURS = (APPLICATION_NAME, LOAD_APPLICATION)
-_CLIENT = ("client backend", "")  # "": the format does not say
 _FAILURES = ("ERROR", "FATAL", "PANIC")
 _LETHAL = ("FATAL", "PANIC")  # the session ends with it
-_OWN_AT_MOST = 1000  # texts a block
 _UNKNOWN_STATE = "XX000"
 _LOOKED_AT = 100  # messages a block
 _FEW = 8  # steps that tell nothing
@@ -77,6 +68,7 @@ class Digest:
     malformed: int
     cut_off: bool  # the input ends inside a record
     databases: set[str]
+    others: dict[str, set[str]]  # names of databases, users, applications that were not asked for
     own: set[str]  # SQL of this program's own sessions
     conflicts: Conflicts
     steps: Steps
@@ -96,15 +88,15 @@ class Digester:
     def digest(self, log_format: Format, block: memoryview) -> Digest:
         """Digest a block of whole records. Never raises, whatever the block holds."""
         columns = log_format.parse(block)
-        passed_over: dict[str, tuple[int, int]] = {}
-        taken, own = self._taken(columns, passed_over)
+        choice = choose(columns, self.filters)
+        taken, passed_over = choice.taken, choice.passed_over
         kind, duration_us, text = _kinds(columns, taken)
         rows = np.flatnonzero(kind)
-        session, sessions = _few(columns.session, rows)
+        session, sessions = few(columns.session, rows)
         order = in_session_order(session)
         rows, session = rows[order], session[order]
         template = self._templates(columns, rows, kind[rows], text[rows], session)
-        state, states = _few(columns.sqlstate, rows)
+        state, states = few(columns.sqlstate, rows)
         new = self.templates.known[self._told :]
         self._told = len(self.templates.known)
         _count_broken(columns, passed_over)
@@ -118,7 +110,7 @@ class Digester:
             query_id=columns.query_id[rows],
             template=template,
             state=state,
-            lethal=_is_one_of(columns.severity, _LETHAL)[rows],
+            lethal=is_one_of(columns.severity, _LETHAL)[rows],
             session=session,
             sessions=sessions,
             states=[decoded(value) or _UNKNOWN_STATE for value in states],
@@ -128,37 +120,15 @@ class Digester:
             passed_over=passed_over,
             malformed=len(columns.broken),
             cut_off=any(broken.cut_off for broken in columns.broken),
-            databases={decoded(value) for value in _few(columns.database, rows)[1]},
-            own=_own_texts(columns, own),
+            databases={decoded(value) for value in few(columns.database, rows)[1]},
+            others=choice.others,
+            own=choice.own,
             conflicts=_conflicts(columns, taken & ((kind == NOTHING) | (kind == FAILED))),
             steps=steps_of(columns),
             newest_first=_comes_newest_first(columns),
             language=_language(columns, taken & (kind == NOTHING)),
             first_malformed=next(((b.offset, b.reason) for b in columns.broken), None),
         )
-
-    def _taken(
-        self, columns: Columns, passed_over: dict[str, tuple[int, int]]
-    ) -> tuple[Mask, Mask]:
-        """Which records are statements' of clients that are asked for, and which are our own."""
-        taken = _is_one_of(columns.backend_type, _CLIENT)
-        own = taken & _is_one_of(columns.application, _OURS)
-        wanted = self.filters
-        for reason, left_out in (
-            (OWN, own),
-            (ELSEWHERE, _is_other(columns.database, self._databases())),
-            (OF_OTHER_USER, _is_other(columns.user, wanted.users)),
-            (OF_OTHER_APPLICATION, _is_other(columns.application, wanted.applications)),
-        ):
-            gone = np.flatnonzero(taken & left_out)
-            if gone.size:
-                passed_over[reason] = (gone.size, int(columns.begin[gone[0]]))
-                taken &= ~left_out
-        return taken, own
-
-    def _databases(self) -> tuple[str, ...]:
-        wanted = self.filters
-        return (*wanted.databases, "") if wanted.databases and wanted.untold else wanted.databases
 
     def _templates(
         self, columns: Columns, rows: Ints, kind: Ints, begins: Ints, session: Ints
@@ -191,11 +161,11 @@ def _name(kind: Ints, session: Ints, named: Mask, may_fail: Mask) -> None:
 def _kinds(columns: Columns, taken: Mask) -> tuple[Ints, Ints, Ints]:
     """What each record is, its duration, and where in its message the text begins."""
     kind, duration_us, text = said(Texts.of(columns.message))
-    is_log = _is_one_of(columns.severity, ("LOG",))
+    is_log = is_one_of(columns.severity, ("LOG",))
     kind[~(taken & is_log)] = NOTHING
     statement = Texts.of(columns.statement)
     has_statement = statement.ends > statement.begins
-    kind[taken & has_statement & _is_one_of(columns.severity, _FAILURES)] = FAILED
+    kind[taken & has_statement & is_one_of(columns.severity, _FAILURES)] = FAILED
     return kind, duration_us, text
 
 
@@ -214,52 +184,16 @@ def _language(columns: Columns, untold: Mask) -> str:
     return spoken(Texts(whole.data, whole.begins, ends, whole.marks).to_pylist())
 
 
-def _is_one_of(column: pa.DictionaryArray, values: tuple[str, ...]) -> Mask:
-    codes, names = _names(column)
-    found = np.fromiter((decoded(name) in values for name in names), np.bool_, len(names))
-    return found[codes] if len(names) else np.zeros(len(codes), np.bool_)
-
-
-def _is_other(column: pa.DictionaryArray, wanted: tuple[str, ...]) -> Mask:
-    return ~_is_one_of(column, wanted) if wanted else np.zeros(len(column), np.bool_)
-
-
-def _few(column: pa.DictionaryArray, rows: Ints) -> tuple[Ints, list[bytes]]:
-    """Codes of those rows, and the names of the codes that occur."""
-    codes, names = _names(column)
-    codes = codes[rows]
-    occurs = np.zeros(len(names), np.bool_)
-    occurs[codes] = True
-    places = np.cumsum(occurs) - 1
-    return places[codes], [names[code] for code in np.flatnonzero(occurs).tolist()]
-
-
-def _names(column: pa.DictionaryArray) -> tuple[npt.NDArray[np.int32], list[bytes]]:
-    return column.indices.to_numpy(zero_copy_only=False), column.dictionary.to_pylist()
-
-
 def _count_broken(columns: Columns, passed_over: dict[str, tuple[int, int]]) -> None:
     for reason, count in Counter(broken.reason for broken in columns.broken).items():
         first = next(broken.offset for broken in columns.broken if broken.reason == reason)
         passed_over[reason] = (count, first)
 
 
-def _own_texts(columns: Columns, own: Mask) -> set[str]:
-    """What this program itself ran: pg_stat_statements cannot tell it from production's."""
-    rows = np.flatnonzero(own)[:_OWN_AT_MOST]
-    if not rows.size:
-        return set()
-    messages = Texts.of(columns.message).only(rows)
-    kind, _, begins = said(messages)
-    spoken = np.flatnonzero(np.isin(kind, (RAN, BEGINS)))
-    sql = messages.only(spoken, begins[spoken])
-    return set(map(decoded, sql.to_pylist()))
-
-
 def _conflicts(columns: Columns, perhaps: Mask) -> Conflicts:
     """What those of the records say of locks that were waited for."""
     conflicts = Conflicts()
-    states = _is_one_of(columns.sqlstate, ("40P01", "55P03", "57014"))
+    states = is_one_of(columns.sqlstate, ("40P01", "55P03", "57014"))
     texts = tuple(
         map(Texts.of, (columns.message, columns.detail, columns.context, columns.statement))
     )

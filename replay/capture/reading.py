@@ -1,5 +1,6 @@
 """Stream the log's files through counting and sampling, in bounded memory but for the sample."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ if TYPE_CHECKING:  # a capture of logs alone starts without
     from replay.capture.links.linker import Linker
 
 _OWN_AT_MOST = 10_000  # texts
+_OTHERS_AT_MOST = 100  # names
 _NO_NUMBER = np.array([NO_TEMPLATE])
 _INPUT_AT_MOST = 1 << 40  # bytes
 
@@ -61,6 +63,7 @@ class Reading:
         self._translated = "", ""  # a language, and the input that has messages in it
         self._own: set[str] = set()  # texts
         self._databases: set[str] = set()
+        self.others: dict[str, set[str]] = defaultdict(set)  # see Digest
         self._skipped: dict[str, tuple[int, str]] = {}
         self._lines = Lines()
         self._broken_off: list[str] = []  # in the middle of a record
@@ -223,6 +226,9 @@ class Reading:
         self.records += digest.records
         self.malformed += digest.malformed
         self._databases |= digest.databases
+        for what, names in digest.others.items():
+            if len(self.others[what]) < _OTHERS_AT_MOST:
+                self.others[what] |= names
         if digest.language and not self._translated[0]:
             self._translated = digest.language, block.input.name
         if digest.newest_first:

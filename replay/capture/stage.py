@@ -12,6 +12,7 @@ from replay.capture import warm
 from replay.capture.captured import Captured, Options
 from replay.capture.formats.columns import Hints
 from replay.capture.inputs import find_inputs, server_logs
+from replay.capture.lacking import require_told
 from replay.capture.sampling import sampling_of
 from replay.capture.workers import digesting
 
@@ -52,6 +53,7 @@ def capture(
     )
     found = find_inputs(inputs, server_logs(hints))
     filters = options.filters
+    require_told(found.inputs, filters)
     if asked is not None and not filters.databases:
         filters = replace(filters, databases=(asked.source.database,), untold=True)
     with digesting(found.inputs, filters, options.jobs) as digests:

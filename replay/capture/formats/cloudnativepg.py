@@ -69,6 +69,8 @@ class CloudNativePG:
 
     zones: Zones = field(default_factory=Zones)
 
+    lacks = ()
+
     @property
     def name(self) -> str:
         """What a person calls it."""

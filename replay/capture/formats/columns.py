@@ -80,6 +80,10 @@ class Format(Protocol):
     def name(self) -> str:
         """What a person calls it: csvlog, jsonlog, stderr with its prefix."""
 
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """Which of database, user and application its records do not tell."""
+
     def cut(self, chunk: memoryview, *, whole_file: bool) -> int:
         """Where the last record of a chunk ends that is surely whole; 0 where none is.
 

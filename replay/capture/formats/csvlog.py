@@ -55,6 +55,8 @@ class CsvLog:
     columns: int  # of its first record; a block may have others, after an upgrade
     zones: Zones = field(default_factory=Zones)
 
+    lacks = ()
+
     @property
     def name(self) -> str:
         """What a person calls it."""

@@ -73,6 +73,11 @@ class Wrapped:
         """The cloud, and the log in its envelopes."""
         return f"{self.wrapping.name}, {self.inner.name}"
 
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """What the log's own lines lack: no envelope tells it."""
+        return self.inner.lacks
+
     def cut(self, chunk: memoryview, *, whole_file: bool) -> int:
         """Where the last event begins that begins a record; one that is none will do as well."""
         if whole_file:

@@ -42,6 +42,8 @@ class JsonLog:
 
     zones: Zones = field(default_factory=Zones)
 
+    lacks = ()
+
     @property
     def name(self) -> str:
         """What a person calls it."""

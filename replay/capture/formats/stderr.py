@@ -20,6 +20,8 @@ from replay.capture.formats.stamps import Zones
 from replay.capture.formats.textblock import columns, zones_told
 
 _TAIL = 1 << 16  # bytes at a chunk's end that are first searched for a record's begin
+ESCAPES = {"database": "d", "user": "u", "application": "a"}
+"""What a log may be filtered by, and the escape that tells it."""
 _GIVEN = 0.1  # share of the head's lines that a prefix must match to be believed when it is given
 
 
@@ -34,6 +36,12 @@ class Stderr:
     def name(self) -> str:
         """With its prefix, as log_line_prefix has it."""
         return f"stderr with log_line_prefix '{self.prefix.text}'"
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """What stands in its prefix by no escape of its own."""
+        escapes = self.prefix.escapes
+        return tuple(name for name, escape in ESCAPES.items() if escape not in escapes)
 
     def cut(self, chunk: memoryview, *, whole_file: bool) -> int:
         """Where the last record begins; a line that is none of PostgreSQL's will do as well."""
