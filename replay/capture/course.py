@@ -275,7 +275,7 @@ class Course:
         among = f" ({'; '.join(f'{s.count} times {s.reason}' for s in left_out)})" * bool(left_out)
         raise InputError(
             f"{names}: none of its {reading.records} records is a statement{among}; "
-            f"{HOW_TO_LOG}; messages must be in English (lc_messages = 'C')"
+            f"{HOW_TO_LOG}; messages in English are read for sure (lc_messages = 'C')"
         )
 
 

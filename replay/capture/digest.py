@@ -5,6 +5,7 @@ texts stay behind in the block, from which those of kept transactions are read a
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +17,7 @@ from replay.capture.choice import choose, few, is_one_of
 from replay.capture.clocks import Steps, steps_of
 from replay.capture.conflicts import Conflicts
 from replay.capture.contention import observe
+from replay.capture.english import language, of_lock, told, with_severities
 from replay.capture.executions import in_session_order
 from replay.capture.formats.columns import Columns, Format, Ints
 from replay.capture.formats.leads import SAID_AT_MOST
@@ -42,6 +44,7 @@ _FEW = 8  # steps that tell nothing
 _LAST_US = 253_402_300_799_999_999  # end of the year 9999
 
 Mask = npt.NDArray[np.bool_]
+Kinds = tuple[Ints, Ints, Ints]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,7 +76,7 @@ class Digest:
     conflicts: Conflicts
     steps: Steps
     newest_first: bool  # as some exports are
-    language: str  # of messages that are not in English; empty: none seen
+    languages: tuple[str, ...]  # of messages that are not in English
     first_malformed: tuple[int, str] | None = None  # offset, reason
 
 
@@ -87,10 +90,10 @@ class Digester:
 
     def digest(self, log_format: Format, block: memoryview) -> Digest:
         """Digest a block of whole records. Never raises, whatever the block holds."""
-        columns = log_format.parse(block)
+        columns = with_severities(log_format.parse(block))
         choice = choose(columns, self.filters)
         taken, passed_over = choice.taken, choice.passed_over
-        kind, duration_us, text = _kinds(columns, taken)
+        columns, (kind, duration_us, text), languages = _kinds_in_english(columns, taken)
         rows = np.flatnonzero(kind)
         session, sessions = few(columns.session, rows)
         order = in_session_order(session)
@@ -123,10 +126,12 @@ class Digester:
             databases={decoded(value) for value in few(columns.database, rows)[1]},
             others=choice.others,
             own=choice.own,
-            conflicts=_conflicts(columns, taken & ((kind == NOTHING) | (kind == FAILED))),
+            conflicts=_conflicts(
+                columns, taken & ((kind == NOTHING) | (kind == FAILED)), languages
+            ),
             steps=steps_of(columns),
             newest_first=_comes_newest_first(columns),
-            language=_language(columns, taken & (kind == NOTHING)),
+            languages=languages,
             first_malformed=next(((b.offset, b.reason) for b in columns.broken), None),
         )
 
@@ -158,7 +163,7 @@ def _name(kind: Ints, session: Ints, named: Mask, may_fail: Mask) -> None:
         may_fail[of] = what == FAILED
 
 
-def _kinds(columns: Columns, taken: Mask) -> tuple[Ints, Ints, Ints]:
+def _kinds(columns: Columns, taken: Mask) -> Kinds:
     """What each record is, its duration, and where in its message the text begins."""
     kind, duration_us, text = said(Texts.of(columns.message))
     is_log = is_one_of(columns.severity, ("LOG",))
@@ -167,6 +172,21 @@ def _kinds(columns: Columns, taken: Mask) -> tuple[Ints, Ints, Ints]:
     has_statement = statement.ends > statement.begins
     kind[taken & has_statement & is_one_of(columns.severity, _FAILURES)] = FAILED
     return kind, duration_us, text
+
+
+def _kinds_in_english(columns: Columns, taken: Mask) -> tuple[Columns, Kinds, tuple[str, ...]]:
+    """The same, the records with what they say in English, and the languages that it was said in."""
+    kinds, seen = _kinds(columns, taken), list[str]()
+    while True:
+        untold = taken & (kinds[0] == NOTHING)
+        name = _language(columns, untold)
+        if not name or name in seen:
+            return columns, kinds, tuple(seen)
+        seen.append(name)
+        spoken = language(name)
+        if spoken is not None:
+            columns = told(columns, untold, spoken)
+            kinds = _kinds(columns, taken)
 
 
 def _comes_newest_first(columns: Columns) -> bool:
@@ -190,7 +210,7 @@ def _count_broken(columns: Columns, passed_over: dict[str, tuple[int, int]]) -> 
         passed_over[reason] = (count, first)
 
 
-def _conflicts(columns: Columns, perhaps: Mask) -> Conflicts:
+def _conflicts(columns: Columns, perhaps: Mask, languages: Sequence[str]) -> Conflicts:
     """What those of the records say of locks that were waited for."""
     conflicts = Conflicts()
     states = is_one_of(columns.sqlstate, ("40P01", "55P03", "57014"))
@@ -200,13 +220,15 @@ def _conflicts(columns: Columns, perhaps: Mask) -> Conflicts:
     rows = np.flatnonzero(perhaps)
     waits = texts[0].only(rows).begin_with(ord("p"))  # process 7 still waiting for …
     for row in rows[states[rows] | waits].tolist():
-        message, detail, context, statement = (decoded(column[row]) for column in texts)
+        message, detail, context = (
+            decoded(of_lock(column[row], languages)) for column in texts[:3]
+        )
         seen = observe(
             at_us=int(columns.at_us[row]),
             message=message,
             detail=detail,
             context=context,
-            statement=statement,
+            statement=decoded(texts[3][row]),
             sqlstate=decoded(columns.sqlstate[row].as_py()),
         )
         if seen is not None:

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from replay.capture.captured import Filters
+from replay.capture.formats.columns import ESCAPES
 from replay.capture.formats.opened import OPEN
-from replay.capture.formats.stderr import ESCAPES
 from replay.capture.inputs import Input
 from replay.errors import InputError
 

@@ -12,6 +12,7 @@ from replay.capture.captured import Filters
 from replay.capture.clocks import Clocks
 from replay.capture.conflicts import Conflicts
 from replay.capture.digest import Digest
+from replay.capture.english import language
 from replay.capture.everything import Everything
 from replay.capture.executions import Executions, Rows
 from replay.capture.formats.columns import Ints
@@ -158,10 +159,10 @@ class Reading:
             )
         if not self._newest_first:
             notes += self._clocks.notes()
-        language, name = self._translated
-        if language:
+        spoken, name = self._translated
+        if spoken:
             notes.append(
-                f"{name} has messages in {language} (lc_messages), of which only those of failed "
+                f"{name} has messages in {spoken} (lc_messages), of which only those of failed "
                 "statements are read: set lc_messages = 'C' and capture again"
             )
         if self._newest_first:
@@ -229,8 +230,11 @@ class Reading:
         for what, names in digest.others.items():
             if len(self.others[what]) < _OTHERS_AT_MOST:
                 self.others[what] |= names
-        if digest.language and not self._translated[0]:
-            self._translated = digest.language, block.input.name
+        for name in digest.languages:
+            if language(name) is None:
+                self._translated = name, block.input.name
+            elif name not in self.registry.languages:
+                self.registry.languages.append(name)
         if digest.newest_first:
             self._newest_first = block.input.name
         self._nameless |= b"" in digest.sessions

@@ -21,6 +21,7 @@ class Registry:
         self.templates: list[Fingerprint] = []
         self.states: list[str] = []
         self.formats: list[Format] = []
+        self.languages: list[str] = []  # of messages, other than English
         self._by_id: dict[str, int] = {}
         self._by_state: dict[str, int] = {}
         self._settings: dict[str, int] = {"": NO_SETTING}

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from replay.capture.english import in_english
 from replay.capture.executions import Mask
 from replay.capture.formats.columns import Columns
 from replay.capture.formats.texts import Texts
@@ -54,6 +55,10 @@ def retold(batch: Batch, registry: Registry) -> Told:
         if (data[begin:end].tobytes()) == data[call[0] : call[1]].tobytes() and end > begin:
             told.prepared[place] = names[2 * place + 1]
             told.parameters[place] = fields[_DETAIL, 2 * place + 1]
+            if (
+                told.parameters[place, 1] == told.parameters[place, 0]
+            ):  # a parse, and the bind failed
+                told.parameters[place] = fields[_CONTEXT, 2 * place]
             continue
         begin, end = told.parameters[place] = fields[_CONTEXT, 2 * place]
         told.prepared[place] = 0 if parameters(decoded(data[begin:end].tobytes())) else _NO_NAME
@@ -73,7 +78,7 @@ def _read(batch: Batch, registry: Registry) -> tuple[Bytes, Ints, Mask]:
     for number in np.unique(formats).tolist():
         rows = there[formats == number]
         block = lines(batch.texts, begins[rows] + 1, ends[rows])
-        columns = registry.formats[number].parse(block.data)
+        columns = in_english(registry.formats[number].parse(block.data), registry.languages)
         if len(columns) != rows.size:
             raise AssertionError("a record that was read is none when it is read again")
         for field, text in enumerate(_utf8(columns)):

@@ -130,7 +130,7 @@ def test_what_the_log_would_hold(settings, logs, share, works):
             {"log_parameter_max_length": "128B"},
             "ALTER SYSTEM SET log_parameter_max_length = -1;",
         ),
-        ({"lc_messages": "de_DE.UTF-8"}, "ALTER SYSTEM SET lc_messages = 'C';"),
+        ({"lc_messages": "pl_PL.UTF-8"}, "ALTER SYSTEM SET lc_messages = 'C';"),
         (
             {"pg_stat_statements.track": "none"},
             "ALTER SYSTEM SET pg_stat_statements.track = 'top';",

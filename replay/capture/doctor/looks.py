@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from replay.capture.doctor.facts import Facts
 from replay.capture.doctor.finding import GOOD, LESS, MISSING, Finding
+from replay.capture.translations import knows
 
 _CLOCK_S = 1.0
 
@@ -28,9 +29,9 @@ def _lines(facts: Facts) -> Iterator[Finding]:
             fix = f"ALTER SYSTEM SET {name} = {value};"
             yield Finding(topic=name, level=LESS, says=f"is {found}: {why}", fix=(fix,))
     messages = facts.settings.get("lc_messages", "C")
-    if not (messages in {"", "C", "POSIX"} or messages.startswith(("en", "C."))):
+    if not knows(messages):
         fix = "ALTER SYSTEM SET lc_messages = 'C';"
-        says = f"is {messages}: capture reads English messages"
+        says = f"is {messages}: capture does not know that language's messages"
         yield Finding(topic="lc_messages", level=MISSING, says=says, fix=(fix,))
 
 

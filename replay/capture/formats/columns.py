@@ -16,6 +16,8 @@ from replay.capture.formats.texts import Texts
 
 Ints = npt.NDArray[np.int64]
 
+ESCAPES = {"database": "d", "user": "u", "application": "a"}
+"""What a log may be filtered by, and the escape of log_line_prefix that tells it."""
 NAMES = pa.dictionary(pa.int32(), pa.binary())
 """Type of a column that repeats few values."""
 TEXTS = pa.binary()

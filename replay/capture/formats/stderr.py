@@ -12,7 +12,7 @@ line is theirs: it stops at %q, or has neither user nor database.
 import re
 from dataclasses import dataclass, field
 
-from replay.capture.formats.columns import Columns, Hints
+from replay.capture.formats.columns import ESCAPES, Columns, Hints
 from replay.capture.formats.found import found, own_lines, share
 from replay.capture.formats.leads import KINDS, PLACE, Kind
 from replay.capture.formats.prefix import HEAD_AT_MOST, Prefix
@@ -20,8 +20,6 @@ from replay.capture.formats.stamps import Zones
 from replay.capture.formats.textblock import columns, zones_told
 
 _TAIL = 1 << 16  # bytes at a chunk's end that are first searched for a record's begin
-ESCAPES = {"database": "d", "user": "u", "application": "a"}
-"""What a log may be filtered by, and the escape that tells it."""
 _GIVEN = 0.1  # share of the head's lines that a prefix must match to be believed when it is given
 
 

@@ -34,7 +34,8 @@ class Texts:
         if isinstance(column, Texts):
             return column
         _, offsets, data = column.buffers()
-        places = np.frombuffer(offsets, np.int32)[column.offset :][: len(column) + 1]
+        # A copy may be written to, as what else loops are called with: they are compiled for that.
+        places = np.frombuffer(offsets, np.int32)[column.offset :][: len(column) + 1].copy()
         marks = np.full(len(column), PLAIN, np.uint8)
         return cls(as_bytes(data or b""), places[:-1], places[1:], marks)
 
