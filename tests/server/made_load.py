@@ -71,7 +71,7 @@ def one(dsn: str, sql: str) -> int:
     return int(row[0])
 
 
-def poll(what: Callable[[], bool], seconds: float = 30) -> None:
+def poll(what: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline, "it did not come to pass in time"

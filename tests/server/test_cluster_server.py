@@ -167,7 +167,7 @@ def test_a_stopped_master_tells_what_was_done(staging: str, tmp_path: Path) -> N
     load = arrivals(100, 60.0, updates)
     options = (*processes(), "--duration", "60", "--pool", "4")
     with bare_locust(staging, load, tmp_path, *options, workers=2) as process:
-        poll(lambda: one(staging, "SELECT sum(n) FROM t") > 20, 30)
+        poll(lambda: one(staging, "SELECT sum(n) FROM t") > 20)
         process.send_signal(signal.SIGTERM)
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 130, said
@@ -225,11 +225,11 @@ def test_a_lost_worker_is_told_with_its_share_and_a_late_one_waits(
             *("--master", "--headless", "--only-summary", "--expect-workers", "3"),
             *("--master-bind-host", "127.0.0.1", "--master-bind-port", "0"),
         )
-        poll(lambda: listening(master.process.pid) != 0, 30)
+        poll(lambda: listening(master.process.pid) != 0)
         port = str(listening(master.process.pid))
         join = ("--worker", "--master-host", "127.0.0.1", "--master-port", port)
         workers = [made.start(*join) for _ in range(3)]
-        poll(lambda: one(staging, "SELECT sum(n) FROM t") > 0, 40)
+        poll(lambda: one(staging, "SELECT sum(n) FROM t") > 0)
         late = made.start(*join)
         workers[1].process.kill()
         assert master.ended() == 5, master.said

@@ -61,7 +61,7 @@ def test_the_web_ui_shows_who_blocks_whom(staging: str, tmp_path: Path) -> None:
         try:
             pid = blocker.info.backend_pid
             blocker.execute("UPDATE t SET n = 0 WHERE id = 1")
-            poll(lambda: any(row["what"] == "Blocked" for row in rows(port)), 30)
+            poll(lambda: any(row["what"] == "Blocked" for row in rows(port)))
             found = rows(port)
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:
                 assert "Contention" in page.read().decode()
