@@ -44,9 +44,12 @@ class Attempts:
         for block in self.blocks():
             self.last_us = max(self.last_us, int(block.ended_us.max()))
             self.transactions = max(self.transactions, int(block.arrival.max()) + 1)
-            kinds = np.stack([block.template, block.outcome, block.sent])
-            for kind, count in zip(*_counted(kinds), strict=True):
-                counts[kind] = counts.get(kind, 0) + count
+            kinds, times = np.unique(
+                (block.template << 32) + (block.outcome << 1) + block.sent, return_counts=True
+            )
+            for kind, count in zip(kinds.tolist(), times.tolist(), strict=True):
+                key = kind >> 32, (kind & 0xFFFFFFFF) >> 1, kind & 1
+                counts[key] = counts.get(key, 0) + count
         # By template, outcome and whether it was sent.
         self.counts = np.zeros((len(self._templates), len(self._outcomes), 2), np.int64)
         for kind, count in counts.items():
@@ -90,12 +93,6 @@ class Attempts:
                     lag_us=ints(table, "lag_us"),
                     outcome=_codes(table, "outcome", self._outcomes),
                 )
-
-
-def _counted(kinds: Ints) -> tuple[list[tuple[int, int, int]], list[int]]:
-    """The distinct columns, and how often each is there."""
-    found, counts = np.unique(kinds, axis=1, return_counts=True)
-    return [tuple(kind) for kind in found.T.tolist()], counts.tolist()
 
 
 def _codes(table: pa.Table, name: str, known: dict[str, int]) -> Ints:
