@@ -19,7 +19,7 @@ from replay.capture.team import WAITING, Dealing, team_of
 
 log = logging.getLogger(__name__)
 
-_READ = 2  # blocks that are read meanwhile
+_READ = 1  # block that is read meanwhile
 _FIRST = 2 << 20  # bytes of an input's first block, for which all others wait
 
 Digested = tuple[int, Block, Digest]

@@ -184,8 +184,8 @@ def command(
         )
     keep(key, path)
     interrupted = captured.interrupted
-    del captured  # what it was made of takes room
-    if logs:
+    if logs and not shown:
+        del captured  # what it was made of takes room
         give_back()
     _tell(out, shown, as_json=as_json)
     output.say(f"wrote {out}; the scrub key is {path}, keep it to yourself")
