@@ -23,7 +23,7 @@ HERE = Path(__file__).parent / "fidelity_data"
 CLIENTS = 8
 _PLACE = re.compile(r"\{(=?)(\w+)\}")
 _ENDS = ("COMMIT", "ROLLBACK")
-_WORK_S = 0.05  # what a client does before it ends a transaction, its locks held
+_WORK_S = 0.1  # what a client does before it ends a transaction, its locks held: long beside what the server does
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 # Values of one statement as the capture will have them, and how many rows it touched: the truth.
 Truth = Mapping[tuple[str, tuple[str | None, ...]], Sequence[int]]

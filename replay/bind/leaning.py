@@ -107,15 +107,18 @@ def _leanings(slots: Sequence[Counter[str]], common: Counter[str]) -> tuple[_Flo
     for _ in range(_TURNS if pairs else 0):
         leant = number * of
         each = pairs / _of_two(leant) * (leant.sum() - leant)
-        of = _alike(met + _PRIOR * each, (number + _PRIOR) * each, error)
+        of = _alike(met, number * each, _PRIOR * each, error)
         of *= number.sum() / (number * of).sum()
     leant = number * of
     squares = float((leant * (leant.sum() - leant) ** 2).sum())
     return of, Meeting(pairs=pairs, among=_of_two(leant), squares=squares)
 
 
-def _alike(met: _Floats, usual: _Floats, error: _Floats) -> _Floats:
-    """How often slots met others as a multiple of what is usual, that of like ones in common."""
+def _alike(met: _Floats, usual: _Floats, prior: _Floats, error: _Floats) -> _Floats:
+    """How often slots met others as a multiple of what is usual, that of like ones in common.
+
+    The prior is of the first of them.
+    """
     sums: list[tuple[float, float]] = []  # of each group: met, usual
     group = np.zeros(met.size, np.int64)
     for slot in np.argsort(-usual, kind="stable").tolist():  # those that tell most come first
@@ -123,7 +126,7 @@ def _alike(met: _Floats, usual: _Floats, error: _Floats) -> _Floats:
         nearest = min(range(len(sums)), key=away.__getitem__, default=-1)
         if nearest < 0 or away[nearest] > _ALIKE * error[slot]:
             nearest = len(sums)
-            sums.append((0.0, 0.0))
+            sums.append((prior[slot], prior[slot]))
         group[slot] = nearest
         sums[nearest] = sums[nearest][0] + met[slot], sums[nearest][1] + usual[slot]
     return np.array([one / all_ for one, all_ in sums])[group]
