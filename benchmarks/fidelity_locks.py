@@ -3,8 +3,9 @@
 Production's values are drawn anew for the load, as fidelity_anew tells, so that both sides collide as
 often as their hot rows make them, and not as often as a small sample repeats itself. The two take
 turns, for a machine is not equally fast all the time, and what remains of chance is told: the error of
-the ratio, from how far the seconds of one side differ. Sessions that are idle in a transaction count, for
-how many are busy beside those that wait is a matter of the machine.
+the ratio, from how far the seconds of one side differ, or the rounds, whichever is more. Sessions
+that are idle in a transaction count, for how many are busy beside those that wait is a matter of the
+machine.
 """
 
 from collections import Counter
@@ -40,6 +41,7 @@ class _Waits:
 
     def __init__(self) -> None:
         self.blocks: list[tuple[int, int]] = []  # samples of sessions with a transaction; waiting
+        self.rounds: list[float] = []  # the share in each
         self.roots: Counter[str] = Counter()
 
     def add(self, out: Path) -> None:
@@ -47,6 +49,7 @@ class _Waits:
         block = samples["at_us"].to_numpy() // _BLOCK_US
         waits = np.array([wait == "Lock" for wait in samples["wait_type"].to_pylist()])
         self.blocks += [(int((block == n).sum()), int(waits[block == n].sum())) for n in set(block)]
+        self.rounds.append(float(waits.mean()))
         self.roots.update(rundir.read_table(out, "blocking")["blocker_template"].to_pylist())
 
     @property
@@ -118,6 +121,14 @@ def lock_share(
     return _figures(there, here, {one.id: one.sql for one in found.templates})
 
 
+def _between_rounds(there: _Waits, here: _Waits) -> float:
+    """The relative standard error of the ratio, from how far it differs between rounds."""
+    for name, waits in (("copy", there), ("made", here)):
+        print(f"  {name} waits {', '.join(f'{share:.3f}' for share in waits.rounds)}")
+    ratios = np.log(np.maximum(here.rounds, 1e-9)) - np.log(np.maximum(there.rounds, 1e-9))
+    return float(ratios.std(ddof=1) / np.sqrt(ratios.size)) if ratios.size > 1 else 0.0
+
+
 def _figures(there: _Waits, here: _Waits, sql: Mapping[str, str]) -> list[Figure]:
     """The shares, and whether who holds much of the waits on one side holds half as much on the other."""
     roots = {
@@ -134,7 +145,7 @@ def _figures(there: _Waits, here: _Waits, sql: Mapping[str, str]) -> list[Figure
         text = sql.get(template, template)[:90]
         print(f"  root      {there.held_by(template):.0%}, {here.held_by(template):.0%}  {text}")
     error = abs(here.share / there.share - 1) if there.share else 1.0
-    noise = float(np.hypot(there.error, here.error))
+    noise = max(float(np.hypot(there.error, here.error)), _between_rounds(there, here))
     return [
         Figure(
             "lock-wait share of sessions in a transaction: copy, made",
