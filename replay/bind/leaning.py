@@ -18,7 +18,7 @@ import numpy.typing as npt
 from replay.bind.shares import Meeting, Rest, as_often, at_least, meeting_by, own_shares
 
 _CHANCE = 0.05  # so improbable in one slot, it is none
-_PRIOR = 2.0  # executions; so many count for a slot being as all are
+_PRIOR = 0.5  # executions; so many count for a kind of slots being as all are
 _WORTH_OWN, _WORTH_SELF = 1.0, 4.0  # pairs: of what is expected, of what each slot met of itself
 _TURNS = 12  # each brings the leanings closer; these are enough for a thousandth
 _ALONE = 4.0  # times as often as others: no other slot goes by it
