@@ -59,6 +59,7 @@ class Following:
             )
         finally:
             os.close(theirs)
+        os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICE)  # before it has loaded anything
 
     def __enter__(self) -> Self:
         return self
@@ -81,7 +82,6 @@ class Following:
 
 def main() -> None:
     """Follow the load until standard input ends."""
-    os.nice(_NICE)
     shards, records, run = map(Path, sys.argv[1:4])
     origin = os.read(sys.stdin.fileno(), _ORIGIN_BYTES)
     if not origin:
