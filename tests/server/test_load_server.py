@@ -228,7 +228,7 @@ def test_an_error_rolls_back_and_is_named(drive: Callable[..., Loaded], staging:
     assert (books.planned, books.failed) == (50, 50)
     assert loaded.outcomes(WRONG) == {"22012": 50}
     assert loaded.outcomes(COMMIT) == {OK: 25}  # what followed in production follows here
-    assert loaded.report.expected == frozenset(range(1, 50, 2))
+    assert np.flatnonzero(loaded.report.expected).tolist() == list(range(1, 50, 2))
     assert loaded.judge().objective["not_ok_share"] == 0.5
     assert one(staging, "SELECT sum(n) FROM t") == 0
 
