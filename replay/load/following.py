@@ -7,7 +7,6 @@ it is killed, it writes what there is, and ends.
 
 import contextlib
 import os
-import select
 import subprocess
 import sys
 from collections.abc import Collection
@@ -16,13 +15,9 @@ from types import TracebackType
 from typing import Self
 
 from replay import rundir
-from replay.errors import EnvironmentFaultError
-from replay.load.parts import Parts
-from replay.load.shard import read_index
 
-_PERIOD_S = 2.0
+_PROGRAM = "replay.load.follower"
 _NICE = 19
-_ORIGIN_BYTES = 64
 
 
 class Following:
@@ -45,7 +40,7 @@ class Following:
         directories = [str(path.absolute()) for path in (shards, records, run)]
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, *directories, *map(str, workers)],
+                [sys.executable, "-m", _PROGRAM, *directories, *map(str, workers)],
                 stdin=theirs,
                 stdout=subprocess.DEVNULL,
                 cwd=records,
@@ -78,33 +73,3 @@ class Following:
         """Tell it the origin (CLOCK_MONOTONIC ns); it needs no more."""
         with contextlib.suppress(BrokenPipeError):
             os.write(self._ours, b"%d" % origin_ns)
-
-
-def main() -> None:
-    """Follow the load until standard input ends."""
-    shards, records, run = map(Path, sys.argv[1:4])
-    origin = os.read(sys.stdin.fileno(), _ORIGIN_BYTES)
-    if not origin:
-        return
-    templates = read_index(shards).templates
-    seen = {
-        Parts(
-            records=records,
-            run=run,
-            worker=int(worker),
-            templates=templates,
-            origin_ns=int(origin),
-        ): 0
-        for worker in sys.argv[4:]
-    }
-    over = False
-    while not over:
-        over = bool(select.select([sys.stdin], [], [], _PERIOD_S)[0])
-        for parts, known in seen.items():
-            # Where there is no room, those who write the records or the end of the run say so.
-            with contextlib.suppress(EnvironmentFaultError):
-                seen[parts] = parts.catch_up(known)
-
-
-if __name__ == "__main__":
-    main()
