@@ -5,6 +5,7 @@ machine, unless it says of itself that it is staging: by a path that only stagin
 that only staging adds. What is asked is the very address that the load goes to: a name may have several.
 """
 
+import contextlib
 import http.client
 import ipaddress
 import socket
@@ -92,7 +93,7 @@ def require_staging(service: Service) -> None:
     EnvironmentFaultError where nothing answers at its address.
     """
     try:
-        says = _asked(service)
+        says = _asked_again(service)
     except (OSError, http.client.HTTPException) as error:
         raise EnvironmentFaultError(
             f"{service.url}: does not answer: {error}; start the service, and name its port"
@@ -120,6 +121,13 @@ def connection(service: Service) -> http.client.HTTPConnection:
         raise
     made.sock = sock
     return made
+
+
+def _asked_again(service: Service) -> tuple[str, str]:
+    """What `_asked` tells, asked once more where a busy service let the connection go without an answer."""
+    with contextlib.suppress(ConnectionResetError):
+        return _asked(service)
+    return _asked(service)
 
 
 def _asked(service: Service) -> tuple[str, str]:

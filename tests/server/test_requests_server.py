@@ -3,6 +3,7 @@
 import shutil
 import socket
 import sys
+import threading
 from collections import Counter
 
 import pytest
@@ -251,6 +252,27 @@ def test_another_machine_must_say_that_it_is_staging(monkeypatch, said, is_stagi
             with pytest.raises(RefusedError, match="is not proven to be staging"):
                 service.require_staging(where)
     assert [one.path for one in made.asked] == ["/base" + service.MARKER]
+
+
+def test_who_lets_the_first_connection_go_is_asked_once_more():
+    """A service that is busy, or begins anew just now."""
+    asked = []
+
+    def serve(listening):
+        while len(asked) < 2:
+            connection, _ = listening.accept()
+            with connection:
+                if said := connection.recv(4096):
+                    asked.append(said)
+                    if len(asked) == 2:
+                        connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=(listening,), daemon=True)
+        thread.start()
+        service.require_staging(service.find(f"http://127.0.0.1:{listening.getsockname()[1]}"))
+        thread.join()
+    assert [said.split()[1].decode() for said in asked] == [service.MARKER] * 2
 
 
 def test_of_several_addresses_the_one_that_is_asked_is_the_one_that_is_used(monkeypatch):
