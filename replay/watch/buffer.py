@@ -5,7 +5,7 @@ second with a hundred busy sessions is 120 MB.
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import pyarrow as pa
@@ -39,13 +39,15 @@ class Columns:
     def extend(self, rows: Sequence[Sequence[int | str]]) -> None:
         """Add rows, each with its values in the schema's order."""
         if rows:
-            self.add(tuple(zip(*rows, strict=True)))
+            columns = tuple(zip(*rows, strict=True))
+            numbers = [cast("Sequence[int]", columns[at]) for at in self._numbers]
+            named = (cast("Sequence[str]", columns[at]) for at in self._named)
+            self.add(numbers, zip(*named, strict=True))
 
-    def add(self, columns: Sequence[Sequence[int] | Sequence[str]]) -> None:
-        """Add columns of equal length in the schema's order, which is quick."""
-        for at, numbers in self._numbers.items():
-            numbers.extend(cast("Sequence[int]", columns[at]))
-        names = zip(*(cast("Sequence[str]", columns[at]) for at in self._named), strict=True)
+    def add(self, numbers: Iterable[Sequence[int]], names: Iterable[tuple[str, ...]]) -> None:
+        """Add columns of numbers and, of each row, its names, in the schema's order; this is quick."""
+        for kept, added in zip(self._numbers.values(), numbers, strict=True):
+            kept.extend(added)
         self._which.extend(map(self._names.__getitem__, names))
 
     def table(self, *, origin: int) -> pa.Table:

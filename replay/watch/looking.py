@@ -8,7 +8,6 @@ them, and names of relations are asked for once.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from itertools import compress
 from typing import Any, NamedTuple
 
 import psycopg
@@ -22,12 +21,15 @@ from replay.waitnames import normal
 _ACTIVITY = files(__package__).joinpath("activity.sql").read_text(encoding="utf-8")
 _BUSY = _ACTIVITY.replace(
     "{which}",
-    "datid = (SELECT oid FROM pg_database WHERE datname = current_database())"
-    " AND (wait_event_type IN ('Lock', 'IPC')"
+    "datid = {database} AND (wait_event_type IN ('Lock', 'IPC')"
     " OR (backend_type = 'client backend' AND state <> 'idle'))",
-).encode()
+)
 _THESE = _ACTIVITY.replace("{which}", "pid = ANY ($1)").encode()
-_TYPE, _WAIT, _LISTED = 2, 3, 10  # positions among the columns of activity.sql
+_FIELDS = 6  # of activity.sql
+_SEPARATOR, _FOREIGN = "\x1f", "\x1e"  # in its words: between them, and before another's statement
+_TAG = "/*replay:"
+_TAGGED = slice(len(_TAG), len(_TAG) + 16)
+_TOLD = 10_000  # sessions' words that are known apart at most
 _BLOCKING = files(__package__).joinpath("blocking.sql").read_text(encoding="utf-8").encode()
 _NAMES = b"""
 SELECT c.oid::int8, n.nspname || '.' || c.relname
@@ -35,18 +37,24 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY 
 """
 
 
-class Session(NamedTuple):
-    """One backend in one sample, in the order of runtables.SAMPLES behind the time."""
+class Words(NamedTuple):
+    """What a session is doing, in the order of the names in runtables.SAMPLES."""
 
-    pid: int  # a parallel worker stands under its leader's
     state: str  # pg_stat_activity's, or the backend's type where it has none
     wait_type: str
     wait: str
     template: str  # "" for a session that is not ours
+    text: str  # how its statement begins, where the session is none of the replay's
+
+
+class Session(NamedTuple):
+    """One backend in one sample: the numbers in the order of runtables.SAMPLES, and its words."""
+
+    pid: int  # a parallel worker stands under its leader's
     transaction_age_us: int
     query_age_us: int
-    text: str  # how its statement begins, where the session is none of the replay's
     xmin_age: int
+    words: Words
 
 
 class Waiting(NamedTuple):
@@ -66,9 +74,9 @@ class Waiting(NamedTuple):
 class Sample:
     """One look."""
 
-    columns: Sequence[
-        Sequence[Any]
-    ]  # of Session, for the busy ones: not plainly idle, of this database
+    # Columns of Session's numbers and its words, for the busy ones: not plainly idle, of this database.
+    numbers: Sequence[Sequence[int]]
+    words: Sequence[Words]
     waiting: Sequence[Waiting]
     sessions: Mapping[int, Session]  # all that wait or are waited for, by pid; empty where none is
 
@@ -79,21 +87,26 @@ class Looker:
     def __init__(self, connection: psycopg.Connection) -> None:
         self.connection = connection
         self._names: dict[int, str] = {0: ""}
+        self._told = _Told()
         # The server's own µs: what makes datetimes of them costs more than all the rest.
         connection.adapters.register_loader("timestamptz", Int8BinaryLoader)
-        self._busy = _Question(connection, "replay_busy", _BUSY)
+        self._busy = _Question(connection, "replay_busy", _of_database(connection, _BUSY))
         self._blocking = _Question(connection, "replay_blocking", _BLOCKING)
         self._these = _Question(connection, "replay_these", _THESE)
         self._relations = _Question(connection, "replay_relations", _NAMES)
 
     def look(self) -> Sample:
         """What the server shows at this moment; raises psycopg.Error."""
+        self._told.tidy()
         rows = self._busy.rows()
-        seen = _turned(rows)
-        listed = seen[_LISTED]
-        columns = _columns(seen if all(listed) else _turned(compress(rows, listed)))
-        if "Lock" not in seen[_TYPE] and "SafeSnapshot" not in seen[_WAIT]:
-            return Sample(columns=columns, waiting=(), sessions={})
+        told = [row[0] for row in rows]
+        words = [self._told[one] for one in told]
+        if not self._told.unlisted.isdisjoint(told):
+            rows = [row for row in rows if row[0] not in self._told.unlisted]
+            words = [self._told[row[0]] for row in rows]
+        numbers = _numbers(rows)
+        if self._told.locked.isdisjoint(told):
+            return Sample(numbers=numbers, words=words, waiting=(), sessions={})
         rows = self._blocking.rows()
         self._learn({row[4] for row in rows})
         waiting = [
@@ -101,20 +114,19 @@ class Looker:
             for pid, on, kind, mode, relation, since, key, now in rows
             if on  # else it has its lock by now
         ]
-        sessions = self._with_others(columns, waiting)
-        return Sample(columns=columns, waiting=waiting, sessions=sessions)
+        sessions = {one[0]: Session(*one) for one in zip(*numbers, words, strict=True)}
+        self._add_others(sessions, waiting)
+        return Sample(numbers=numbers, words=words, waiting=waiting, sessions=sessions)
 
-    def _with_others(
-        self, columns: Sequence[Sequence[Any]], waiting: Iterable[Waiting]
-    ) -> dict[int, Session]:
-        """The busy ones, and blockers that are idle, no clients, or in another database."""
-        known = {one[0]: Session._make(one) for one in zip(*columns, strict=True)}
+    def _add_others(self, sessions: dict[int, Session], waiting: Iterable[Waiting]) -> None:
+        """Blockers that are idle, no clients, or in another database."""
         involved = {one.pid for one in waiting}.union(*(one.blockers for one in waiting))
-        missing = involved - known.keys() - {0}
+        missing = involved - sessions.keys() - {0}
         if missing:
-            found = _columns(_turned(self._these.rows(missing)))
-            known.update((one[0], Session._make(one)) for one in zip(*found, strict=True))
-        return known
+            rows = self._these.rows(missing)
+            words = [self._told[row[0]] for row in rows]
+            found = zip(*_numbers(rows), words, strict=True)
+            sessions.update((one[0], Session(*one)) for one in found)
 
     def _learn(self, relations: set[int]) -> None:
         unknown = relations - self._names.keys()
@@ -147,25 +159,53 @@ class _Question:
             raise psycopg.OperationalError(answer.error_message.decode(errors="replace"))
 
 
-def _turned(rows: Iterable[Sequence[Any]]) -> Sequence[Sequence[Any]]:
-    """Columns of activity.sql from its rows."""
-    return tuple(zip(*rows, strict=True)) or ((),) * (_LISTED + 1)
+def _of_database(connection: psycopg.Connection, statement: str) -> bytes:
+    """The statement with the database's number, which is dearer to ask for in each sample."""
+    asked = "SELECT oid FROM pg_database WHERE datname = current_database()"
+    [(number,)] = connection.execute(asked).fetchall()
+    return statement.replace("{database}", str(number)).encode()
 
 
-def _columns(seen: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
-    """Columns of sessions from those of activity.sql."""
-    pid, state, kind, wait, template, xact, query, text, xmin_age, now, _ = seen
-    waits = list(zip(kind, wait, strict=True))
-    names = {one: normal(*one) for one in set(waits)}
+class _Told(dict[str, Words]):
+    """Sessions' words as activity.sql has them, taken apart once: most stand in many samples."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unlisted: set[str] = set()  # of no client, or of an idle one
+        self.locked: set[str] = set()  # of who waits for a lock
+
+    def __missing__(self, told: str) -> Words:
+        kind, state, wait_type, wait, statement = told.split(_SEPARATOR, 4)
+        ours = not statement.startswith(_FOREIGN)
+        text = statement.removeprefix(_FOREIGN)
+        if kind != "client backend" or state == "idle":
+            self.unlisted.add(told)
+        if wait_type == "Lock" or wait == "SafeSnapshot":
+            self.locked.add(told)
+        words = self[told] = Words(
+            state=state or kind,
+            wait_type=wait_type,
+            wait=normal(wait_type, wait),
+            template=text[_TAGGED] if text.startswith(_TAG) else "",
+            text="" if ours else text,
+        )
+        return words
+
+    def tidy(self) -> None:
+        """Forget all where it has become much: statements with values in them never come again."""
+        if len(self) > _TOLD:
+            self.clear()
+            self.unlisted.clear()
+            self.locked.clear()
+
+
+def _numbers(rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[int]]:
+    """Columns of Session's numbers from rows of activity.sql."""
+    _, pid, transaction, query, xmin_age, now = zip(*rows, strict=True) if rows else ((),) * _FIELDS
     at = now[0] if now else 0
     return (
         pid,
-        state,
-        kind,
-        [names[one] for one in waits],
-        template,
-        [at - began for began in xact],
+        [at - began for began in transaction],
         [at - began for began in query],
-        text,
         xmin_age,
     )

@@ -61,9 +61,9 @@ def _roots(waiter: int, behind: Mapping[int, set[int]]) -> set[int]:
 def _blocker(pid: int, seen: Session | None, count: int) -> Blocker:
     return Blocker(
         pid=pid,
-        template=seen.template if seen else "",
-        text=seen.text if seen else "",
-        state=seen.state if seen else "" if pid else PREPARED,
+        template=seen.words.template if seen else "",
+        text=seen.words.text if seen else "",
+        state=seen.words.state if seen else "" if pid else PREPARED,
         transaction_s=seen.transaction_age_us / 1e6 if seen else 0.0,
         blocks=count,
     )
@@ -75,8 +75,8 @@ def _blocked(
     waits = (
         Blocked(
             pid=waiter.pid,
-            template=sessions[waiter.pid].template if waiter.pid in sessions else "",
-            text=sessions[waiter.pid].text if waiter.pid in sessions else "",
+            template=sessions[waiter.pid].words.template if waiter.pid in sessions else "",
+            text=sessions[waiter.pid].words.text if waiter.pid in sessions else "",
             lock=f"{waiter.mode} on {waiter.relation or waiter.lock_type}",
             wait_s=waiter.wait_us / 1e6,
             blocker=pid,

@@ -44,9 +44,7 @@ class Watch:
         self._samples = Columns(runtables.SAMPLES)
         self._blocking = Columns(runtables.BLOCKING)
         self._missed = 0
-        self._going = (
-            threading.Lock()
-        )  # until it is released: waiting for it is cheaper than for an Event
+        self._going = threading.Lock()  # until it is released; it costs less than an Event
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._looker: Looker | None = None
 
@@ -119,17 +117,20 @@ class Watch:
 
     def _keep(self, at_us: int, sample: Sample) -> None:
         """Keep what a sample saw; this runs ten times a second for every busy session."""
-        self._samples.add(([at_us] * len(sample.columns[0]), *sample.columns))
+        self._samples.add(([at_us] * len(sample.words), *sample.numbers), sample.words)
         rows = []
         for waiter, pid in edges(sample.waiting):
             mine, blocker = sample.sessions.get(waiter.pid), sample.sessions.get(pid)
             rows.append(
                 (
                     *(at_us, waiter.pid, pid),
-                    *(mine.template if mine else "", blocker.template if blocker else ""),
-                    blocker.state if blocker else "" if pid else PREPARED,
+                    *(
+                        mine.words.template if mine else "",
+                        blocker.words.template if blocker else "",
+                    ),
+                    blocker.words.state if blocker else "" if pid else PREPARED,
                     *(waiter.lock_type, waiter.mode, waiter.relation, waiter.wait_us, waiter.key),
-                    *(mine.text if mine else "", blocker.text if blocker else ""),
+                    *(mine.words.text if mine else "", blocker.words.text if blocker else ""),
                 )
             )
         self._blocking.extend(rows)

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replay import runtables
+from replay.watch import looking
 from replay.watch.buffer import Columns
 from replay.watch.locks import _walked, edges
-from replay.watch.looking import Waiting
+from replay.watch.looking import Waiting, Words, _Told
 
 
 def seen(pid, *, on=(), lock="", relation="public.t"):
@@ -77,6 +78,45 @@ def test_a_deadlock_ends():
     assert pairs(
         seen(1, on=[2], lock="tuple"), seen(2, on=[1], lock="tuple"), seen(3, on=[1], lock="tuple")
     ) <= {(1, 2), (2, 1), (3, 1), (3, 2)}
+
+
+def told(kind, state, wait_type, wait, statement):
+    return f"{kind}\x1f{state}\x1f{wait_type}\x1f{wait}\x1f{statement}"
+
+
+def test_a_sessions_words_are_taken_apart():
+    words = _Told()
+    assert words[
+        told("client backend", "active", "IO", "WALSync", "/*replay:0123456789abcdef")
+    ] == Words("active", "IO", "WalSync", "0123456789abcdef", "")
+    text = "/*replay:0123456789abcdef:1*/ SELECT '\x1f'"
+    assert words[told("client backend", "active", "", "", f"\x1e{text}")] == Words(
+        "active", "", "", "0123456789abcdef", text
+    )
+    assert not words.unlisted
+    assert not words.locked
+
+
+def test_who_is_no_busy_client_and_who_waits_for_a_lock_is_known_by_its_words():
+    words = _Told()
+    worker = told("parallel worker", "active", "Lock", "relation", "\x1eSELECT 1")
+    background = told("autovacuum launcher", "", "IPC", "MessageQueueReceive", "")
+    idle = told("client backend", "idle", "", "", "COMMIT")
+    unsafe = told("client backend", "active", "IPC", "SafeSnapshot", "\x1eSELECT 1")
+    assert words[background].state == "autovacuum launcher"
+    for one in (worker, idle, unsafe):
+        assert words[one]
+    assert words.unlisted == {worker, background, idle}
+    assert words.locked == {worker, unsafe}
+
+
+def test_statements_with_values_in_them_are_forgotten_in_time(monkeypatch):
+    monkeypatch.setattr(looking, "_TOLD", 10)
+    words = _Told()
+    for number in range(100):
+        words.tidy()
+        assert words[told("parallel worker", "active", "Lock", "relation", f"\x1eSELECT {number}")]
+        assert len(words) == len(words.unlisted) == len(words.locked) <= 11
 
 
 def test_rows_become_a_table_from_the_origin_on():
