@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 
-STRIDE = 256  # rows are displaced by their number modulo this: the grain of a correlation
+STRIDE = 256  # so many of these rows are displaced: the grain of a correlation
 
 F = TypeVar("F", bound=Callable[..., Any])
 U64, I64, FLAG = numba.uint64, numba.int64, numba.boolean
@@ -131,15 +131,14 @@ def move(
     offset: Any,
     size: Any,
 ) -> None:
-    """The place of each row, where of every STRIDE rows the first `moved` are permuted."""
+    """The place of each row, where `moved` of every STRIDE rows are permuted, as even as can be."""
     for row in range(rows.size):
-        turn = rows[row] // STRIDE
-        grain = rows[row] - turn * STRIDE
-        if grain < moved:
-            among = walked(turn * moved + grain, factors, mask, shift, offset, size)
-            turn = among // moved
-            grain = among - turn * moved
-        out[row] = turn * STRIDE + grain
+        place = rows[row]
+        before = place * moved // STRIDE  # of those that are permuted
+        if (place + 1) * moved // STRIDE > before:
+            among = walked(before, factors, mask, shift, offset, size)
+            place = ((among + 1) * STRIDE - 1) // moved
+        out[row] = place
 
 
 @compiled(INTS, COUNTED, I64, WORDS, U64, U64, U64, U64)
@@ -155,13 +154,12 @@ def move_back(
 ) -> None:
     """The row at each place, the same way backwards."""
     for row in range(places.size):
-        turn = places[row] // STRIDE
-        grain = places[row] - turn * STRIDE
-        if grain < moved:
-            among = _walked_back(turn * moved + grain, inverses, mask, shift, offset, size)
-            turn = among // moved
-            grain = among - turn * moved
-        out[row] = turn * STRIDE + grain
+        place = places[row]
+        before = place * moved // STRIDE
+        if (place + 1) * moved // STRIDE > before:
+            among = _walked_back(before, inverses, mask, shift, offset, size)
+            place = ((among + 1) * STRIDE - 1) // moved
+        out[row] = place
 
 
 @compiled(INTS, COUNTED, U64, U64)

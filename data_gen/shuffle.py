@@ -18,6 +18,7 @@ Flags = npt.NDArray[np.bool_]
 
 _ROUNDS = 3
 _HALF = 0.5
+_FEW, _TRIES = 2000, 16  # rows whose order is chosen among so many
 _STRIDE = 256  # as in data_gen.loops, which only who needs the compiler loads
 
 
@@ -96,13 +97,13 @@ def permutation(size: int, key: int) -> Permutation:
 class Order:
     """Which slot of a column's sorted values a row takes.
 
-    Of every 256 rows the first 256 · (1 - |strength|) are displaced, permuted among their like
-    over the whole table, as updates move rows of a table that was filled in order; the others stand
-    in their slots. Strength is the correlation of rows with slots, and all of it stays a bijection.
+    Of every 256 rows 256 · (1 - |strength|) are displaced, permuted among their like over the whole
+    table, as updates move rows of a table that was filled in order; the others stand in their slots.
+    Strength is the correlation of rows with slots, and all of it stays a bijection.
     """
 
     rows: int
-    displaced: int  # of every 256 rows
+    displaced: int  # of every 256 rows, as even as can be
     reverse: bool
     permutation: Permutation | None
 
@@ -110,18 +111,30 @@ class Order:
     def of(cls, rows: int, strength: float, *, table: int, column: int) -> "Order":
         """An order as strong as that, -1 … 1.
 
-        Columns that follow the row order share the table's key: their rows moved together.
+        Columns that follow the row order share the table's key: their rows moved together. Few rows
+        in a random order are correlated by chance (1/√rows): of several orders the nearest is taken.
         """
         displaced = round((1 - min(abs(strength), 1.0)) * _STRIDE)
-        size = rows // _STRIDE * displaced + min(rows % _STRIDE, displaced)
-        return cls(
-            rows=rows,
-            displaced=displaced,
-            reverse=strength < 0 and displaced < _STRIDE,
-            permutation=Permutation(size, table if abs(strength) > _HALF else column)
-            if size
-            else None,
+        size = rows * displaced // _STRIDE
+        key = table if abs(strength) > _HALF else column
+        orders = (
+            cls(
+                rows=rows,
+                displaced=displaced,
+                reverse=strength < 0 and displaced < _STRIDE,
+                permutation=Permutation(size, key + turn) if size else None,
+            )
+            for turn in range(_TRIES)
         )
+        if not size or rows > _FEW:
+            return next(orders)
+        return min(orders, key=lambda order: abs(order.correlation - strength))
+
+    @property
+    def correlation(self) -> float:
+        """Of rows with their slots, all of them."""
+        rows = np.arange(self.rows)
+        return float(np.corrcoef(rows, self.slots(rows))[0, 1]) if self.rows > 1 else 1.0
 
     def slots(self, rows: Ints) -> Ints:
         """The slot of each row."""

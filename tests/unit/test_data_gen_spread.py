@@ -39,6 +39,16 @@ def test_order_shows_the_correlation_it_was_asked_for(strength):
     assert np.corrcoef(every(50_000), slots)[0, 1] == pytest.approx(strength, abs=0.02)
 
 
+@pytest.mark.parametrize("strength", [-0.7, 0.0, 0.3, 0.9])
+@pytest.mark.parametrize("rows", [40, 300, 2000])
+def test_the_order_of_few_rows_is_not_left_to_chance(rows, strength):
+    errors = [
+        Order.of(rows, strength, table=key, column=key + 1).correlation - strength
+        for key in range(20)
+    ]
+    assert np.abs(errors).mean() < 0.02, "1/√rows is 0.16 at 40 rows"
+
+
 @given(st.integers(0, 500), BOUNDS)
 def test_ladder_ascends_and_finds_each_point_again(rows, bounds):
     rungs = ladder(rows, bounds)
