@@ -2,7 +2,7 @@
 -- What is told in words stands in one column, as each costs. Of the replay's own the head of its statement is
 -- enough, whose first comment names the template; of others it comes behind a mark. Parallel workers stand
 -- for their leader. Times go as the server has them: the last is its own, of which the others are subtracted.
-SELECT backend_type || E'\x1f' || coalesce(state, '') || E'\x1f' || coalesce(wait_event_type, '')
+SELECT coalesce(backend_type, '') || E'\x1f' || coalesce(state, '') || E'\x1f' || coalesce(wait_event_type, '')
            || E'\x1f' || coalesce(wait_event, '') || E'\x1f'
            || coalesce(CASE WHEN application_name = 'staging-replay-load' THEN left(query, 25)
                             ELSE E'\x1e' || left(query, 1000) END, ''),

@@ -103,6 +103,31 @@ def test_one_blocker_and_two_waiters_are_seen(database):
     assert held[-1]["transaction_age_us"] >= held[-1]["query_age_us"]
 
 
+def test_a_role_that_may_not_see_a_blockers_statement_sees_that_it_blocks(database):
+    plain = f"watcher_{time.monotonic_ns()}"
+    theirs = psycopg.conninfo.make_conninfo(database, user=plain)
+    with psycopg.connect(database, autocommit=True) as connection:
+        blocker = connection.info.backend_pid
+        connection.execute(f"CREATE ROLE {plain} LOGIN")
+        connection.execute(f"GRANT USAGE ON SCHEMA replay TO {plain}")
+        connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA replay TO {plain}")
+        try:
+            with psycopg.connect(theirs) as waiter, Watch(theirs, hz=50) as watch:
+                connection.execute("SELECT pg_advisory_lock(8)")
+                t0 = time.monotonic_ns()
+                waiter.execute("SET lock_timeout = 300")
+                with pytest.raises(psycopg.errors.LockNotAvailable):
+                    waiter.execute("SELECT pg_advisory_lock(8)")
+                watched = watch.stop(t0)
+        finally:
+            connection.execute(f"DROP OWNED BY {plain}")
+            connection.execute(f"DROP ROLE {plain}")
+    edges = watched.blocking.to_pylist()
+    assert {edge["blocker"] for edge in edges} == {blocker}
+    assert {edge["blocker_state"] for edge in edges} == {""}
+    assert {edge["waiter_text"] for edge in edges} == {"SELECT pg_advisory_lock(8)"}
+
+
 def test_an_idle_session_that_holds_an_advisory_lock_is_named_and_not_listed(database):
     with psycopg.connect(database, autocommit=True) as root, Watch(database, hz=50) as watch:
         root.execute(tagged("SELECT pg_advisory_lock(7)", HOLD))
