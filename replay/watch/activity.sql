@@ -4,7 +4,7 @@
 -- for their leader. Times go as the server has them: the last is its own, of which the others are subtracted.
 SELECT coalesce(backend_type, '') || E'\x1f' || coalesce(state, '') || E'\x1f' || coalesce(wait_event_type, '')
            || E'\x1f' || coalesce(wait_event, '') || E'\x1f'
-           || coalesce(CASE WHEN application_name = 'staging-replay-load' THEN left(query, 25)
+           || coalesce(CASE WHEN application_name = 'staging-replay-load' THEN left(query, 27)
                             ELSE E'\x1e' || left(query, 1000) END, ''),
        coalesce(leader_pid, pid), least(xact_start, statement_timestamp()),
        least(query_start, statement_timestamp()),

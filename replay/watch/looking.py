@@ -16,6 +16,7 @@ from psycopg.pq import ExecStatus, Format
 from psycopg.pq.abc import PGresult
 from psycopg.types.numeric import Int8BinaryLoader
 
+from replay.tag import template_of
 from replay.waitnames import normal
 
 _ACTIVITY = files(__package__).joinpath("activity.sql").read_text(encoding="utf-8")
@@ -27,8 +28,6 @@ _BUSY = _ACTIVITY.replace(
 _THESE = _ACTIVITY.replace("{which}", "pid = ANY ($1)").encode()
 _FIELDS = 6  # of activity.sql
 _SEPARATOR, _FOREIGN = "\x1f", "\x1e"  # in its words: between them, and before another's statement
-_TAG = "/*replay:"
-_TAGGED = slice(len(_TAG), len(_TAG) + 16)
 _TOLD = 10_000  # sessions' words that are known apart at most
 _BLOCKING = files(__package__).joinpath("blocking.sql").read_text(encoding="utf-8").encode()
 _NAMES = b"""
@@ -186,7 +185,7 @@ class _Told(dict[str, Words]):
             state=state or kind,
             wait_type=wait_type,
             wait=normal(wait_type, wait),
-            template=text[_TAGGED] if text.startswith(_TAG) else "",
+            template=template_of(text),
             text="" if ours else text,
         )
         return words

@@ -87,9 +87,9 @@ def told(kind, state, wait_type, wait, statement):
 def test_a_sessions_words_are_taken_apart():
     words = _Told()
     assert words[
-        told("client backend", "active", "IO", "WALSync", "/*replay:0123456789abcdef")
+        told("client backend", "active", "IO", "WALSync", "/*replay:0123456789abcdef*/")
     ] == Words("active", "IO", "WalSync", "0123456789abcdef", "")
-    text = "/*replay:0123456789abcdef:1*/ SELECT '\x1f'"
+    text = "/*replay:0123456789abcdef*/ SELECT '\x1f'"
     assert words[told("client backend", "active", "", "", f"\x1e{text}")] == Words(
         "active", "", "", "0123456789abcdef", text
     )
