@@ -57,7 +57,8 @@ def fill(
             for table in alone:
                 filling.split(table, jobs, pool)
             filling.todo = iter(table for table in todo if table not in alone)
-            _together(filling, [filling.work] * max(min(jobs, len(todo)), 1), pool)
+            with _together(filling, [filling.work] * max(min(jobs, len(todo)), 1), pool):
+                pass  # and nothing beside them
     done = {table.name: table for table in filling.done}
     return tuple(done[table.qualified] for table in tables)
 
@@ -101,34 +102,47 @@ class _Tables:
         began = time.monotonic()
         self.planned[table.qualified].result()
         one = self._of(table)
-        if one.is_done:
-            with self._opened() as connection:
-                self.done.append(one.indexed(connection, began))
-            return
-        first, end = one.rows
+        with self._opened() as connection:
+            if not one.is_done:
+                self._streamed(connection, one, streams, pool)
+            self.done.append(one.indexed(connection, began))
+
+    def _streamed(
+        self,
+        connection: psycopg.Connection[Any],
+        one: Filling,
+        streams: int,
+        pool: ThreadPoolExecutor,
+    ) -> None:
+        """All rows of a table, by streams that connect while it is tried out how full its pages are."""
+        table, (first, end) = one.table, one.rows
         source = one.blocks(first, end)
         sent = self._counter(table, end - first)
-        with self._opened() as connection:
-            target = one.target(connection)
-            with told(table.qualified), connection.transaction():
-                target.truncate(connection)
+        ready: Future[Target] = Future()
 
-            def stream() -> None:
-                with self._opened() as own, told(table.qualified), own.transaction():
+        def stream() -> None:
+            with self._opened() as own, told(table.qualified):
+                target = ready.result()
+                with own.transaction():
                     target.copy(own, self._shared(source), sent, frozen=False)
 
-            try:
-                _together(self, [stream] * streams, pool)
-            finally:
+        try:
+            with _together(self, [stream] * streams, pool), told(table.qualified):
+                target = one.target(connection)
+                with connection.transaction():
+                    target.truncate(connection)
+                ready.set_result(target)
+        finally:
+            ready.cancel()
+            with self.lock:  # a stream may be taking a block
                 source.close()
-            with told(table.qualified), connection.transaction():
-                target.restore(connection)
-                mended = mend(connection, table)
-                note_filled(connection, table.qualified, self.part.number, end - first)
-            target.rewrite(connection, mended, end - first)
-            if frozen_rows(self.plan, table) == self.plan.counts[table.qualified]:
-                connection.execute(f"VACUUM {ddl.place_of(table)}".encode())
-            self.done.append(one.indexed(connection, began))
+        with told(table.qualified), connection.transaction():
+            target.restore(connection)
+            mended = mend(connection, table)
+            note_filled(connection, table.qualified, self.part.number, end - first)
+        target.rewrite(connection, mended, end - first)
+        if frozen_rows(self.plan, table) == self.plan.counts[table.qualified]:
+            connection.execute(f"VACUUM {ddl.place_of(table)}".encode())
 
     def cancel(self) -> None:
         """End what the threads are doing, on the server too."""
@@ -219,12 +233,14 @@ class _Tables:
             yield block
 
 
+@contextlib.contextmanager
 def _together(
     filling: _Tables, calls: Sequence[Callable[[], None]], pool: ThreadPoolExecutor
-) -> None:
-    """All calls at once; where one fails, the others end, too."""
+) -> Iterator[None]:
+    """All calls at once, beside what is done meanwhile; where one fails, the others end, too."""
     running = [pool.submit(call) for call in calls]
     try:
+        yield
         for one in as_completed(running):
             one.result()
     except BaseException:
