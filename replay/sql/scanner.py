@@ -29,9 +29,12 @@ NEW_LINE = r"(?:[ \t\f\v]|--[^\n\r]*+)*+[\n\r](?:[ \t\n\r\f\v]++|--[^\n\r]*+[\n\
 PLAIN = r"'[^']*+(?:''[^']*+)*+'?"
 ESCAPED = r"'(?:[^'\\]++|\\.?|'')*+'?"
 _QUOTED = r'"[^"]*+(?:""[^"]*+)*+"?'
-_LETTER = r"[A-Za-z_\x80-\U0010ffff]"
-_WORD = rf"{_LETTER}(?:[A-Za-z0-9_$\x80-\U0010ffff])*+"
-_TAG = rf"\$(?:{_LETTER}[A-Za-z0-9_\x80-\U0010ffff]*+)?\$"
+# Whatever is not ASCII is a letter; by what they are not, sets of characters are compiled soonest.
+_LETTER = r"[^\x00-@\[-^`{-\x7f]"
+_IN_TAG = r"[^\x00-/:-@\[-^`{-\x7f]"  # and digits
+_IN_WORD = r"[^\x00-#%-/:-@\[-^`{-\x7f]"  # and $
+_WORD = rf"{_LETTER}{_IN_WORD}*+"
+_TAG = rf"\$(?:{_LETTER}{_IN_TAG}*+)?\$"
 _DIGITS = r"[0-9]++(?:_[0-9]++)*+"
 _NUMBER = (
     r"0[xX](?:_?[0-9a-fA-F])++|0[oO](?:_?[0-7])++|0[bB](?:_?[01])++"
