@@ -248,6 +248,7 @@ def _connect(
             dsn,
             application_name=application_name,
             connect_timeout=_CONNECT_TIMEOUT_S,
+            client_encoding="UTF8",  # of a database in SQL_ASCII, texts would come as bytes else
             options=f"{given} {options}".strip(),
         )
     except psycopg.OperationalError as error:
