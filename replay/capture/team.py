@@ -15,8 +15,7 @@ from replay.capture.helpers import Helper
 from replay.capture.slots import NOWHERE, Slots
 
 WAITING = 5  # pieces for each helper, with what has been made and waits for its turn
-_AT_WORK = 2  # that a helper holds: one that it works on, and the next
-_AHEAD = 3  # that it holds when it begins
+_AT_WORK = 3  # that a helper holds: one that it works on, and two while this process looks away
 
 
 class Piece(Protocol):
@@ -97,7 +96,7 @@ class Dealing(Generic[P, R]):
 
     def begin(self) -> None:
         """Give helpers work for a while, as this process has other things to do."""
-        while not self._ended and len(self._waiting) < self._most and (free := self._free(_AHEAD)):
+        while not self._ended and len(self._waiting) < self._most and (free := self._free()):
             self._deal(free)
 
     def __iter__(self) -> Iterator[tuple[int, P, R]]:
@@ -110,9 +109,9 @@ class Dealing(Generic[P, R]):
             else:
                 self._deal(free)
 
-    def _free(self, most: int = _AT_WORK) -> list[Colleague[R]]:
-        """Who has fewer pieces than that; of the last ones, one for each of us, none is laid up for later."""
-        most = most if self._left() > len(self._team) + 1 else 1
+    def _free(self) -> list[Colleague[R]]:
+        """Who has fewer pieces than they may; of the last ones, one for each of us, none is laid up for later."""
+        most = _AT_WORK if self._left() > len(self._team) + 1 else 1
         return [one for one in self._team if one.is_free(most)]
 
     def _deal(self, free: Sequence[Colleague[R]]) -> None:
