@@ -171,7 +171,7 @@ class Scrubber:
     def _number(self, text: str, number: Match[str]) -> str:
         whole, digits = number["whole"], (number["fraction"] or "")[1:]
         if number["exponent"]:
-            whole, _, digits = f"{abs(Decimal(text)):f}".partition(".")
+            whole, _, digits = f"{Decimal(text).copy_abs():f}".partition(".")  # abs() would round
         size = int(whole or 0)
         moved, drawn = self._tokens.integer(size), self._tokens.fraction(size, digits)
         if moved == size and drawn == digits:

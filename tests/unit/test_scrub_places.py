@@ -83,6 +83,7 @@ def test_numbers_of_one_place_keep_their_order_among_all(whole, behind, place):
 
 @settings(deadline=None)
 @given(signs, st.integers(0, 10**6), told, st.integers(0, 5))
+@example("", 100_000, f"{1:023}", 0)  # more digits than Decimal reckons with
 def test_equal_numbers_have_equal_tokens(sign, whole, behind, zeros):
     one = sign + number(whole, behind)
     found = token(one)
