@@ -30,11 +30,11 @@ PLAIN = r"'[^']*+(?:''[^']*+)*+'?"
 ESCAPED = r"'(?:[^'\\]++|\\.?|'')*+'?"
 _QUOTED = r'"[^"]*+(?:""[^"]*+)*+"?'
 # Whatever is not ASCII is a letter; by what they are not, sets of characters are compiled soonest.
-_LETTER = r"[^\x00-@\[-^`{-\x7f]"
+LETTER = r"[^\x00-@\[-^`{-\x7f]"
 _IN_TAG = r"[^\x00-/:-@\[-^`{-\x7f]"  # and digits
 _IN_WORD = r"[^\x00-#%-/:-@\[-^`{-\x7f]"  # and $
-_WORD = rf"{_LETTER}{_IN_WORD}*+"
-_TAG = rf"\$(?:{_LETTER}{_IN_TAG}*+)?\$"
+_WORD = rf"{LETTER}{_IN_WORD}*+"
+_TAG = rf"\$(?:{LETTER}{_IN_TAG}*+)?\$"
 _DIGITS = r"[0-9]++(?:_[0-9]++)*+"
 _NUMBER = (
     r"0[xX](?:_?[0-9a-fA-F])++|0[oO](?:_?[0-7])++|0[bB](?:_?[01])++"

@@ -20,7 +20,7 @@ from replay.sql.literals import (
 )
 from replay.sql.passwords import is_bare_password
 from replay.sql.positions import positions
-from replay.sql.scanner import Lexeme, lexeme, scan, takes_sign
+from replay.sql.scanner import LETTER, Lexeme, lexeme, scan, takes_sign
 from replay.sql.text import folded, joined
 
 _LETTERS = {Lexeme.STRING: "s", Lexeme.NUMBER: "n", Lexeme.BITS: "b", Lexeme.PARAMETER: "p"}
@@ -30,7 +30,7 @@ _LITERAL = {"s": string_literal, "n": number_literal, "b": bits_literal}
 _SCALE = 3  # words between a type and its scale
 _KNOWN_AT_MOST = 16_384
 _known: dict[str, tuple[str, str]] = {}  # tokens but literals -> letter, as they stand in the text
-_PIECE = re.compile(r'"(?:[^"]|"")*+"|[^\x00-@\[-^`{-\x7f][\w$]*+|\$([0-9]++)')
+_PIECE = re.compile(rf'"(?:[^"]|"")*+"|{LETTER}[\w$]*+|\$([0-9]++)')
 # Types whose length is no expression in PostgreSQL's grammar: varchar(40) stays as it is.
 _MODIFIED = frozenset(
     (  # noqa: SIM905 - words are read, and kept in order, more easily as a text
