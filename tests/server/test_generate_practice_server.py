@@ -122,6 +122,20 @@ def test_a_table_that_is_most_of_the_work_has_several_streams_and_the_same_rows(
     assert told(split, "SELECT count(*) FROM wide") == [(20_000,)]
 
 
+@pytest.mark.parametrize("step", ["truncate", "copy"])
+def test_where_a_table_of_several_streams_fails_all_of_them_end(profile, target, monkeypatch, step):
+    found, _ = profile
+    monkeypatch.setattr(fill, "_LEAST_SPLIT", 1000)
+
+    def refused(self, connection, *_given, **_how):
+        connection.execute("SELECT 1/0")
+
+    monkeypatch.setattr(Target, step, refused)
+    with pytest.raises(DataGenError, match=r"public\.wide: the server refuses: division by zero"):
+        made(found, target, jobs=2, tables=("public.wide",))
+    assert told(target, "SELECT to_regclass('wide')") == [(None,)]
+
+
 def counted(copy, copies):
     def counting(self, connection, blocks, sent, **how):
         copies.append(connection.info.backend_pid)
