@@ -30,6 +30,7 @@ from replay.capture.places import build_places
 from replay.capture.reading import Reading
 from replay.capture.sampling import Sampling
 from replay.capture.sampling import notes as sampling_notes
+from replay.capture.saves import Saves
 from replay.capture.scrub import KeepValues, scrubber
 from replay.capture.standing import told as set_before
 from replay.capture.statements import join
@@ -49,9 +50,6 @@ log = logging.getLogger(__name__)
 
 _WARNED_SHARE = 0.01  # of the records; above it, malformed ones are a warning
 _REFUSED_SHARE = 0.5  # above it, the input is not what it seems
-_SAVED_EVERY_S = 10.0
-_FIRST_SAVED = ((1.0, 0.9), (3.0, 0.5))  # after so many seconds, if such a share is to come
-_SAVING_SHARE = 0.05  # of the time, at most
 
 
 class Course:
@@ -88,25 +86,18 @@ class Course:
         save: Callable[[Captured], None] | None,
     ) -> None:
         """Read all inputs; what was read is saved every so often, at a small share of the time."""
-        saved_at = began = time.monotonic()
-        least_s, left = 0.0, 1.0
+        began = time.monotonic()
+        saves = Saves()
 
         def tell(done: int, total: int) -> None:
-            nonlocal left
-            left = 1.0 - done / total if total else 1.0
+            saves.read(done, total)
             if progress is not None:
                 progress(done, total)
 
         def pause() -> None:
-            nonlocal saved_at, least_s
-            now = time.monotonic()
-            if save is None or now - saved_at < least_s or not self._reading.tally.executions:
-                return
-            if not least_s and not any(now - began >= s and left >= of for s, of in _FIRST_SAVED):
-                return
-            save(self.captured())
-            saved_at = time.monotonic()
-            least_s = max(_SAVED_EVERY_S, (saved_at - now) / _SAVING_SHARE)
+            if save is not None and self._reading.tally.executions and saves.is_due():
+                with saves.timed():
+                    save(self.captured())
 
         self._reading.read(digesting, progress=tell, pause=pause)
         log.debug("read in %.1f s", time.monotonic() - began)
