@@ -19,9 +19,8 @@ from replay import columnar, documents, schemas
 from replay.documents import MANIFEST, Kind
 from replay.errors import EnvironmentFaultError, InputError
 from replay.made import Made
-from replay.requests import RequestLog, Requests, as_template
-from replay.sql.comment import spelling
-from replay.workload import Manifest, Template, Transaction, Workload
+from replay.requests import RequestLog, Requests
+from replay.workload import Manifest, Transaction, Workload
 
 if TYPE_CHECKING:  # a workload of logs alone has no schema
     from data_gen.profile import SchemaProfile
@@ -210,44 +209,6 @@ def read_requests(path: Path, *, kept: bool = True) -> Requests | None:
         places=tuple(columnar.places_of(_table(path / REQUEST_PLACES)))
         if kept and is_linked
         else (),
-    )
-
-
-def read_replayed(path: Path, *, service: bool, statements: bool = True) -> Workload:
-    """The workload as a run sees it: one that sent requests to a service knows routes as templates.
-
-    Without `statements` it knows nothing else then. Routes that statements' comments name are spelt as
-    requests are.
-    """
-    workload = read(path)
-    requests = read_requests(path) if service else None
-    if requests is None:
-        return replace(workload, templates=_spelt(path, workload.templates))
-    routes = tuple(map(as_template, requests.routes))
-    kept = workload.templates if statements else ()
-    log, manifest = requests.log, workload.manifest
-    if statements:
-        manifest = replace(manifest, executions=log.requests + manifest.executions)
-    else:
-        manifest = replace(
-            manifest,
-            begin=log.begin,
-            end=log.end,
-            slice_s=log.slice_s,
-            executions=log.requests,
-            peak_concurrency=log.peak_concurrency,
-        )
-    return replace(workload, manifest=manifest, templates=(*routes, *kept))
-
-
-def _spelt(path: Path, templates: Sequence[Template]) -> Sequence[Template]:
-    if not (path / ROUTES).is_file() or not any(one.routes for one in templates):
-        return templates
-    asked = (f"{r.method} {r.route}" for r in columnar.routes_of(_table(path / ROUTES)))
-    shown = spelling(asked)
-    return tuple(
-        replace(one, routes=tuple((shown(route, one.kind), share) for route, share in one.routes))
-        for one in templates
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pyarrow.compute as pc
 
-from replay import __version__, bundle, rundir, target
+from replay import __version__, bundle, replayed, rundir, target
 from replay.conduct.bake import Baked, RunOptions, bake, settled
 from replay.conduct.beside import beside
 from replay.conduct.drive import Driven, drive
@@ -264,7 +264,7 @@ def _name_causes(out: Path, workload_path: Path, manifest: RunManifest) -> RunMa
         profile = None  # a restored copy is replayed without a profile
     evidence = gather(
         out,
-        bundle.read_replayed(workload_path, service=bool(manifest.options.get("service"))),
+        replayed.read(workload_path, service=bool(manifest.options.get("service"))),
         profile,
     )
     rundir.write_findings(out, diagnose(evidence))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from replay import bundle, rundir
+from replay import bundle, replayed, rundir
 from replay.capacity import Capacity
 from replay.errors import InputError
 from replay.finding import Finding, Proof
@@ -139,7 +139,7 @@ def _place(run: Path, manifest: RunManifest, given: Path | None) -> Path | None:
 
 def _replayed(workload: Path, manifest: RunManifest) -> Workload:
     service = bool(manifest.options.get("service"))
-    return bundle.read_replayed(workload, service=service, statements=False)
+    return replayed.read(workload, service=service, statements=False)
 
 
 def _line(run: Path, trees: Sequence[blocking.Node]) -> Line:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_requests import service
 
-from replay import bundle
+from replay import bundle, replayed
 from replay.capture import blocks
 from replay.capture.formats.texts import Texts
 from replay.capture.links import flights, ids
@@ -103,8 +103,8 @@ def test_a_comment_that_names_a_route_limits_who_it_was(tmp_path):
         assert found[key].calls == pytest.approx(calls, rel=0.1)
     (insert,) = (t for t in bundle.read(out).templates if "insert" in t.sql)
     assert (insert.routes, insert.routes_by) == ((("tasks/", 1.0),), "comment")
-    replayed = bundle.read_replayed(out, service=False).templates
-    (insert,) = (t for t in replayed if "insert" in t.sql)
+    seen = replayed.read(out, service=False).templates
+    (insert,) = (t for t in seen if "insert" in t.sql)
     assert insert.routes == (("POST /tasks", 1.0),)
 
 

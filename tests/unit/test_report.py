@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from made_incident import CALLBACK, COUNTED_ONLY, RELEASE, UPDATE_COUNTER
 from rich.console import Console
 
-from replay import bundle, outcome, rundir, runtables
+from replay import bundle, outcome, replayed, rundir, runtables
 from replay.errors import InputError
 from replay.finding import Culprit, Finding
 from replay.report import (
@@ -216,8 +216,8 @@ def test_the_route_behind_a_blocker_is_told_where_the_capture_links_it(run, stor
         templates = (replace(one, routes=behind.get(one.id, ())) for one in whole.templates)
         return replace(whole, templates=tuple(templates))
 
-    read = bundle.read_replayed
-    monkeypatch.setattr(bundle, "read_replayed", linked)
+    read = replayed.read
+    monkeypatch.setattr(replayed, "read", linked)
     console = Console(file=io.StringIO(), width=200)
     text.write(summarise([run], story[0]), console)
     said = console.file.getvalue()
