@@ -1,4 +1,4 @@
-"""Memory that is not needed any more, given back to the system: the C library keeps it otherwise."""
+"""Memory that is not needed any more: given back to the system, or kept, as the C library would not by itself."""
 
 import contextlib
 import ctypes
@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+_KEPT = 128 << 20  # bytes
+_ON_THE_HEAP = 32 << 20  # the most that glibc takes
 
 
 @contextlib.contextmanager
@@ -32,6 +36,14 @@ def give_back() -> None:
     pa.default_memory_pool().release_unused()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def keep_freed() -> None:
+    """Let the C library (glibc) keep what is freed: who needs as much again and again waits for pages else."""
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(_TRIM_THRESHOLD, _KEPT)
+        library.mallopt(_MMAP_THRESHOLD, _ON_THE_HEAP)
 
 
 def resident() -> int:

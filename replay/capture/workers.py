@@ -13,6 +13,7 @@ from replay.capture.digest import Digest, Digester
 from replay.capture.formats.columns import Format
 from replay.capture.helpers import helpers
 from replay.capture.inputs import Input
+from replay.capture.memory import keep_freed
 from replay.capture.slots import Slots
 from replay.capture.stopping import Stop, stopping
 from replay.capture.team import WAITING, Dealing, team_of
@@ -78,6 +79,7 @@ def _goes_on(first: Sequence[Block]) -> bool:
 
 
 def _work(slots: Slots, filters: Filters, _number: int, pipe: Connection) -> None:
+    keep_freed()  # each block takes as much
     digester = Digester(filters=filters)
     while True:
         told: tuple[int, int, Format] = pipe.recv()
