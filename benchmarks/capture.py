@@ -1,12 +1,13 @@
 """What `replay capture` costs, beside pgbadger and pgreplay: megabytes of log per CPU second.
 
-`python benchmarks/capture.py [--sizes 100MB,1GB,10GB] [--formats csv,json,stderr] [--rounds 3]`
+`python benchmarks/capture.py [--sizes 100MB,1GB,10GB] [--formats csv,json,stderr] [--rounds 3] [--peers …]`
 makes one run's logs with a private server (`capture_log.py`; or takes them from `--logs`), grows them
 to each size (`capture_grow.py`), and runs ours and the peers in turn, as whole processes, sampling,
 scrub and start-up included, but not what the first capture after an installation compiles. A peer's rate does not depend on the size, so it reads the head of the
 log only. Ratios are taken within a round; figures are medians of the rounds. CPU is user and system
 time of a process and its children, RSS that of its largest process; absolute figures are the
-machine's. `--jobs 2` is wall clock against one job: believe it on a quiet machine only.
+machine's. `--jobs 2` is wall clock against one job; `at most` is what two captures at once, which
+share nothing, do in that time: as much as the machine lets two processes do, at this moment.
 Needs 10 GB beside the logs, for the largest size.
 """
 
@@ -17,7 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -128,6 +130,15 @@ def spend(command: list[str], read: Path) -> Spent:
     )
 
 
+def spend_at_once(command: list[str], read: Path) -> Spent:
+    """Run it twice at once; the wall clock is that of one of them, as if they came in turn."""
+    with ThreadPoolExecutor() as pool:
+        began = time.monotonic()
+        one, other = pool.map(spend, [command] * 2, [read] * 2)
+        wall_s = (time.monotonic() - began) / 2
+    return Spent(one.megabytes, one.cpu_s + other.cpu_s, wall_s, max(one.rss_mb, other.rss_mb))
+
+
 def grow(log: Log, base: Path, out: Path, size: int) -> Path:
     command = [sys.executable, str(HERE / "capture_grow.py"), str(base), str(out), str(size)]
     subprocess.run([*command, "--rewrite", log.rewrite], check=True)
@@ -153,12 +164,14 @@ class Bench:
         }
         runs = {"ours": capture(log, grown["ours"], 1)}
         runs["two jobs"] = capture(log, grown["ours"], 2)
+        runs["at once"] = runs["ours"]
         runs |= {p.name: p.command(log, grown[p.name]) for p in self.peers if p.knows(log)}
         found: dict[str, list[Spent]] = {name: [] for name in runs}
         for number in range(self.rounds):
             # Every other round the other way about, so that nobody always has the warm machine.
             for name in list(runs)[:: -1 if number % 2 else 1]:
-                found[name].append(spend(runs[name], grown.get(name, grown["ours"])))
+                run = spend_at_once if name == "at once" else spend
+                found[name].append(run(runs[name], grown.get(name, grown["ours"])))
         for path in grown.values():
             path.unlink()
         self._print(log, size, found)
@@ -171,8 +184,7 @@ class Bench:
             cells.append(f"{median(s.rate for s in theirs):10.2f}" if theirs else f"{'–':>10}")
             cells.append(f"{'–':>7}" if not theirs else f"{ratio(ours, theirs, 'rate'):6.1f}×")
         cells.append(f"{max(s.rss_mb for s in ours):8.0f}")
-        two = found.get("two jobs")
-        cells.append(f"{ratio(ours, two, 'wall_s'):8.2f}×" if two else f"{'–':>9}")
+        cells += [f"{ratio(ours, found[two], 'wall_s'):8.2f}×" for two in ("two jobs", "at once")]
         print("".join(cells), flush=True)
 
 
@@ -182,12 +194,13 @@ def ratio(ours: list[Spent], theirs: list[Spent], field: str) -> float:
     return float(median(getattr(mine, field) / getattr(other, field) for mine, other in pairs))
 
 
-def at_hand() -> tuple[Peer, ...]:
-    """The peers that are installed; names the others."""
-    for peer in PEERS:
+def at_hand(wanted: Sequence[str]) -> tuple[Peer, ...]:
+    """Those of the peers that are installed; names the others."""
+    peers = [peer for peer in PEERS if peer.name in wanted]
+    for peer in peers:
         if not shutil.which(peer.name):
             print(f"{peer.name} is not installed and not measured")
-    return tuple(peer for peer in PEERS if shutil.which(peer.name))
+    return tuple(peer for peer in peers if shutil.which(peer.name))
 
 
 def read(size: str) -> int:
@@ -205,6 +218,7 @@ def main() -> None:
     parser.add_argument("--sizes", default="100MB,1GB,10GB")
     parser.add_argument("--formats", default=",".join(LOGS))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--peers", default=",".join(peer.name for peer in PEERS))
     parser.add_argument("--logs", type=Path, help="where capture_log.py has written, or shall")
     options = parser.parse_args()
     logs = [log for name in options.formats.split(",") for log in LOGS[name]]
@@ -212,11 +226,11 @@ def main() -> None:
         where = options.logs or Path(scratch)
         if not all((where / log.base).is_file() for log in logs):
             subprocess.run([sys.executable, str(HERE / "capture_log.py"), str(where)], check=True)
-        bench = Bench(where, Path(scratch), options.rounds, at_hand())
+        bench = Bench(where, Path(scratch), options.rounds, at_hand(options.peers.split(",")))
         spend(capture(logs[0], where / logs[0].base, 1), where / logs[0].base)
         print(f"{'MB per CPU s':24}{'size':>8}{'replay':>10}", end="")
         print("".join(f"{peer.name:>10}{'ratio':>7}" for peer in PEERS), end="")
-        print(f"{'RSS MB':>8}{'--jobs 2':>9}")
+        print(f"{'RSS MB':>8}{'--jobs 2':>9}{'at most':>9}")
         for log in logs:
             for size in options.sizes.split(","):
                 bench.measure(log, read(size))
