@@ -3,6 +3,7 @@
 import gc
 import uuid
 from collections.abc import Iterator
+from typing import LiteralString
 
 import hypothesis
 import psycopg
@@ -72,9 +73,16 @@ def any_database(any_server: embedded.Server) -> Iterator[str]:
     yield from _database(any_server)
 
 
-def _database(running: embedded.Server) -> Iterator[str]:
+@pytest.fixture
+def database_without_encoding(any_server: embedded.Server) -> Iterator[str]:
+    """As `any_database`, but in SQL_ASCII."""
+    yield from _database(any_server, "ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+
+
+def _database(running: embedded.Server, options: LiteralString = "") -> Iterator[str]:
     name = f"t_{uuid.uuid4().hex[:12]}"
+    create = sql.SQL("CREATE DATABASE {} {}")
     with psycopg.connect(running.dsn(), autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        connection.execute(create.format(sql.Identifier(name), sql.SQL(options)))
         yield running.dsn(name)
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -50,14 +50,25 @@ class Connected:
                 self._connection.rollback()
             raise UnansweredError(
                 f"{self.place}: asking for its {question} failed: "
-                f"{str(error).partition(chr(10))[0]}; the user needs pg_read_all_stats, SELECT on "
-                "the tables, and a server that answers within a minute; see replay doctor",
+                f"{str(error).partition(chr(10))[0]}; {_advice(error)}",
                 error.sqlstate or "",
             ) from error
 
     def _extension(self) -> str:
         (found,) = self.rows("extension")
         return sql.Identifier(found["extension"] or "public").as_string(self._connection)
+
+
+def _advice(error: psycopg.Error) -> str:
+    if isinstance(error, psycopg.errors.CharacterNotInRepertoire):
+        return (
+            "the database has no encoding (SQL_ASCII) and holds texts that are not UTF-8: convert "
+            "them, or capture from its log alone, without --stats"
+        )
+    return (
+        "the user needs pg_read_all_stats, SELECT on the tables, and a server that answers within a "
+        "minute; see replay doctor"
+    )
 
 
 @contextlib.contextmanager

@@ -195,6 +195,20 @@ def test_a_user_who_may_not_read_is_told_what_to_grant(new_database, server):
         captured(log, f"{new_database} user=nobody_much")
 
 
+def test_texts_that_nobody_can_read_are_told_from_a_lack_of_permission(database_without_encoding):
+    with psycopg.connect(
+        database_without_encoding, autocommit=True, client_encoding="SQL_ASCII"
+    ) as connection:
+        connection.execute(
+            "CREATE TABLE towns AS SELECT convert_from('\\x4d616c6df6', 'SQL_ASCII') AS name "
+            "FROM generate_series(1, 9); ANALYZE towns"
+        )
+    with pytest.raises(EnvironmentFaultError, match=r"0xf6.*SQL_ASCII.*not UTF-8") as refused:
+        ask(database_without_encoding)
+    assert "permission" not in str(refused.value)
+    assert "pg_read_all_stats" not in str(refused.value)
+
+
 def test_without_counters_the_note_says_how_to_have_them(new_database, server):
     with psycopg.connect(new_database, autocommit=True) as connection:
         connection.execute("SELECT 'one row'")

@@ -2,7 +2,7 @@
 
 import psycopg
 import pytest
-from psycopg import conninfo
+from psycopg.conninfo import conninfo_to_dict
 
 from data_gen.introspect import introspect
 from data_gen.load import Order, generate
@@ -26,26 +26,21 @@ def test_a_marked_database_is_accepted(any_database):
         assert target.read_generated(connection) is None
 
 
-def test_a_database_without_an_encoding_is_marked_read_and_filled(any_database):
-    name = conninfo.conninfo_to_dict(any_database)["dbname"]
-    with psycopg.connect(any_database, dbname="postgres", autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}"')
-        connection.execute(
-            f"CREATE DATABASE \"{name}\" ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0"
-        )
-    with psycopg.connect(any_database, autocommit=True, client_encoding="UTF8") as connection:
+def test_a_database_without_an_encoding_is_marked_read_and_filled(database_without_encoding):
+    dsn = database_without_encoding
+    with psycopg.connect(dsn, autocommit=True, client_encoding="UTF8") as connection:
         connection.execute(
             "CREATE TABLE städte (id int PRIMARY KEY, name text);"
             "INSERT INTO städte SELECT i, 'Köln ' || i % 7 FROM generate_series(1, 500) AS i;"
             "ANALYZE städte"
         )
-    with target.connect_source(any_database) as connection:
+    with target.connect_source(dsn) as connection:
         profile = introspect(connection)
-        assert target.identity(connection).database == name
-    target.mark_staging(any_database)
-    loaded = generate(profile, target.connector(any_database), Order(replace=True))
+        assert target.identity(connection).database == conninfo_to_dict(dsn)["dbname"]
+    target.mark_staging(dsn)
+    loaded = generate(profile, target.connector(dsn), Order(replace=True))
     assert (loaded.left_out, loaded.tables[0].rows) == ((), 500)
-    with target.connect_target(any_database) as connection:
+    with target.connect_target(dsn) as connection:
         names = connection.execute("SELECT DISTINCT name FROM städte").fetchall()
     assert len(names) == 7
     assert all(isinstance(one, str) for (one,) in names)
