@@ -1,6 +1,7 @@
 """Fixtures that every test may use: real PostgreSQL servers, started when first asked for."""
 
 import gc
+import signal
 import uuid
 from collections.abc import Iterator
 from typing import LiteralString
@@ -17,6 +18,13 @@ hypothesis.settings.register_profile("replay", deadline=None)
 hypothesis.settings.load_profile("replay")
 
 JSONLOG_SINCE = 15
+
+
+def pytest_configure():
+    # A shell without job control has what it starts in the background ignore Ctrl-C, and commands that
+    # tests start would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish():
