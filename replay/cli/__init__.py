@@ -1,6 +1,7 @@
 """The `replay` command: which commands there are, and `main`, where their errors become exit codes.
 
-A command's module imports the stages it needs when it runs, so that `replay --help` is quick.
+A command's module is loaded when it is asked for, and imports the stages it needs when it runs, so
+that `replay --help` is quick, and what one command needs costs no other.
 """
 
 import atexit
@@ -10,58 +11,51 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
 from replay import __version__
-from replay.cli import (
-    audit,
-    capture,
-    demo,
-    doctor,
-    faults,
-    generate,
-    hunt,
-    incident,
-    inspect,
-    mark_staging,
-    merge,
-    profile,
-    prove,
-    report,
-    run,
-    snapshot,
-    verify,
-)
+from replay.cli import faults
 from replay.cli.options import CONTEXT, example
 from replay.errors import InputError
 
 COMMANDS = (
-    doctor.command,
-    profile.command,
-    snapshot.command,
-    capture.command,
-    merge.command,
-    inspect.command,
-    mark_staging.command,
-    generate.command,
-    verify.command,
-    audit.command,
-    run.command,
-    hunt.command,
-    report.command,
-    prove.command,
-    demo.command,
-    incident.command,
+    "doctor",
+    "profile",
+    "snapshot",
+    "capture",
+    "merge",
+    "inspect",
+    "mark-staging",
+    "generate",
+    "verify",
+    "audit",
+    "run",
+    "hunt",
+    "report",
+    "prove",
+    "demo",
+    "incident",
 )
 
 
+def command(name: str) -> click.Command:
+    """One of the commands; its module is loaded."""
+    module = import_module(f"replay.cli.{name.replace('-', '_')}")
+    loaded: click.Command = module.command
+    return loaded
+
+
 class _Replay(click.Group):
-    """The group of commands; keeps its order, and leaves a closed pipe to us, not to click."""
+    """The group of commands; loads the one that is asked for, and leaves a closed pipe to us, not to click."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        return list(self.commands)
+        return [*COMMANDS, *self.commands]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return command(cmd_name) if cmd_name in COMMANDS else super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -97,10 +91,6 @@ def group(context: click.Context, verbose: bool) -> None:
     if context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
         context.exit(InputError.exit_code)
-
-
-for _command in COMMANDS:
-    group.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

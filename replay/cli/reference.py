@@ -2,7 +2,7 @@
 
 import click
 
-from replay.cli import COMMANDS, group
+from replay.cli import COMMANDS, command, group
 from replay.cli.options import CONTEXT
 
 _WIDTH = 100
@@ -34,10 +34,10 @@ def document() -> str:
     """The whole reference as Markdown."""
     whole = click.Context(group, info_name="replay", terminal_width=_WIDTH, **CONTEXT)
     parts = [_HEAD, "## replay", _fenced(group.get_help(whole))]
-    for command in COMMANDS:
-        name = command.name or ""
-        context = click.Context(command, info_name=name, parent=whole, **CONTEXT)
-        parts += [f"## replay {name}", _fenced(command.get_help(context))]
+    for name in COMMANDS:
+        described = command(name)
+        context = click.Context(described, info_name=name, parent=whole, **CONTEXT)
+        parts += [f"## replay {name}", _fenced(described.get_help(context))]
     return "\n".join(parts)
 
 

@@ -1,5 +1,6 @@
 """The frame of the command line: help, exit codes, one line an error, what goes to which stream."""
 
+import ast
 import errno
 import json
 import os
@@ -13,7 +14,7 @@ import click
 import made_run
 import pytest
 
-from replay.cli import COMMANDS, faults, keys, output, reference, status
+from replay.cli import COMMANDS, command, faults, keys, output, reference, status
 from replay.cli.options import CONTEXT
 from replay.errors import (
     EnvironmentFaultError,
@@ -32,19 +33,21 @@ def story(tmp_path_factory):
     return made_run.write_story(tmp_path_factory.mktemp("story"))
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_every_command_has_help_that_ends_with_an_example(command):
-    assert command.help
-    assert command.short_help
-    lines = command.get_help(click.Context(command, info_name=command.name, **CONTEXT)).splitlines()
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_that_ends_with_an_example(name):
+    one = command(name)
+    assert one.name == name
+    assert one.help
+    assert one.short_help
+    lines = one.get_help(click.Context(one, info_name=name, **CONTEXT)).splitlines()
     examples = lines[lines.index("  Example:") + 1 :]
     assert examples
-    assert all(line.startswith(f"    replay {command.name}") for line in examples)
+    assert all(line.startswith(f"    replay {name}") for line in examples)
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_every_option_says_what_it_is(command):
-    for option in command.params:
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_says_what_it_is(name):
+    for option in command(name).params:
         if isinstance(option, click.Option):
             assert option.help, option.name
 
@@ -53,7 +56,20 @@ def test_every_command_module_is_registered():
     modules = {path.stem for path in (ROOT / "replay/cli").glob("*.py")}
     frame = {"__init__", "faults", "keys", "options", "output"}
     frame |= {"reference", "requests", "selection", "service", "terminal"}
-    assert {name.replace("_", "-") for name in modules - frame} == {c.name for c in COMMANDS}
+    assert {name.replace("_", "-") for name in modules - frame} == set(COMMANDS)
+
+
+def test_a_command_is_given_without_the_others():
+    script = (
+        "import sys; from replay.cli import status; code = status(['capture', '--help']);"
+        "print([n for n in sys.modules if n.startswith('replay.cli.')], file=sys.stderr);"
+        "sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    loaded = {name.removeprefix("replay.cli.") for name in ast.literal_eval(done.stderr)}
+    assert loaded & {name.replace("-", "_") for name in COMMANDS} == {"capture"}
 
 
 def test_the_reference_is_what_help_says():

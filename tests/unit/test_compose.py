@@ -6,12 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from replay.cli import group
+from replay.cli import COMMANDS, command
 
 ROOT = Path(__file__).parents[2]
-ENVIRONMENT = {
-    option.envvar for command in group.commands.values() for option in command.params
-} - {None}
+ENVIRONMENT = {option.envvar for one in map(command, COMMANDS) for option in one.params} - {None}
 
 
 @pytest.fixture(scope="module")
@@ -58,4 +56,4 @@ def test_the_commands_in_the_head_comment_exist():
     lines = (ROOT / "docker-compose.yml").read_text().splitlines()
     used = [shlex.split(line.split(" replay ", 1)[1])[0] for line in lines if "--rm replay" in line]
     assert len(used) >= 4
-    assert set(used) <= set(group.commands)
+    assert set(used) <= set(COMMANDS)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from replay.cli import COMMANDS
+from replay.cli import COMMANDS, command
 from replay.cli.options import CONTEXT
 from replay.load import options
 
@@ -41,11 +41,11 @@ def commands() -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("words", list(commands()), ids=" ".join)
 def test_a_command_of_the_documents_can_be_given(words):
-    (command,) = (one for one in COMMANDS if one.name == words[0])
-    context = click.Context(command, **CONTEXT)  # which the command remembers
-    given, rest, _ = command.make_parser(context).parse_args(words[1:])
+    asked = command(words[0])
+    context = click.Context(asked, **CONTEXT)  # which the command remembers
+    given, rest, _ = asked.make_parser(context).parse_args(words[1:])
     assert not rest
-    for parameter in command.params:
+    for parameter in asked.params:
         value = given.get(parameter.name)
         if value is None:
             assert not parameter.required or parameter.envvar, parameter.name
@@ -57,8 +57,8 @@ def test_every_option_that_is_named_is_one():
     ours = argparse.ArgumentParser(allow_abbrev=False)
     options.add_to(ours)
     known = {*OTHERS.split(), *(name for action in ours._actions for name in action.option_strings)}
-    for command in COMMANDS:
-        known.update(name for option in command.params for name in option.opts)
+    for asked in map(command, COMMANDS):
+        known.update(name for option in asked.params for name in option.opts)
     known.update(("--version", "--verbose"))
     for page in [*PAGES, ROOT / "CHANGELOG.md"]:
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+(?<!-)", page.read_text(encoding="utf-8")))
