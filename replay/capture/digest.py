@@ -33,7 +33,7 @@ from replay.capture.messages import (
     decoded,
     said,
 )
-from replay.capture.templates import NO_TEMPLATE, Templates
+from replay.capture.templates import NO_TEMPLATE, Learned, Templates
 from replay.sql.fingerprint import Fingerprint
 
 _FAILURES = ("ERROR", "FATAL", "PANIC")
@@ -65,6 +65,7 @@ class Digest:
     sessions: list[bytes]
     states: list[str]
     new: list[Fingerprint]  # of the digester's templates, those not told before, in their order
+    learned: Learned  # of texts that the digester did not know
     records: int
     lines: int
     passed_over: dict[str, tuple[int, int]]  # reason -> lines, offset in the block of the first
@@ -118,6 +119,7 @@ class Digester:
             sessions=sessions,
             states=[decoded(value) or _UNKNOWN_STATE for value in states],
             new=new,
+            learned=self.templates.news(),
             records=len(columns),
             lines=lines_in(block) if columns.lines is None else columns.lines,
             passed_over=passed_over,

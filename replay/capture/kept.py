@@ -35,7 +35,7 @@ _PLAIN_SETTING = re.compile(
 _SESSION_ID = re.compile(rb"([0-9a-f]{8})\.[0-9a-f]+")
 _DATA, _PLAIN, _SECRET = range(3)  # what a template's literals are
 _SHAPES_AT_MOST = 1 << 16
-_FIRST = 1024  # units
+_SHORT, _LAST = 1024, 3 * columnar.TRANSACTIONS  # units: of a short batch, and of all the last ones
 _BATCH_AT_MOST = 16 << 20  # bytes of records
 _NO_NAME = (0, 0, NULL)
 
@@ -189,11 +189,12 @@ class Assembly:
 def cuts(sizes: Ints) -> Iterator[tuple[int, int]]:
     """Where batches begin and end: of so many units, or so many bytes, at most.
 
-    The first is a short one: what is learned of it serves all processes that make the others.
+    The first is a short one: what is learned of it serves all processes that make the others. The last
+    ones are short: no process waits long for what another one makes.
     """
-    begin = 0
+    begin, long = 0, sizes.size - _LAST
     while begin < sizes.size:
-        most = columnar.TRANSACTIONS if begin else _FIRST
+        most = columnar.TRANSACTIONS if 0 < begin < long else _SHORT
         inside = np.cumsum(sizes[begin : begin + most]) <= _BATCH_AT_MOST
         end = begin + max(int(inside.sum()), 1)
         yield begin, end

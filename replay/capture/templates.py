@@ -8,6 +8,7 @@ aliases are not hashed).
 """
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -28,6 +29,10 @@ OPENS = 1  # a transaction is open afterwards
 CLOSES = 2  # none is open afterwards
 CHAINS = 3  # one ended, and another is open
 
+Learned = tuple[Hashes, Sequence[Fingerprint]]
+"""Hashes of texts, two numbers each, and what their texts are."""
+
+_NO_HASHES = np.empty((0, 2), np.uint64)
 _ROOM = 1 << 14  # hashes, at first
 _ROOM_AT_MOST = 1 << 20  # a table that is half full by then starts anew
 _EXACT_ROOM = 1 << 15  # hashes of texts as they are; a later one takes an earlier one's place
@@ -48,6 +53,7 @@ class Templates:
     def __init__(self) -> None:
         self.known: list[Fingerprint] = []
         self._by_id: dict[str, int] = {}
+        self._news: list[tuple[Hashes, Ints]] = []
         self._exact: Hashes = np.zeros((_EXACT_ROOM, 2), np.uint64)
         self._exact_numbers: Ints = np.full(_EXACT_ROOM, NO_TEMPLATE)
         self._clear(_ROOM)
@@ -60,15 +66,29 @@ class Templates:
         longest = int((texts.ends - texts.begins).max(initial=0))
         room = np.empty(longest, np.uint8), np.empty(longest, np.uint8), np.empty((0, 3), np.int64)
         _look_up(texts.data, texts.begins, texts.ends, texts.marks, hashes, numbers, *known, *room)
-        new: dict[tuple[int, int], int] = {}
-        for row in np.flatnonzero(numbers == NO_TEMPLATE).tolist():
-            one, other = hashes[row].tolist()
-            if (one, other) not in new:
-                new[one, other] = self._number_of(fingerprint(decoded(texts[row])))
-            numbers[row] = new[one, other]
+        rows = np.flatnonzero(numbers == NO_TEMPLATE)
+        new: dict[tuple[int, ...], int] = {}
+        for row, pair in zip(rows.tolist(), map(tuple, hashes[rows].tolist()), strict=True):
+            if pair not in new:
+                new[pair] = self._number_of(fingerprint(decoded(texts[row])))
+            numbers[row] = new[pair]
         if new:
-            self._remember(np.array([*new], np.uint64), np.array([*new.values()]))
+            unseen = np.array([*new], np.uint64), np.array([*new.values()])
+            self._news.append(unseen)
+            self._remember(*unseen)
         return numbers
+
+    def news(self) -> Learned:
+        """What was learned of texts since this was last asked."""
+        news, self._news = self._news, []
+        hashes = np.concatenate([_NO_HASHES, *(hashes for hashes, _ in news)])
+        return hashes, [self.known[number] for _, of in news for number in of.tolist()]
+
+    def learn(self, learned: Learned) -> None:
+        """Take what others learned."""
+        hashes, found = learned
+        if found:
+            self._remember(hashes, np.array([self._number_of(one) for one in found]))
 
     def _number_of(self, found: Fingerprint) -> int:
         number = self._by_id.setdefault(found.id, len(self.known))
@@ -89,8 +109,7 @@ class Templates:
         self._put(hashes, numbers)
 
     def _put(self, hashes: Hashes, numbers: Ints) -> None:
-        _put(hashes, numbers, self._hashes, self._numbers)
-        self._held += numbers.size
+        self._held += _put(hashes, numbers, self._hashes, self._numbers)
 
     def _clear(self, room: int) -> None:
         room = min(room, _ROOM_AT_MOST)
@@ -169,9 +188,12 @@ def _place_of(
 
 
 @compiled
-def _put(hashes: Hashes, numbers: Ints, known: Hashes, known_numbers: Ints) -> None:
-    mask = place(known_numbers.size - 1)
+def _put(hashes: Hashes, numbers: Ints, known: Hashes, known_numbers: Ints) -> int:
+    """Put hashes into the table; gives how many it did not hold."""
+    mask, more = place(known_numbers.size - 1), 0
     for row in range(numbers.size):
         found = _place_of(hashes[row, 0], hashes[row, 1], known, known_numbers, mask)
+        more += known_numbers[found] == NO_TEMPLATE
         known[found, 0], known[found, 1] = hashes[row, 0], hashes[row, 1]
         known_numbers[found] = numbers[row]
+    return more

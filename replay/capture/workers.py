@@ -46,7 +46,7 @@ class Digesting:
         helping = jobs - 1 if len(first) > 1 or _goes_on(first) else 0
         work = partial(_work, self._slots, filters)
         team = team_of(stack.enter_context(helpers(helping, work)), self._slots)
-        own = Digester(filters=filters)
+        own = self._own = Digester(filters=filters)
         self._dealing = Dealing(
             chain(first, blocks),
             lambda block: own.digest(block.input.format, block.data),
@@ -58,6 +58,8 @@ class Digesting:
     def __iter__(self) -> Iterator[Digested]:
         """In the blocks' order; a block and its digest are there for their turn only."""
         for worker, block, digest in self._dealing:
+            if worker:
+                self._own.templates.learn(digest.learned)
             yield worker, block, digest
             self._slots.give_back(block.slot)
 

@@ -2,11 +2,16 @@
 
 import os
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pytest
 from made_command import is_alive, until
 
+from replay import columnar
+from replay.capture.kept import cuts
 from replay.capture.turns import Turns
 from replay.schemas import STATEMENT_SCHEMA, TRANSACTION_SCHEMA
 
@@ -83,3 +88,13 @@ def test_of_the_last_cuts_none_is_laid_up_for_a_helper(tmp_path):
 
     assert len(list(Turns(first_waits, CUTS[:2], 2, learned).batches())) == 2
     assert learned.by[10] == os.getpid() != learned.by[0]
+
+
+@pytest.mark.parametrize("count", [0, 1, 1024, 5000, 13_312, 13_313, 40_000])
+def test_batches_are_whole_and_the_last_ones_short(count):
+    found = list(cuts(np.full(count, 500)))
+    assert all(end == begin for (_, end), (begin, _) in pairwise(found))
+    sizes = [end - begin for begin, end in found]
+    assert sum(sizes) == count
+    assert max(sizes, default=0) == min(count, 1024 if count <= 13_312 else columnar.TRANSACTIONS)
+    assert all(size <= 1024 for size in sizes[-4:])
