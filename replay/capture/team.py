@@ -86,11 +86,15 @@ class Dealing(Generic[P, R]):
         team: Sequence[Colleague[R]],
         order: Callable[[P], Any],
         left: Callable[[], float] = lambda: math.inf,
+        ahead: int = 0,
     ) -> None:
-        """`own` makes here what a helper makes of a piece by its `order`; `left`: how many come yet."""
+        """`own` makes here what a helper makes of a piece by its `order`; `left`: how many come yet.
+
+        So many pieces more than the helpers' this process may be `ahead`, where its own part is large.
+        """
         self._pieces, self._own, self._team, self._order = pieces, own, team, order
         self._left = left
-        self._most = max(WAITING * len(team), 1)
+        self._most = max(WAITING * len(team) + ahead, 1)
         self._waiting: deque[tuple[P, Colleague[R] | None, R | None]] = deque()
         self._ended = False
 

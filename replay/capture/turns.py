@@ -17,6 +17,7 @@ from replay.capture.slots import NOWHERE, Slots
 from replay.capture.team import WAITING, Dealing, team_of
 from replay.schemas import STATEMENT_SCHEMA, TRANSACTION_SCHEMA
 
+_AHEAD = 4  # cuts that this process may have made while helpers are at those before them
 Make = Callable[[int, int], columnar.Batch]
 _Made = tuple[Sequence[Any], bytes]
 """Tables, as they are or as a helper serialized them, and what it learned on the way."""
@@ -78,14 +79,19 @@ class Turns:
                 begun.slots.give_back(cut.slot)
 
     def _begin(self) -> _Begun:
-        make, slots = self._make, Slots(WAITING * self._helping)
+        make, slots = self._make, Slots(WAITING * self._helping + _AHEAD)
         yet = deque(self._cuts)
         pieces = (Cut(*yet.popleft(), slots.take(0)[1]) for _ in self._cuts)
         with ExitStack() as stack:
             work = partial(_work, make, self._learning, slots)
             team = team_of(stack.enter_context(helpers(self._helping, work)), slots)
             dealing = Dealing(
-                pieces, lambda cut: (make(cut.begin, cut.end), b""), team, _order, yet.__len__
+                pieces,
+                lambda cut: (make(cut.begin, cut.end), b""),
+                team,
+                _order,
+                yet.__len__,
+                _AHEAD,
             )
             dealing.begin()
             return _Begun(stack.pop_all(), slots, dealing)
