@@ -21,10 +21,14 @@ JSONLOG_SINCE = 15
 
 
 def pytest_configure():
-    # A shell without job control has what it starts in the background ignore Ctrl-C, and commands that
-    # tests start would inherit that.
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A shell without job control has what it starts in the background ignore Ctrl-C, and nohup the end of
+    # the terminal; commands that tests start would inherit that.
+    for number, usual in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_collection_finish():

@@ -219,8 +219,9 @@ def test_four_hosts_drive_one_load_from_one_origin(
 def test_a_lost_worker_is_told_with_its_share_and_a_late_one_waits(
     staging: str, tmp_path: Path
 ) -> None:
-    sharding.write_shards(tmp_path, arrivals(120, 6.0, updates), workers=3)
-    with cluster(tmp_path, staging, 6) as made:
+    # Long enough for a worker to come meanwhile, which takes a busy machine several seconds.
+    sharding.write_shards(tmp_path, arrivals(60, 12.0, updates), workers=3)
+    with cluster(tmp_path, staging, 12) as made:
         master = made.start(
             *("--master", "--headless", "--only-summary", "--expect-workers", "3"),
             *("--master-bind-host", "127.0.0.1", "--master-bind-port", "0"),
