@@ -143,11 +143,11 @@ class Compiled(Engine):
                 if monotonic_ns() >= until:
                     self._board.nudge()
                     break
-            self._check_done()
         except BaseException as error:  # noqa: BLE001 - the hub would swallow it
             self._trap(error)
         finally:
             self._pumping = False
+        self._check_done()
         if self._board.get(at.NUDGED):
             self._timer.set(1)
 
@@ -258,7 +258,8 @@ class Compiled(Engine):
     def _check_done(self) -> None:
         board = self._board
         if (
-            not board.get(at.NEXT)
+            not self._pumping  # what the loop has left to us, and we have not yet taken, is in no count
+            and not board.get(at.NEXT)
             and not board.get(at.BUSY)
             and board.get(at.AT) >= board.get(at.END)
         ):
