@@ -3,11 +3,14 @@
 `python benchmarks/capture.py [--sizes 100MB,1GB,10GB] [--formats csv,json,stderr] [--rounds 3] [--peers …]`
 makes one run's logs with a private server (`capture_log.py`; or takes them from `--logs`), grows them
 to each size (`capture_grow.py`), and runs ours and the peers in turn, as whole processes, sampling,
-scrub and start-up included, but not what the first capture after an installation compiles. A peer's rate does not depend on the size, so it reads the head of the
-log only. Ratios are taken within a round; figures are medians of the rounds. CPU is user and system
-time of a process and its children, RSS that of its largest process; absolute figures are the
-machine's. `--jobs 2` is wall clock against one job; `at most` is what two captures at once, which
-share nothing, do in that time: as much as the machine lets two processes do, at this moment.
+scrub and start-up included, but not what the first capture after an installation compiles. A peer's
+rate does not depend on the size, so it reads the head of the log only. Ratios are taken within a round;
+figures are medians of the rounds. CPU is user and system time of a process and its children, RSS that
+of its largest process; absolute figures are the machine's. `--jobs 2` is wall clock against one job;
+`at most` is what two captures at once, which share nothing, do in that time: as much as the machine
+lets two processes do, at this moment. `spread` is how far the rounds of one job lie apart, largest less
+smallest, of the median of their CPU time, although their work is the same: on a quiet machine a few per
+cent, and beyond that the ratios of wall clocks mean little.
 Needs 10 GB beside the logs, for the largest size.
 """
 
@@ -185,6 +188,7 @@ class Bench:
             cells.append(f"{'–':>7}" if not theirs else f"{ratio(ours, theirs, 'rate'):6.1f}×")
         cells.append(f"{max(s.rss_mb for s in ours):8.0f}")
         cells += [f"{ratio(ours, found[two], 'wall_s'):8.2f}×" for two in ("two jobs", "at once")]
+        cells.append(f"{100 * spread(ours):7.0f}%")
         print("".join(cells), flush=True)
 
 
@@ -192,6 +196,12 @@ def ratio(ours: list[Spent], theirs: list[Spent], field: str) -> float:
     """The median of the rounds' own ratios."""
     pairs = zip(ours, theirs, strict=True)
     return float(median(getattr(mine, field) / getattr(other, field) for mine, other in pairs))
+
+
+def spread(runs: list[Spent]) -> float:
+    """How far apart their CPU times lie, of their median."""
+    times = [run.cpu_s for run in runs]
+    return (max(times) - min(times)) / float(median(times))
 
 
 def at_hand(wanted: Sequence[str]) -> tuple[Peer, ...]:
@@ -230,7 +240,7 @@ def main() -> None:
         spend(capture(logs[0], where / logs[0].base, 1), where / logs[0].base)
         print(f"{'MB per CPU s':24}{'size':>8}{'replay':>10}", end="")
         print("".join(f"{peer.name:>10}{'ratio':>7}" for peer in PEERS), end="")
-        print(f"{'RSS MB':>8}{'--jobs 2':>9}{'at most':>9}")
+        print(f"{'RSS MB':>8}{'--jobs 2':>9}{'at most':>9}{'spread':>8}")
         for log in logs:
             for size in options.sizes.split(","):
                 bench.measure(log, read(size))
